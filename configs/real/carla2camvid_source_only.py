@@ -1,0 +1,10 @@
+# No adaptation, CARLA → CamVid on the CPU. Ours: docs/results.md.
+#   python tools/train.py configs/real/carla2camvid_source_only.py
+_base_ = './carla2camvid_singlelevel.py'
+model = dict(_delete_=True, **_base_.model.segmentor)
+train_dataloader = dict(
+    sampler=dict(_delete_=True, type='InfiniteSampler', shuffle=True),
+    dataset=dict(_delete_=True, **_base_.train_dataloader.dataset.source),
+)
+optim_wrapper = dict(_delete_=True, type='OptimWrapper', **_base_.optim_wrapper.segmentor)
+custom_hooks = []

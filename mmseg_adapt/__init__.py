@@ -1,0 +1,15 @@
+"""Unsupervised domain adaptation for semantic segmentation, as a plugin of MMSegmentation 1.x.
+
+Importing the package checks the OpenMMLab stack and registers everything that a config names.
+"""
+
+from . import compat
+
+compat.require_stack()
+compat.stub_missing_ops()
+compat.name_the_fork()
+compat.allow_mmengine_checkpoints()
+
+from . import datasets, engine, evaluation, methods, models  # noqa: E402, F401
+
+__version__ = '0.1.0'

@@ -1,0 +1,102 @@
+"""What a current PyTorch, and mmcv without compiled ops, need of the OpenMMLab stacks.
+
+Every part names its reason and the version at which it can go. Two stacks share the import names ``mmengine``, ``mmcv``
+and ``mmseg``: upstream OpenMMLab and its maintained fork (the ``onedl-*`` distributions).
+"""
+
+import importlib.util
+import os
+import sys
+import types
+from importlib.machinery import ModuleSpec
+from importlib.metadata import PackageNotFoundError, version
+
+import numpy as np
+import torch
+from packaging.version import Version
+
+INSTALL = 'pip install "setuptools<82" mmengine==0.10.7 mmcv-lite==2.1.0 mmsegmentation==1.2.2 ftfy regex'
+SUPPORTED = {  # import name: (lowest, below) over both stacks
+    'mmengine': ('0.10.0', '0.11'),
+    'mmcv': ('2.0.0rc4', '2.4'),
+    'mmseg': ('1.2.0', '1.5'),
+}
+
+
+def require_stack() -> None:
+    """Fail at import, in one sentence, where OpenMMLab is missing or of an unsupported version."""
+    for name, (lowest, below) in SUPPORTED.items():
+        try:
+            found = importlib.import_module(name).__version__
+        except (ImportError, AssertionError) as error:
+            reason = str(error).splitlines()[0]
+            raise ImportError(f'mmseg_adapt needs {name}, whose import fails ({reason}); run: {INSTALL}') from None
+        if not Version(lowest) <= Version(found) < Version(below):
+            raise ImportError(f'mmseg_adapt needs {name} >= {lowest}, < {below}, found {found}; run: {INSTALL}')
+
+
+class _MissingOps(types.ModuleType):
+    """Stands for ``mmcv._ext``: every function exists and raises when it is called."""
+
+    def __getattr__(self, name: str):
+        if name.startswith('__'):
+            raise AttributeError(name)
+
+        def op(*args, **kwargs):
+            raise RuntimeError(f'mmcv.ops.{name} needs mmcv with compiled ops; this environment has mmcv-lite')
+
+        return op
+
+
+def stub_missing_ops() -> None:
+    """Let mmseg 1.2.2 be imported on mmcv-lite: it imports ``mmcv.ops`` unconditionally.
+
+    Goes with mmsegmentation 1.2: the fork (1.4) imports without compiled ops.
+    """
+    if Version(version_of('mmseg')) < Version('1.4') and importlib.util.find_spec('mmcv._ext') is None:
+        stub = _MissingOps('mmcv._ext')
+        stub.__spec__ = ModuleSpec('mmcv._ext', loader=None)  # mmcv_full_available() goes on answering False
+        sys.modules['mmcv._ext'] = stub
+
+
+def version_of(name: str) -> str:
+    return importlib.import_module(name).__version__
+
+
+def name_the_fork() -> None:
+    """Let ``_base_ = 'mmseg::…'`` find the fork's configs, whose distribution has another name.
+
+    Goes when onedl-mmengine resolves ``mmseg::`` by import name.
+    """
+    from mmengine.config import utils
+
+    try:
+        version('onedl-mmsegmentation')
+    except PackageNotFoundError:
+        return
+    utils.MODULE2PACKAGE['mmseg'] = 'onedl-mmsegmentation'
+
+
+def allow_mmengine_checkpoints() -> None:
+    """Put what mmengine's own checkpoints contain on the allow-list of ``torch.load(weights_only=True)``.
+
+    torch >= 2.6 refuses them otherwise. Called before every load of ours: the fork's loader empties the list. Goes when
+    mmengine saves plain tensors.
+    """
+    from mmengine.logging import HistoryBuffer
+
+    dtypes = [type(np.dtype(t)) for t in (np.float32, np.float64, np.int32, np.int64, np.bool_)]
+    core = np._core.multiarray if hasattr(np, '_core') else np.core.multiarray
+    torch.serialization.add_safe_globals(
+        [HistoryBuffer, core._reconstruct, core.scalar, np.ndarray, np.dtype, *dtypes]
+    )
+
+
+def use_gloo_without_gpu(launcher: str) -> None:
+    """Start the process group on a machine without a GPU; mmengine's launcher dies there in ``torch.cuda.set_device``.
+
+    Goes when mmengine's ``init_dist`` accepts a machine without accelerators.
+    """
+    if launcher != 'none' and not torch.cuda.is_available() and not torch.distributed.is_initialized():
+        os.environ.setdefault('LOCAL_RANK', '0')
+        torch.distributed.init_process_group('gloo')

@@ -1,0 +1,105 @@
+"""Two domains side by side: a labelled source, an unlabelled target, and the sampler that pairs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from mmengine.dataset import BaseDataset
+from mmengine.dist import get_dist_info, sync_random_seed
+from mmseg.registry import DATA_SAMPLERS, DATASETS
+from torch.utils.data import Dataset, Sampler
+
+from ..errors import UserError
+
+
+@DATASETS.register_module()
+class DomainPairDataset(Dataset):
+    """Item (i, j) is ``{'source': source[i], 'target': target[j]}``; use it with :class:`DomainPairSampler`.
+
+    The target's labels are never read: give its dataset no ``seg_map_path`` and its pipeline no label loader.
+
+    Args:
+        source: config of a labelled dataset.
+        target: config of a dataset of images.
+
+    Raises:
+        UserError: a domain's folder is missing or no image matched in it; a target pipeline that loads labels.
+    """
+
+    def __init__(self, source: dict, target: dict) -> None:
+        for step in target.get('pipeline', ()):
+            if step['type'] in ('LoadAnnotations', 'LoadLabels'):
+                raise UserError(
+                    f'train_dataloader.dataset.target.pipeline has {step["type"]}: remove it; adaptation is '
+                    'unsupervised and never reads target labels'
+                )
+        self.source = build_domain('source', source)
+        self.target = build_domain('target', target)
+
+    @property
+    def metainfo(self) -> dict:
+        """The source's: the classes that are learned."""
+        return self.source.metainfo
+
+    def __len__(self) -> int:
+        return max(len(self.source), len(self.target))
+
+    def __getitem__(self, pair: tuple[int, int]) -> dict[str, dict]:
+        i, j = pair
+        return {'source': self.source[i], 'target': self.target[j]}
+
+
+def build_domain(domain: str, cfg: dict) -> BaseDataset:
+    """Build one domain's dataset and make sure that it holds an image."""
+    key = f'train_dataloader.dataset.{domain}'
+    try:
+        dataset = DATASETS.build(cfg)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        missing = getattr(error, 'filename', None) or error
+        raise UserError(f'{missing} does not exist: set {key}.data_root to the data, or link it there') from None
+    if len(dataset) == 0:
+        raise UserError(
+            f'no image matched *{dataset.img_suffix} under {dataset.data_prefix["img_path"]}: set {key}.img_suffix '
+            'or data_prefix'
+        )
+    return dataset
+
+
+@DATA_SAMPLERS.register_module()
+class DomainPairSampler(Sampler):
+    """An endless stream of pairs (i, j), each domain shuffled on its own, pass after pass.
+
+    Pair number p takes the p-th image of the source's stream and of the target's; rank r of w takes p = r, r + w, …
+    Every image of a domain occurs once per pass whatever the other domain's size, and memory is one permutation per
+    domain (a product data set would need |source| × |target|).
+
+    Args:
+        dataset: a :class:`DomainPairDataset`.
+        seed: of the shuffles; by default drawn once and shared by all ranks.
+        shuffle: False pairs the domains in the order of their files.
+    """
+
+    def __init__(self, dataset: DomainPairDataset, seed: int | None = None, shuffle: bool = True) -> None:
+        self.sizes = (len(dataset.source), len(dataset.target))
+        self.rank, self.world_size = get_dist_info()
+        self.seed = sync_random_seed() if seed is None else seed
+        self.shuffle = shuffle
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        streams = [self._stream(domain, size) for domain, size in enumerate(self.sizes)]
+        for number, pair in enumerate(zip(*streams)):
+            if number % self.world_size == self.rank:
+                yield pair
+
+    def _stream(self, domain: int, size: int) -> Iterator[int]:
+        generator = torch.Generator()
+        generator.manual_seed(2 * self.seed + domain)
+        while True:
+            yield from torch.randperm(size, generator=generator).tolist() if self.shuffle else range(size)
+
+    def __len__(self) -> int:
+        return max(self.sizes)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Nothing to do: the stream is endless. mmengine calls it on every sampler."""

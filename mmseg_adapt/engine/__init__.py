@@ -1,0 +1,15 @@
+from .alternating_update_hook import AlternatingUpdateHook
+from .checkpoint_guard_hook import CheckpointGuardHook
+from .cpu_amp import CPUAmpOptimWrapper
+from .finite_loss_hook import FiniteLossHook
+from .optim_wrapper_constructor import PlayerOptimWrapperConstructor
+from .repeated_sgd import RepeatedSGD
+
+__all__ = [
+    'AlternatingUpdateHook',
+    'CPUAmpOptimWrapper',
+    'CheckpointGuardHook',
+    'FiniteLossHook',
+    'PlayerOptimWrapperConstructor',
+    'RepeatedSGD',
+]

@@ -1,0 +1,69 @@
+"""The clock of the two-player game (the game itself: :mod:`mmseg_adapt.methods.adversarial`)."""
+
+from __future__ import annotations
+
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapperDict
+from mmengine.runner import Runner
+from mmseg.registry import HOOKS
+
+from ..errors import UserError
+
+
+@HOOKS.register_module()
+class AlternatingUpdateHook(Hook):
+    """Decides which players move at iteration t: those with t ≥ begin and (t − begin) divisible by every.
+
+    A player that does not move is run without gradients, and its learning-rate schedule goes on. With the defaults, or
+    without this hook, every player moves in every iteration, which is AdaptSegNet's schedule.
+
+    Args:
+        begin: player → first iteration (from 0) at which it moves; 0 for a player that is not named.
+        every: player → period in iterations; 1 for a player that is not named.
+
+    Raises:
+        UserError: (before the first iteration) an unknown player, a player without an optimiser, an optimiser without
+            a player, a period below 1.
+
+    Example: D warms up for 500 iterations, then S moves in every second one::
+
+        custom_hooks = [dict(type='AlternatingUpdateHook', begin=dict(segmentor=500), every=dict(segmentor=2))]
+    """
+
+    def __init__(self, begin: dict[str, int] | None = None, every: dict[str, int] | None = None) -> None:
+        self.begin = begin or {}
+        self.every = every or {}
+
+    def movers(self, iteration: int, players: tuple[str, ...]) -> set[str]:
+        """The players that move at ``iteration``, counted from 0."""
+
+        def moves(player: str) -> bool:
+            waited = iteration - self.begin.get(player, 0)
+            return waited >= 0 and waited % self.every.get(player, 1) == 0
+
+        return {player for player in players if moves(player)}
+
+    def before_train(self, runner: Runner) -> None:
+        players = _model(runner).players
+        if unknown := sorted((set(self.begin) | set(self.every)) - set(players)):
+            raise UserError(f'AlternatingUpdateHook names {unknown}; the players of this model are {list(players)}')
+        if low := sorted(p for p, period in self.every.items() if period < 1):
+            raise UserError(f'AlternatingUpdateHook: every[{low[0]!r}] must be at least 1')
+        named = isinstance(runner.optim_wrapper, OptimWrapperDict)
+        optimised = set(runner.optim_wrapper.keys()) if named else set()
+        if optimised != set(players):
+            raise UserError(
+                f'optim_wrapper optimises {sorted(optimised)}, the players are {sorted(players)}: give every player '
+                "an optimiser of its own, optim_wrapper = dict(constructor='PlayerOptimWrapperConstructor', "
+                + ', '.join(f'{p}=dict(optimizer=…)' for p in players)
+                + ')'
+            )
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
+        model = _model(runner)
+        model.movers = self.movers(runner.iter, model.players)
+
+
+def _model(runner: Runner):
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model

@@ -1,0 +1,143 @@
+"""What ``tools/train.py`` and ``tools/test.py`` share: reading a config, devices, mixed precision, one-sentence errors."""
+
+from __future__ import annotations
+
+import os
+import os.path as osp
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.logging import print_log
+from mmseg.registry import MODELS
+
+from ..compat import use_gloo_without_gpu
+from ..errors import UserError
+from ..methods import AdversarialAdapter
+
+VOLATILE = ('resume', 'load_from', 'launcher', 'work_dir')  # keys in which two runs of one config may differ
+
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """Print a :class:`UserError` as one sentence and exit with 1; ``MMSEG_ADAPT_TRACEBACK=1`` shows where it came from."""
+    try:
+        yield
+    except UserError as error:
+        if os.environ.get('MMSEG_ADAPT_TRACEBACK') == '1':
+            raise
+        print(f'error: {sentence(error)}', file=sys.stderr)
+        sys.exit(1)
+
+
+def sentence(error: BaseException) -> str:
+    """The original message: mmengine's registry and PyTorch's data loader wrap it in their own words."""
+    while isinstance(error.__context__, UserError):
+        error = error.__context__
+    return str(error).strip().splitlines()[-1].split('UserError: ')[-1]
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The arguments of MMSegmentation's own tools."""
+    parser.add_argument('config', help='path of a config')
+    parser.add_argument('--work-dir', help='folder of logs and checkpoints (default: work_dirs/<name of the config>)')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, help='overrides, e.g. model.lambda_adv.decode=0.002 randomness.seed=1'
+    )
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by old launchers')
+
+
+def read_config(args: Namespace) -> Config:
+    """The config with the command line's overrides, ready for ``Runner.from_cfg``.
+
+    Raises:
+        UserError: no such file, or a file that is no config.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    if not osp.isfile(args.config):
+        raise UserError(f'{args.config} does not exist: name a config, e.g. configs/adaptseg/gta2cs_multilevel.py')
+    try:
+        cfg = Config.fromfile(args.config)
+    except (SyntaxError, FileNotFoundError, KeyError, TypeError) as error:
+        raise UserError(f'{args.config} cannot be read as a config: {str(error).splitlines()[0]}') from error
+    if args.cfg_options is not None:
+        cfg.merge_from_dict(args.cfg_options)
+    cfg.launcher = args.launcher
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join('work_dirs', Path(args.config).stem)
+    for name, hook in (('finite_loss', 'FiniteLossHook'), ('checkpoint_guard', 'CheckpointGuardHook')):
+        cfg.setdefault('default_hooks', {}).setdefault(name, dict(type=hook))
+    return cfg
+
+
+def prepare_devices(cfg: Config) -> None:
+    """Choose the distributed wrapper, and gloo on a machine without a GPU."""
+    if not torch.cuda.is_available():
+        print_log('no GPU found: running on the CPU', logger='current')
+    if cfg.launcher == 'none':
+        return
+    use_gloo_without_gpu(cfg.launcher)
+    adapted = issubclass(MODELS.get(cfg.model.type), AdversarialAdapter)
+    wrapper = dict(
+        type='MMSeparateDistributedDataParallel' if adapted else 'MMDistributedDataParallel',
+        broadcast_buffers=False,
+        find_unused_parameters=cfg.get('find_unused_parameters', False),
+    )
+    if not torch.cuda.is_available():
+        wrapper['device_ids'] = None  # on the CPU DDP accepts no device
+    cfg.setdefault('model_wrapper_cfg', wrapper)
+
+
+def enable_amp(cfg: Config) -> None:
+    """Mixed precision for the optimiser of a plain model, or for every player's.
+
+    Raises:
+        UserError: an optimiser wrapper that is neither ``OptimWrapper`` nor one of mixed precision.
+    """
+    amp = 'AmpOptimWrapper' if torch.cuda.is_available() else 'CPUAmpOptimWrapper'
+    players = [v for v in cfg.optim_wrapper.values() if isinstance(v, dict) and 'optimizer' in v] or [cfg.optim_wrapper]
+    for wrapper in players:
+        if wrapper.get('type', 'OptimWrapper') not in ('OptimWrapper', 'AmpOptimWrapper', 'CPUAmpOptimWrapper'):
+            raise UserError(f'--amp: cannot be combined with optim_wrapper.type = {wrapper.type!r}; remove one of them')
+        wrapper.type = amp
+
+
+def protect_work_dir(cfg: Config, resume: bool, overwrite: bool) -> None:
+    """Never mix two runs in one folder unasked.
+
+    Raises:
+        UserError: the folder holds a run of another config, or checkpoints of this one.
+    """
+    folder = Path(cfg.work_dir)
+    if overwrite:
+        return
+    for dumped in sorted(folder.glob('*.py')):
+        if (key := first_difference(Config.fromfile(dumped).to_dict(), cfg.to_dict())) is None:
+            continue
+        if not resume:
+            raise UserError(
+                f'{folder} holds the run of another config ({key} differs from {dumped.name}): choose another '
+                '--work-dir, or pass --overwrite'
+            )
+        print_log(f'resuming with a changed config: {key} differs from {dumped}', logger='current')
+    if not resume and (folder / 'last_checkpoint').exists():
+        raise UserError(f'{folder} holds checkpoints of this config: pass --resume to go on, or --overwrite')
+
+
+def first_difference(a, b, path: str = '') -> str | None:
+    """The dotted key of the first difference of two configs, or None."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        for key in sorted(a.keys() | b.keys(), key=str):
+            if not path and key in VOLATILE:
+                continue
+            if (found := first_difference(a.get(key), b.get(key), f'{path}.{key}' if path else str(key))) is not None:
+                return found
+        return None
+    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)) and len(a) == len(b):
+        found = (first_difference(x, y, f'{path}[{i}]') for i, (x, y) in enumerate(zip(a, b)))
+        return next((key for key in found if key is not None), None)
+    return None if a == b else path

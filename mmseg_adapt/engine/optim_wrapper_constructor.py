@@ -1,0 +1,52 @@
+"""One optimiser per player."""
+
+from __future__ import annotations
+
+from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapperDict
+from mmseg.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from torch import nn
+
+from ..errors import UserError
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class PlayerOptimWrapperConstructor:
+    """Build an ``OptimWrapperDict`` whose keys are the attribute names of the model's players.
+
+    Every value is a standard ``optim_wrapper`` config and may have its own ``paramwise_cfg``::
+
+        optim_wrapper = dict(
+            constructor='PlayerOptimWrapperConstructor',
+            segmentor=dict(optimizer=dict(type='SGD', lr=2.5e-4)),
+            discriminator=dict(optimizer=dict(type='Adam', lr=1e-4)),
+        )
+
+    Raises:
+        UserError: a key that is no player of the model, a player without a key, a parameter with two optimisers.
+    """
+
+    def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
+        self.players = optim_wrapper_cfg
+        if paramwise_cfg is not None:
+            raise UserError('optim_wrapper.paramwise_cfg: move it into the player that it is meant for')
+
+    def __call__(self, model: nn.Module) -> OptimWrapperDict:
+        model = getattr(model, 'module', model)
+        players = {key: cfg for key, cfg in self.players.items() if key != 'type'}
+        expected = getattr(model, 'players', tuple(players))
+        if set(players) != set(expected):
+            raise UserError(f'optim_wrapper names {sorted(players)}, the players of this model are {sorted(expected)}')
+        wrappers = {player: self._build(getattr(model, player), dict(cfg)) for player, cfg in players.items()}
+        owner: dict[int, str] = {}
+        for player, wrapper in wrappers.items():
+            for parameter in (p for group in wrapper.param_groups for p in group['params']):
+                if owner.setdefault(id(parameter), player) != player:
+                    raise UserError(f'the players {owner[id(parameter)]!r} and {player!r} share a parameter')
+        return OptimWrapperDict(**wrappers)
+
+    @staticmethod
+    def _build(player: nn.Module, cfg: dict):
+        if cfg.get('accumulative_counts', 1) != 1:
+            raise UserError('optim_wrapper: accumulative_counts is not supported with two backward passes per iteration')
+        paramwise_cfg = cfg.pop('paramwise_cfg', None)
+        return DefaultOptimWrapperConstructor(cfg, paramwise_cfg)(player)

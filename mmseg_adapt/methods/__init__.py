@@ -1,0 +1,4 @@
+from .adaptsegnet import AdaptSegNet, FeatureAdaptation
+from .adversarial import AdversarialAdapter
+
+__all__ = ['AdaptSegNet', 'AdversarialAdapter', 'FeatureAdaptation']

@@ -1,0 +1,163 @@
+"""The two-player game of adversarial domain adaptation: one ``train_step``, two objectives.
+
+A segmentor S learns from labelled source images and, on unlabelled target images, to make the discriminator D take what
+it sees for source. A method (``adaptsegnet.py``) only says what D sees: ``view``. Who moves at iteration t is decided by
+:class:`mmseg_adapt.engine.AlternatingUpdateHook`; without it both players move in every iteration.
+"""
+
+from __future__ import annotations
+
+import torch
+from mmengine.model import BaseModel, ModuleDict, is_model_wrapper
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from ..errors import UserError
+from ..models.losses import DOMAINS, OBJECTIVES, domain_loss
+from .turn import Turn, frozen
+
+
+def unwrapped(player: nn.Module) -> nn.Module:
+    """The player itself, for calls in which none of its parameters is trained."""
+    return player.module if is_model_wrapper(player) else player
+
+
+class Discriminators(ModuleDict):
+    """One discriminator per level, called as one player so that a distributed wrapper sees every call."""
+
+    def forward(self, views: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {level: self[level](view) for level, view in views.items()}
+
+
+class AdversarialAdapter(BaseModel):
+    """Adversarial adaptation of any MMSegmentation ``EncoderDecoder``; subclasses define :meth:`view`.
+
+    Args:
+        segmentor: config of a :class:`~mmseg_adapt.models.MultiLevelSegmentor`.
+        discriminator: level → config of a discriminator. Levels are ``'decode'``, ``'aux'`` (``'aux_0'``, … where there
+            are several auxiliary heads) and ``'backbone'``, the last feature map. An empty dict plays without an
+            opponent: target images are forwarded in training mode only, so that BN statistics absorb them.
+        lambda_adv: level → weight of the adversarial loss; the same levels.
+        objective: ``'vanilla'`` (binary cross-entropy) or ``'lsgan'`` (squared error on the raw score).
+        data_preprocessor: as in MMSegmentation; applied to each domain on its own. Defaults to the segmentor's.
+
+    Raises:
+        UserError: levels of ``discriminator`` and ``lambda_adv`` that differ or that the segmentor does not produce;
+            an unknown objective.
+    """
+
+    def __init__(
+        self,
+        segmentor: dict,
+        discriminator: dict[str, dict],
+        lambda_adv: dict[str, float],
+        objective: str = 'vanilla',
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        self.segmentor = MODELS.build(segmentor)
+        if data_preprocessor is None:
+            self.data_preprocessor = self.segmentor.data_preprocessor
+        self.lambda_adv = dict(lambda_adv)
+        self.objective = objective
+        self.players = ('segmentor', 'discriminator') if discriminator else ('segmentor',)
+        self.movers = set(self.players)  # written by AlternatingUpdateHook before every iteration
+        self._check_levels(discriminator)
+        if discriminator:
+            self.discriminator = Discriminators({name: MODELS.build(cfg) for name, cfg in discriminator.items()})
+
+    def _check_levels(self, discriminator: dict) -> None:
+        produced = getattr(self.segmentor, 'levels', None)
+        if produced is None:
+            raise UserError(
+                f'model.segmentor is a {type(self.segmentor).__name__}, which yields no levels: '
+                "set model.segmentor.type = 'MultiLevelSegmentor'"
+            )
+        if set(discriminator) != set(self.lambda_adv):
+            raise UserError(
+                f'model.discriminator has the levels {sorted(discriminator)} and model.lambda_adv '
+                f'{sorted(self.lambda_adv)}: name the same levels in both'
+            )
+        if unknown := sorted(set(discriminator) - set(produced)):
+            raise UserError(f'model.discriminator names {unknown}, but the segmentor produces {list(produced)}')
+        if self.objective not in OBJECTIVES:
+            raise UserError(f'model.objective = {self.objective!r} is none of {sorted(OBJECTIVES)}')
+
+    def view(self, output: Tensor, image_size: tuple[int, int]) -> Tensor:
+        """What the discriminator of a level sees of that level's output, (N, C, h, w) → (N, C', h', w')."""
+        raise NotImplementedError(f'{type(self).__name__} must say what its discriminator sees: define view()')
+
+    def train_step(self, data: dict[str, dict], optim_wrapper) -> dict[str, Tensor]:
+        """One iteration. Both players' gradients come from the same weights; then both step.
+
+        Args:
+            data: ``{'source': batch, 'target': batch}`` from a :class:`~mmseg_adapt.datasets.DomainPairDataset`.
+            optim_wrapper: an ``OptimWrapperDict`` with one wrapper per player.
+        """
+        source, target = (self.data_preprocessor(data[domain], True) for domain in DOMAINS)
+        turns = [Turn(self, player, optim_wrapper[player]) for player in self.players]
+
+        # min_S   L_seg(S(I_s)) + Σ λ_adv · L_adv(D(view(S(I_t))))        D fixed
+        segmentor = turns[0]
+        with segmentor.forward(last=not self.lambda_adv):
+            seen_source, losses = self.learn(**source)
+        segmentor.backward(losses)
+        with segmentor.forward(learns=bool(self.lambda_adv)):
+            seen_target, losses = self.deceive(**target)
+        segmentor.backward(losses)
+
+        # min_D   Σ ½ L_d(D(view(S(I_s))), source) + ½ L_d(D(view(S(I_t))), target)        S fixed
+        for discriminator in turns[1:]:
+            with discriminator.forward(last=False):
+                losses = self.judge(seen_source, 'source')
+            discriminator.backward(losses)
+            with discriminator.forward():
+                losses = self.judge(seen_target, 'target')
+            discriminator.backward(losses)
+
+        for turn in turns:
+            turn.step()
+        return {name: value for turn in turns for name, value in turn.log.items()}
+
+    def learn(self, inputs: Tensor, data_samples: list) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Supervision on the source: what D will see of it (detached), and the segmentation losses."""
+        outputs = self.segmentor(inputs, mode='tensor')
+        with torch.no_grad():
+            seen = self.views(outputs, inputs)
+        return seen, unwrapped(self.segmentor).loss_by_outputs(outputs, data_samples)
+
+    def deceive(self, inputs: Tensor, data_samples: list) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """The target, whose labels nobody reads: what D will see of it (detached), and the adversarial losses."""
+        outputs = self.segmentor(inputs, mode='tensor')
+        seen = self.views(outputs, inputs)
+        losses = self.target_losses(seen)
+        if losses and is_model_wrapper(self.segmentor):  # DDP waits for a gradient of every parameter
+            losses['idle.loss_zero'] = sum(0.0 * output.sum() for output in outputs.values())
+        return {level: view.detach() for level, view in seen.items()}, losses
+
+    def target_losses(self, seen: dict[str, Tensor]) -> dict[str, Tensor]:
+        """λ_adv · L_adv per level: the target, taken for source by a D that is fixed here."""
+        if not seen:
+            return {}
+        with frozen(self.discriminator):
+            scores = unwrapped(self.discriminator)(seen)
+        return {
+            f'{level}.loss_adv': self.lambda_adv[level] * domain_loss(score, 'source', self.objective)
+            for level, score in scores.items()
+        }
+
+    def judge(self, seen: dict[str, Tensor], domain: str) -> dict[str, Tensor]:
+        """½ L_d per level: D names the domain of what it sees."""
+        scores = self.discriminator(seen)
+        return {
+            f'discriminator.{level}.loss_dis': 0.5 * domain_loss(score, domain, self.objective)
+            for level, score in scores.items()
+        }
+
+    def views(self, outputs: dict[str, Tensor], inputs: Tensor) -> dict[str, Tensor]:
+        return {level: self.view(outputs[level], inputs.shape[2:]) for level in self.lambda_adv}
+
+    def forward(self, inputs: Tensor, data_samples: list | None = None, mode: str = 'tensor'):
+        """The adapted segmentor: inference, evaluation and export need no discriminator."""
+        return self.segmentor(inputs, data_samples, mode=mode)

@@ -1,0 +1,66 @@
+"""What is no equation in a player's part of an iteration: precision, gradient flow, synchronisation, logging."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import torch
+from mmengine.model import BaseModel
+from mmengine.optim import OptimWrapper
+from torch import Tensor, nn
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """No gradient reaches the parameters of ``module``; it still passes through to its inputs."""
+    trained = [p for p in module.parameters() if p.requires_grad]
+    for parameter in trained:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)
+
+
+class Turn:
+    """One player's turn: ``with turn.forward(): losses = …``, ``turn.backward(losses)``, ``turn.step()``.
+
+    A player that does not move at this iteration is run without gradients: its outputs and losses are still needed by
+    the other player and by the log.
+    """
+
+    def __init__(self, model: BaseModel, player: str, optim_wrapper: OptimWrapper) -> None:
+        self.player = getattr(model, player)
+        self.optim_wrapper = optim_wrapper
+        self.moves = player in model.movers
+        self.parse_losses = model.parse_losses
+        self.log: dict[str, Tensor] = {}
+
+    @contextmanager
+    def forward(self, last: bool = True, learns: bool = True) -> Iterator[None]:
+        """Forward under the player's precision. All but the last forward of a turn skip the all-reduce of gradients."""
+        with ExitStack() as stack:
+            stack.enter_context(torch.set_grad_enabled(self.moves and learns))
+            stack.enter_context(self.optim_wrapper.optim_context(self.player))
+            if not last and hasattr(self.player, 'no_sync'):
+                stack.enter_context(self.player.no_sync())
+            yield
+
+    def backward(self, losses: dict[str, Tensor]) -> None:
+        """Accumulate the gradient of the sum of all entries named ``…loss…``; log every entry (equal names add up)."""
+        if not losses:
+            return
+        total, log = self.parse_losses(losses)
+        if self.moves:
+            self.optim_wrapper.backward(total)
+        for name, value in log.items():
+            if name != 'loss' and not name.startswith('idle.'):
+                value = value.detach()
+                self.log[name] = self.log[name] + value if name in self.log else value
+
+    def step(self) -> None:
+        if self.moves:
+            self.optim_wrapper.step()
+            self.optim_wrapper.zero_grad()

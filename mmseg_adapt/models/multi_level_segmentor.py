@@ -1,0 +1,80 @@
+"""An ``EncoderDecoder`` whose every level of output can be looked at."""
+
+from __future__ import annotations
+
+from mmseg.models import EncoderDecoder
+from mmseg.models.decode_heads.cascade_decode_head import BaseCascadeDecodeHead
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.models.utils import resize
+from mmseg.registry import MODELS
+from mmseg.utils import add_prefix
+from torch import Tensor, nn
+
+from ..errors import UserError
+
+
+@MODELS.register_module()
+class MultiLevelSegmentor(EncoderDecoder):
+    """MMSegmentation's ``EncoderDecoder``, arguments and all, that also returns what every level predicts.
+
+    ``mode='tensor'`` returns a dict: ``'decode'``, ``'aux'`` (``'aux_0'``, ``'aux_1'``, … for a list of auxiliary heads)
+    → logits (N, classes, h, w), and ``'backbone'`` → the last feature map. The other modes are MMSegmentation's.
+
+    One key of ``test_cfg`` is new: ``single_upsampling=True`` resizes whole-image logits once, to the original size, as
+    AdaptSegNet's evaluation does, where MMSegmentation resizes them to the network's input and then again.
+
+    Raises:
+        UserError: a head that does not yield one map of logits, by name.
+    """
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        for level, head in self.heads.items():
+            cascaded = isinstance(head, BaseCascadeDecodeHead)
+            if cascaded or not isinstance(head, BaseDecodeHead) or type(head).loss is not BaseDecodeHead.loss:
+                raise _refusal(level, head)
+
+    @property
+    def heads(self) -> dict[str, nn.Module]:
+        """Level → head, in the order and under the names that MMSegmentation logs their losses."""
+        aux = getattr(self, 'auxiliary_head', None)
+        if isinstance(aux, nn.ModuleList):
+            return {'decode': self.decode_head, **{f'aux_{i}': head for i, head in enumerate(aux)}}
+        return {'decode': self.decode_head} if aux is None else {'decode': self.decode_head, 'aux': aux}
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The keys that ``mode='tensor'`` returns: every place where a discriminator may look."""
+        return (*self.heads, 'backbone')
+
+    def _forward(self, inputs: Tensor, data_samples: list | None = None) -> dict[str, Tensor]:
+        features = self.extract_feat(inputs)
+        outputs = {}
+        for level, head in self.heads.items():
+            outputs[level] = head(features)
+            if not isinstance(outputs[level], Tensor):
+                raise _refusal(level, head)
+        return {**outputs, 'backbone': features[-1]}
+
+    def loss_by_outputs(self, outputs: dict[str, Tensor], data_samples: list) -> dict[str, Tensor]:
+        """The heads' losses, ``decode.loss_ce``, ``aux.loss_ce``, …, of logits that were computed before."""
+        losses = {}
+        for level, head in self.heads.items():
+            losses.update(add_prefix(head.loss_by_feat(outputs[level], data_samples), level))
+        return losses
+
+    def whole_inference(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
+        if not self.test_cfg.get('single_upsampling', False):
+            return super().whole_inference(inputs, batch_img_metas)
+        logits = self.decode_head(self.extract_feat(inputs))
+        if any(any(meta.get('img_padding_size', meta.get('padding_size', (0,)))) for meta in batch_img_metas):
+            # padding is removed in pixels of the input: only there can it be removed
+            return resize(logits, inputs.shape[2:], mode='bilinear', align_corners=self.align_corners)
+        return logits
+
+
+def _refusal(level: str, head: nn.Module) -> UserError:
+    return UserError(
+        f'{type(head).__name__} at level {level!r} does not yield one map of logits: '
+        'adapt a segmentor whose heads do, such as FCNHead, PSPHead, DepthwiseSeparableASPPHead or SegformerHead'
+    )

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Test on several GPUs (or, without one, on several CPU processes): tools/dist_test.sh CONFIG CHECKPOINT N [arguments of test.py]
+# Several nodes: set NNODES, NODE_RANK and MASTER_ADDR on each.
+set -euo pipefail
+CONFIG=$1
+CHECKPOINT=$2
+GPUS=$3
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
+exec "${PYTHON:-python}" -m torch.distributed.run \
+    --nnodes="${NNODES:-1}" --node_rank="${NODE_RANK:-0}" --master_addr="${MASTER_ADDR:-127.0.0.1}" \
+    --master_port="${PORT:-29500}" --nproc_per_node="$GPUS" \
+    "$(dirname "$0")/test.py" "$CONFIG" "$CHECKPOINT" --launcher pytorch "${@:4}"

@@ -1,0 +1,34 @@
+"""Test a checkpoint: ``python tools/test.py CONFIG CHECKPOINT`` prints the mIoU and every class's IoU on the target."""
+
+import os.path as osp
+from argparse import ArgumentParser
+
+from mmengine.runner import Runner
+
+from mmseg_adapt.engine.launch import add_arguments, one_sentence, prepare_devices, read_config
+from mmseg_adapt.errors import UserError
+
+
+def main() -> None:
+    parser = ArgumentParser(description=__doc__)
+    add_arguments(parser)
+    parser.add_argument('checkpoint', help='a checkpoint that tools/train.py wrote')
+    parser.add_argument('--out', help='write the predictions here, one PNG of class indices per image')
+    parser.add_argument('--show-dir', help='write pictures here: image, prediction, ground truth')
+    args = parser.parse_args()
+
+    cfg = read_config(args)
+    if not osp.isfile(args.checkpoint):
+        raise UserError(f'{args.checkpoint} does not exist: name a checkpoint, e.g. {cfg.work_dir}/iter_*.pth')
+    cfg.load_from = args.checkpoint
+    if args.out:
+        cfg.test_evaluator.output_dir = args.out
+    if args.show_dir:
+        cfg.default_hooks.visualization = dict(type='PictureHook', out_dir=args.show_dir)
+    prepare_devices(cfg)
+    Runner.from_cfg(cfg).test()
+
+
+if __name__ == '__main__':
+    with one_sentence():
+        main()

@@ -1,0 +1,29 @@
+"""Train a config: ``python tools/train.py configs/adaptseg/gta2cs_multilevel.py``; several GPUs: ``tools/dist_train.sh``."""
+
+from argparse import ArgumentParser
+
+from mmengine.runner import Runner
+
+from mmseg_adapt.engine.launch import add_arguments, enable_amp, one_sentence, prepare_devices, protect_work_dir, read_config
+
+
+def main() -> None:
+    parser = ArgumentParser(description=__doc__)
+    add_arguments(parser)
+    parser.add_argument('--resume', action='store_true', help='go on from the newest checkpoint in the work dir')
+    parser.add_argument('--overwrite', action='store_true', help='allow a work dir that holds another run')
+    parser.add_argument('--amp', action='store_true', help='mixed precision for every player (bfloat16 on the CPU)')
+    args = parser.parse_args()
+
+    cfg = read_config(args)
+    cfg.resume = args.resume
+    if args.amp:
+        enable_amp(cfg)
+    protect_work_dir(cfg, args.resume, args.overwrite)
+    prepare_devices(cfg)
+    Runner.from_cfg(cfg).train()
+
+
+if __name__ == '__main__':
+    with one_sentence():
+        main()
