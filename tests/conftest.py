@@ -1,13 +1,22 @@
-"""Shared by all tests: CPU only, MMSegmentation's scope, few threads."""
+"""Shared by all tests: CPU only, MMSegmentation's scope, few threads, two tiny domains on disk."""
+
+from pathlib import Path
 
 import pytest
 import torch
 from mmengine.registry import init_default_scope
 
 import mmseg_adapt  # noqa: F401  (registration)
+from mmseg_adapt.datasets import streets
 
 
 @pytest.fixture(autouse=True, scope='session')
 def _mmseg_scope():
     init_default_scope('mmseg')
-    torch.set_num_threads(1)
+    torch.set_num_threads(2)
+
+
+@pytest.fixture(scope='session')
+def street_data(tmp_path_factory) -> Path:
+    """Four source, four target and two validation images, as the demo's. Tests that change files copy it first."""
+    return streets.write(tmp_path_factory.mktemp('streets'), source=4, target=4, val=2)

@@ -54,11 +54,17 @@ def build_domain(domain: str, cfg: dict) -> BaseDataset:
     """Build one domain's dataset and make sure that it holds an image."""
     key = f'train_dataloader.dataset.{domain}'
     try:
-        dataset = DATASETS.build(cfg)
+        dataset = DATASETS.build({**cfg, 'lazy_init': True})
+        dataset.full_init()
+    except UserError:
+        raise
+    except ValueError:
+        if dataset.data_list:  # mmengine cannot serialise an empty list
+            raise
     except (FileNotFoundError, NotADirectoryError) as error:
         missing = getattr(error, 'filename', None) or error
         raise UserError(f'{missing} does not exist: set {key}.data_root to the data, or link it there') from None
-    if len(dataset) == 0:
+    if not dataset._fully_initialized or len(dataset) == 0:
         raise UserError(
             f'no image matched *{dataset.img_suffix} under {dataset.data_prefix["img_path"]}: set {key}.img_suffix '
             'or data_prefix'

@@ -3,6 +3,7 @@ from .checkpoint_guard_hook import CheckpointGuardHook
 from .cpu_amp import CPUAmpOptimWrapper
 from .finite_loss_hook import FiniteLossHook
 from .optim_wrapper_constructor import PlayerOptimWrapperConstructor
+from .picture_hook import PictureHook
 from .repeated_sgd import RepeatedSGD
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     'CPUAmpOptimWrapper',
     'CheckpointGuardHook',
     'FiniteLossHook',
+    'PictureHook',
     'PlayerOptimWrapperConstructor',
     'RepeatedSGD',
 ]

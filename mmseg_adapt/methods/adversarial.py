@@ -22,6 +22,10 @@ def unwrapped(player: nn.Module) -> nn.Module:
     return player.module if is_model_wrapper(player) else player
 
 
+def detached(views: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {level: view.detach() for level, view in views.items()}
+
+
 class Discriminators(ModuleDict):
     """One discriminator per level, called as one player so that a distributed wrapper sees every call."""
 
@@ -125,7 +129,7 @@ class AdversarialAdapter(BaseModel):
         outputs = self.segmentor(inputs, mode='tensor')
         with torch.no_grad():
             seen = self.views(outputs, inputs)
-        return seen, unwrapped(self.segmentor).loss_by_outputs(outputs, data_samples)
+        return detached(seen), unwrapped(self.segmentor).loss_by_outputs(outputs, data_samples)
 
     def deceive(self, inputs: Tensor, data_samples: list) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """The target, whose labels nobody reads: what D will see of it (detached), and the adversarial losses."""
@@ -134,7 +138,7 @@ class AdversarialAdapter(BaseModel):
         losses = self.target_losses(seen)
         if losses and is_model_wrapper(self.segmentor):  # DDP waits for a gradient of every parameter
             losses['idle.loss_zero'] = sum(0.0 * output.sum() for output in outputs.values())
-        return {level: view.detach() for level, view in seen.items()}, losses
+        return detached(seen), losses
 
     def target_losses(self, seen: dict[str, Tensor]) -> dict[str, Tensor]:
         """λ_adv · L_adv per level: the target, taken for source by a D that is fixed here."""

@@ -1,0 +1,49 @@
+"""Pictures of predictions, for the eye."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmseg.registry import HOOKS
+
+IGNORED = (255, 255, 255)
+
+
+def colour_map(label: np.ndarray, palette: list) -> np.ndarray:
+    """(H, W) class indices → (H, W, 3) RGB uint8; indices beyond the palette, such as 255, are white."""
+    table = np.full((256, 3), IGNORED, np.uint8)
+    table[: len(palette)] = palette
+    return table[label]
+
+
+@HOOKS.register_module()
+class PictureHook(Hook):
+    """Write one PNG per tested image: what the network saw, its prediction and, where there is one, the ground truth.
+
+    Unlike ``SegVisualizationHook`` it draws every image of every batch, and what the pipeline made of it (cropped, say).
+
+    Args:
+        out_dir: folder of the pictures; made if it is missing.
+    """
+
+    def __init__(self, out_dir: str) -> None:
+        self.out_dir = Path(out_dir)
+
+    def before_test(self, runner: Runner) -> None:
+        self.out_dir.mkdir(parents=True, exist_ok=True)
+        runner.logger.info(f'pictures: {self.out_dir}')
+
+    def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs=None) -> None:
+        palette = runner.test_dataloader.dataset.metainfo['palette']
+        bgr_to_rgb = slice(None, None, -1)
+        for image, sample in zip(data_batch['inputs'], outputs):
+            prediction = sample.pred_sem_seg.data[0].cpu().numpy()
+            image = cv2.resize(image.permute(1, 2, 0).cpu().numpy(), prediction.shape[::-1])[..., bgr_to_rgb]
+            row = [image, colour_map(prediction, palette)]
+            if 'gt_sem_seg' in sample:
+                row.append(colour_map(sample.gt_sem_seg.data[0].cpu().numpy(), palette))
+            cv2.imwrite(str(self.out_dir / f'{Path(sample.img_path).stem}.png'), np.hstack(row)[..., bgr_to_rgb])

@@ -1,0 +1,55 @@
+"""The clock: a table of t → movers, and refusals before the first iteration."""
+
+from types import SimpleNamespace
+
+import pytest
+from mmengine.optim import OptimWrapper, OptimWrapperDict
+from torch import nn
+from torch.optim import SGD
+
+from mmseg_adapt.engine import AlternatingUpdateHook
+from mmseg_adapt.errors import UserError
+
+PLAYERS = ('segmentor', 'discriminator')
+
+
+@pytest.mark.parametrize(
+    ('begin', 'every', 'table'),
+    [
+        ({}, {}, ['SD', 'SD', 'SD', 'SD', 'SD', 'SD']),
+        (dict(segmentor=2), {}, ['D', 'D', 'SD', 'SD', 'SD', 'SD']),
+        ({}, dict(discriminator=3), ['SD', 'S', 'S', 'SD', 'S', 'S']),
+        (dict(discriminator=1), dict(segmentor=2, discriminator=2), ['S', 'D', 'S', 'D', 'S', 'D']),
+        (dict(segmentor=4, discriminator=1), dict(segmentor=2), ['', 'D', 'D', 'D', 'SD', 'D']),
+    ],
+)
+def test_who_moves_at_which_iteration(begin, every, table):
+    hook = AlternatingUpdateHook(begin, every)
+    initials = dict(S='segmentor', D='discriminator')
+    assert [hook.movers(t, PLAYERS) for t in range(6)] == [{initials[i] for i in row} for row in table]
+
+
+def runner(*optimised: str) -> SimpleNamespace:
+    wrapper = OptimWrapper(SGD(nn.Linear(1, 1).parameters(), lr=0.1))
+    wrappers = OptimWrapperDict(**dict.fromkeys(optimised, wrapper)) if optimised else wrapper
+    return SimpleNamespace(model=SimpleNamespace(players=PLAYERS, movers=set(PLAYERS)), optim_wrapper=wrappers, iter=3)
+
+
+def test_the_hook_writes_the_movers_of_the_runners_iteration_into_the_model():
+    r = runner(*PLAYERS)
+    AlternatingUpdateHook(every=dict(segmentor=2)).before_train_iter(r, 0)
+    assert r.model.movers == {'discriminator'}
+
+
+@pytest.mark.parametrize(
+    ('hook', 'optimised', 'message'),
+    [
+        ({}, ['segmentor'], r"optimises \['segmentor'\], the players are \['discriminator', 'segmentor'\]"),
+        ({}, [], r'optimises \[\], the players are'),
+        (dict(every=dict(critic=2)), PLAYERS, r"names \['critic'\]; the players of this model"),
+        (dict(every=dict(segmentor=0)), PLAYERS, r"every\['segmentor'\] must be at least 1"),
+    ],
+)
+def test_a_game_that_cannot_be_played_stops_before_the_first_step(hook, optimised, message):
+    with pytest.raises(UserError, match=message):
+        AlternatingUpdateHook(**hook).before_train(runner(*optimised))

@@ -1,0 +1,85 @@
+"""Every config builds, is documented, and gives each parameter to one optimiser."""
+
+import re
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmseg.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
+
+from .tiny import CONFIGS
+
+PATHS = sorted(p for p in CONFIGS.rglob('*.py') if '_base_' not in p.parts)
+
+
+def name(path) -> str:
+    return str(path.relative_to(CONFIGS))
+
+
+def built(path):
+    cfg = Config.fromfile(path)
+    segmentor = cfg.model.get('segmentor', cfg.model)
+    segmentor.backbone.init_cfg = None
+    return cfg, MODELS.build(cfg.model)
+
+
+@pytest.mark.parametrize('path', PATHS, ids=name)
+def test_a_config_builds_and_no_parameter_has_two_optimisers_or_none(path):
+    with torch.device('cpu' if 'segformer' in path.name else 'meta'):  # its drop path reads numbers from tensors
+        cfg, model = built(path)
+    if 'constructor' in cfg.optim_wrapper:
+        wrapper_cfg = dict(cfg.optim_wrapper)
+        kind = wrapper_cfg.pop('constructor')
+        wrappers = OPTIM_WRAPPER_CONSTRUCTORS.build(dict(type=kind, optim_wrapper_cfg=wrapper_cfg))(model)
+        groups = [g for w in wrappers.values() for g in w.param_groups]
+    else:
+        from mmengine.optim import build_optim_wrapper
+
+        groups = build_optim_wrapper(model, cfg.optim_wrapper).param_groups
+    optimised = [id(p) for group in groups for p in group['params'] if p.requires_grad]
+    trained = [id(p) for p in model.parameters() if p.requires_grad]
+    assert sorted(optimised) == sorted(trained)
+
+
+@pytest.mark.parametrize('path', PATHS, ids=name)
+def test_a_configs_header_says_what_it_is_what_it_reaches_and_how_it_is_run(path):
+    header = re.match(r'(#.*\n)+', path.read_text())[0]
+    assert f'python tools/train.py configs/{name(path)}' in header
+    if path.parent.name not in ('demo', 'real'):
+        assert 'Published' in header
+        assert 'Ours: ' in header
+
+
+def test_the_released_codes_repeats_stand_in_the_optimiser():
+    with torch.device('meta'):
+        cfg, model = built(CONFIGS / 'adaptseg/gta2cs_multilevel.py')
+    wrapper_cfg = dict(cfg.optim_wrapper)
+    constructor = OPTIM_WRAPPER_CONSTRUCTORS.build(dict(type=wrapper_cfg.pop('constructor'), optim_wrapper_cfg=wrapper_cfg))
+    groups = constructor(model)['segmentor'].param_groups
+    trained = [g for g in groups if g['params'][0].requires_grad]
+    backbone = [g for g in trained if g['lr'] == 2.5e-4]
+    heads = [g for g in trained if g['lr'] == 2.5e-3]
+    assert len(backbone) == 104
+    assert sum(g['repeats'] for g in backbone) == 314
+    assert sorted({g['repeats'] for g in backbone}) == [1, 3, 4]
+    assert sum(g['repeats'] == 4 for g in backbone) == 4
+    assert [g['repeats'] for g in heads] == [1] * len(heads)
+    assert len(backbone) + len(heads) == len(trained)
+
+
+def test_source_only_never_sees_a_target_image_and_single_level_has_no_auxiliary_branch():
+    for folder, config in (('source_only', 'gta2cs.py'), ('real', 'carla2camvid_source_only.py')):
+        text = str(Config.fromfile(CONFIGS / folder / config).train_dataloader)
+        assert 'target' not in text
+        assert 'leftImg8bit' not in text
+        assert 'camvid' not in text
+    cfg = Config.fromfile(CONFIGS / 'adaptseg/gta2cs_singlelevel.py')
+    assert cfg.model.segmentor.get('auxiliary_head') is None
+
+
+@pytest.mark.parametrize('path', PATHS, ids=name)
+def test_training_reads_no_target_label(path):
+    target = Config.fromfile(path).train_dataloader.dataset.get('target')
+    if target is not None:
+        assert 'seg_map_path' not in target.data_prefix
+        assert not [step for step in target.pipeline if step.type in ('LoadLabels', 'LoadAnnotations')]

@@ -1,0 +1,46 @@
+"""Configs of the repository, shrunk to seconds: few small images, few iterations."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+REPO = Path(__file__).parents[1]
+CONFIGS = REPO / 'configs'
+
+
+def tiny_config(name: str, data: Path, work_dir: Path, iterations: int = 2) -> Config:
+    """A demo config on the data set below ``data``, with one validation at the end."""
+    cfg = Config.fromfile(CONFIGS / name)
+    dataset = cfg.train_dataloader.dataset
+    for part in (dataset.get('source'), dataset.get('target'), cfg.val_dataloader.dataset, cfg.test_dataloader.dataset):
+        if part is not None:
+            part.data_root = str(data)
+    if 'source' not in dataset:
+        dataset.data_root = str(data)
+    cfg.train_dataloader.batch_size = 1
+    cfg.train_cfg.update(max_iters=iterations, val_interval=iterations)
+    cfg.default_hooks.logger.interval = 1
+    cfg.default_hooks.checkpoint.interval = iterations
+    cfg.work_dir = str(work_dir)
+    cfg.launcher = 'none'
+    cfg.randomness = dict(seed=0)
+    return cfg
+
+
+def train(cfg: Config) -> Runner:
+    cfg.experiment_name = f'{Path(cfg.work_dir).name}_{id(cfg)}'  # mmengine keeps runners by name
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    return runner
+
+
+def run_tool(name: str, *arguments, monkeypatch) -> None:
+    """``python tools/NAME …`` in this process (a subprocess would import torch anew). Raises SystemExit on failure."""
+    monkeypatch.setattr(sys, 'argv', [name, *map(str, arguments)])
+    monkeypatch.chdir(REPO)
+    runpy.run_path(str(REPO / 'tools' / name), run_name='__main__')
