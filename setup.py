@@ -23,7 +23,16 @@ setup(
     license='Apache-2.0',
     packages=find_packages(include=['mmseg_adapt', 'mmseg_adapt.*']),
     python_requires='>=3.10',
-    install_requires=['torch>=2.6', 'torchvision', 'numpy', 'packaging', 'pillow', 'opencv-python', 'matplotlib', 'scipy'],
+    install_requires=[
+        'torch>=2.6',
+        'torchvision',
+        'numpy',
+        'packaging',
+        'pillow',
+        'opencv-python',
+        'matplotlib',
+        'scipy',
+    ],
     extras_require={
         'upstream': stack('requirements.txt'),
         'onedl': stack('requirements-onedl.txt'),

@@ -104,7 +104,11 @@ class PaperLoop:
         backbone = [p for n, p in self.S.named_parameters() if n.startswith('backbone.layer') and p.requires_grad]
         stem = [p for n, p in self.S.named_parameters() if n.startswith('backbone.conv1')]
         heads = [p for n, p in self.S.named_parameters() if 'head' in n]
-        groups = [dict(params=stem), dict(params=backbone * 3), dict(params=heads, lr=1e-2)]  # a tensor listed three times
+        groups = [
+            dict(params=stem),
+            dict(params=backbone * 3),
+            dict(params=heads, lr=1e-2),
+        ]  # a tensor listed three times
         self.opt_s = torch.optim.SGD(groups, lr=1e-3, momentum=0.9, weight_decay=5e-4, foreach=False)
         self.opt_d = [torch.optim.Adam(self.D[level].parameters(), lr=1e-4, betas=(0.9, 0.99)) for level in LEVELS]
 
@@ -120,7 +124,10 @@ class PaperLoop:
             opt.zero_grad()
         for p in self.D.parameters():
             p.requires_grad = False
-        x, y = torch.stack(data['source']['inputs']), torch.cat([s.gt_sem_seg.data for s in data['source']['data_samples']])
+        x, y = (
+            torch.stack(data['source']['inputs']),
+            torch.cat([s.gt_sem_seg.data for s in data['source']['data_samples']]),
+        )
         pred_s = self.predict(x)
         loss = 0
         for level in LEVELS:
@@ -223,13 +230,17 @@ def test_without_discriminators_the_target_moves_bn_statistics_but_no_weight():
     model.train_step(batch(0), optim(model))
     source = torch.stack(batch(0)['source']['inputs'])
     outputs = reference(source, mode='tensor')  # what training on the source alone would have done to the statistics
-    sum(reference.loss_by_outputs(outputs, batch(0)['source']['data_samples'])[f'{k}.loss_ce'] for k in LEVELS).backward()
+    sum(
+        reference.loss_by_outputs(outputs, batch(0)['source']['data_samples'])[f'{k}.loss_ce'] for k in LEVELS
+    ).backward()
     alone = reference.backbone.bn1.running_mean.clone()
     reference(torch.stack(batch(0)['target']['inputs']), mode='tensor')
     torch.testing.assert_close(model.segmentor.backbone.bn1.running_mean, reference.backbone.bn1.running_mean)
     assert not torch.allclose(model.segmentor.backbone.bn1.running_mean, alone)
     gradient = reference.backbone.conv1.weight.grad
-    moved = adapter(discriminator={}, lambda_adv={}).segmentor.backbone.conv1.weight - model.segmentor.backbone.conv1.weight
+    moved = (
+        adapter(discriminator={}, lambda_adv={}).segmentor.backbone.conv1.weight - model.segmentor.backbone.conv1.weight
+    )
     torch.testing.assert_close(moved, 1e-3 * (gradient + 5e-4 * reference.backbone.conv1.weight))
 
 
@@ -238,7 +249,9 @@ def test_without_discriminators_the_target_moves_bn_statistics_but_no_weight():
     [
         (dict(lambda_adv=dict(decode=0.1)), r"levels \['aux', 'decode'\] and model.lambda_adv \['decode'\]"),
         (
-            dict(discriminator=dict(neck=dict(type='OutputSpaceDiscriminator', in_channels=5)), lambda_adv=dict(neck=1.0)),
+            dict(
+                discriminator=dict(neck=dict(type='OutputSpaceDiscriminator', in_channels=5)), lambda_adv=dict(neck=1.0)
+            ),
             r"names \['neck'\], but the segmentor produces \['decode', 'aux', 'backbone'\]",
         ),
         (
@@ -250,7 +263,10 @@ def test_without_discriminators_the_target_moves_bn_statistics_but_no_weight():
         ),
         (dict(objective='hinge'), r"model.objective = 'hinge' is none of \['lsgan', 'vanilla'\]"),
         (
-            dict(discriminator=dict(backbone=dict(type='OutputSpaceDiscriminator', in_channels=32)), lambda_adv=dict(backbone=1)),
+            dict(
+                discriminator=dict(backbone=dict(type='OutputSpaceDiscriminator', in_channels=32)),
+                lambda_adv=dict(backbone=1),
+            ),
             'or FeatureAdaptation',
         ),
     ],
@@ -261,7 +277,9 @@ def test_a_config_that_cannot_work_is_refused_in_a_sentence(overrides, message):
 
 
 def test_a_stock_encoder_decoder_is_refused_with_the_type_to_use():
-    segmentor = Config(dict(type='EncoderDecoder', backbone=dict(type='DeepLabV2ResNet', depth=18), decode_head=head(3, 512, 1)))
+    segmentor = Config(
+        dict(type='EncoderDecoder', backbone=dict(type='DeepLabV2ResNet', depth=18), decode_head=head(3, 512, 1))
+    )
     with pytest.raises(UserError, match="set model.segmentor.type = 'MultiLevelSegmentor'"):
         adapter(segmentor=segmentor)
 

@@ -54,7 +54,9 @@ def test_the_released_codes_repeats_stand_in_the_optimiser():
     with torch.device('meta'):
         cfg, model = built(CONFIGS / 'adaptseg/gta2cs_multilevel.py')
     wrapper_cfg = dict(cfg.optim_wrapper)
-    constructor = OPTIM_WRAPPER_CONSTRUCTORS.build(dict(type=wrapper_cfg.pop('constructor'), optim_wrapper_cfg=wrapper_cfg))
+    constructor = OPTIM_WRAPPER_CONSTRUCTORS.build(
+        dict(type=wrapper_cfg.pop('constructor'), optim_wrapper_cfg=wrapper_cfg)
+    )
     groups = constructor(model)['segmentor'].param_groups
     trained = [g for g in groups if g['params'][0].requires_grad]
     backbone = [g for g in trained if g['lr'] == 2.5e-4]

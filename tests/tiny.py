@@ -34,6 +34,7 @@ def tiny_config(name: str, data: Path, work_dir: Path, iterations: int = 2) -> C
 
 def train(cfg: Config) -> Runner:
     cfg.experiment_name = f'{Path(cfg.work_dir).name}_{id(cfg)}'  # mmengine keeps runners by name
+    cfg.visualizer.name = cfg.experiment_name  # … and visualizers
     runner = Runner.from_cfg(cfg)
     runner.train()
     return runner

@@ -1,10 +1,17 @@
-"""Train a config: ``python tools/train.py configs/adaptseg/gta2cs_multilevel.py``; several GPUs: ``tools/dist_train.sh``."""
+"""Train a config: ``python tools/train.py configs/adaptseg/gta2cs_multilevel.py`` (several GPUs: dist_train.sh)."""
 
 from argparse import ArgumentParser
 
 from mmengine.runner import Runner
 
-from mmseg_adapt.engine.launch import add_arguments, enable_amp, one_sentence, prepare_devices, protect_work_dir, read_config
+from mmseg_adapt.engine.launch import (
+    add_arguments,
+    enable_amp,
+    one_sentence,
+    prepare_devices,
+    protect_work_dir,
+    read_config,
+)
 
 
 def main() -> None:

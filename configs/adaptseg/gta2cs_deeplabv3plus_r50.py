@@ -15,4 +15,6 @@ model = dict(
     discriminator=dict(decode=dict(type='OutputSpaceDiscriminator', in_channels=19)),
     lambda_adv=dict(decode=0.001),
 )
-optim_wrapper = dict(segmentor=dict(_delete_=True, optimizer=dict(type='SGD', lr=2.5e-3, momentum=0.9, weight_decay=5e-4)))
+optim_wrapper = dict(
+    segmentor=dict(_delete_=True, optimizer=dict(type='SGD', lr=2.5e-3, momentum=0.9, weight_decay=5e-4))
+)

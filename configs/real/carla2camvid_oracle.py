@@ -9,5 +9,7 @@ train_pipeline = [
     dict(type='PackSegInputs'),
 ]
 train_dataloader = dict(
-    dataset=dict(_delete_=True, **dict(_base_.val_dataloader.dataset, data_root='data/camvid/train', pipeline=train_pipeline))
+    dataset=dict(
+        _delete_=True, **dict(_base_.val_dataloader.dataset, data_root='data/camvid/train', pipeline=train_pipeline)
+    )
 )

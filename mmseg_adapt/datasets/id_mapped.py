@@ -20,8 +20,8 @@ class IdMappedDataset(BaseSegDataset):
     """A folder of images and a folder of label images whose ids are remapped by :class:`LoadLabels`.
 
     Args:
-        id_map: id in the file → class index, or 255 to ignore its pixels. An id that is not named is an error when it is
-            met, since it means that the map is not this data's. Defaults to the class attribute ``ID_MAP``.
+        id_map: id in the file → class index, or 255 to ignore its pixels. An id that is not named is an error when it
+            is met: the map is not this data's. Defaults to the class attribute ``ID_MAP``.
         **kwargs: as ``BaseSegDataset``; ``metainfo=dict(classes=…, palette=…)`` names the classes. Without
             ``data_prefix.seg_map_path`` the dataset is one of unlabelled images.
 

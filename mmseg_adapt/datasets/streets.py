@@ -6,8 +6,8 @@
     target/train/images/         no labels: other textures, dusk or overcast light, haze, sensor noise, another camera
     target/val/{images,labels}/
 
-A scene is a list of polygons, far to near, over an analytic ground plane; the same polygons fill the label and the image,
-so that labels are exact. The two domains draw their scenes from the same distribution of layouts and differ in camera and look.
+A scene is a list of polygons, far to near, over an analytic ground plane; the same polygons fill the label and the
+image, so that labels are exact. Both domains draw their layouts from one distribution; they differ in camera and look.
 """
 
 from __future__ import annotations
@@ -243,7 +243,9 @@ class StreetScene:
         """Unit noise in two grains, finer on some classes than on others; none in the sky."""
         height, width = self.canvas.size
         fine = self.rng.normal(size=(height, width))
-        coarse = cv2.resize(self.rng.normal(size=(height // 6, width // 6)), (width, height), interpolation=cv2.INTER_CUBIC)
+        coarse = cv2.resize(
+            self.rng.normal(size=(height // 6, width // 6)), (width, height), interpolation=cv2.INTER_CUBIC
+        )
         share = np.array([0.5, 0.8, 0.2, 0.0, 0.9, 0.0, 0.3, 0.1])[self.canvas.label]
         noise = share * fine + (1 - share) * coarse
         noise[self.canvas.label == SKY] = 0

@@ -26,9 +26,7 @@ class LoadImage(LoadImageFromFile):
         try:
             return super().transform(results)
         except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError and struct.error
-            raise UserError(
-                f'{results["img_path"]} cannot be read ({error}): restore the file or remove it'
-            ) from error
+            raise UserError(f'{results["img_path"]} cannot be read ({error}): restore the file or remove it') from error
 
 
 @TRANSFORMS.register_module()
@@ -40,8 +38,8 @@ class LoadLabels(BaseTransform):
     image, after them it keeps its full resolution.
 
     Raises:
-        UserError: a file that cannot be read, has several channels or ids above 255, is of another size than its image, or
-            holds an id that the map does not name.
+        UserError: a file that cannot be read, has several channels or ids above 255, is of another size than its image,
+            or holds an id that the map does not name.
     """
 
     def transform(self, results: dict) -> dict:
@@ -95,9 +93,7 @@ class CropBox(BaseTransform):
         UserError: a box that does not lie in the image.
     """
 
-    def __init__(
-        self, top: int = 0, bottom: int | None = None, left: int = 0, right: int | None = None
-    ) -> None:
+    def __init__(self, top: int = 0, bottom: int | None = None, left: int = 0, right: int | None = None) -> None:
         self.box = (top, bottom, left, right)
 
     def transform(self, results: dict) -> dict:

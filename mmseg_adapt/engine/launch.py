@@ -1,4 +1,4 @@
-"""What ``tools/train.py`` and ``tools/test.py`` share: reading a config, devices, mixed precision, one-sentence errors."""
+"""What ``tools/train.py`` and ``tools/test.py`` share: configs, devices, mixed precision, one-sentence errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ VOLATILE = ('resume', 'load_from', 'launcher', 'work_dir')  # keys in which two 
 
 @contextmanager
 def one_sentence() -> Iterator[None]:
-    """Print a :class:`UserError` as one sentence and exit with 1; ``MMSEG_ADAPT_TRACEBACK=1`` shows where it came from."""
+    """Print a :class:`UserError` as one sentence and exit with 1; ``MMSEG_ADAPT_TRACEBACK=1`` shows its origin."""
     try:
         yield
     except UserError as error:
@@ -46,7 +46,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument('config', help='path of a config')
     parser.add_argument('--work-dir', help='folder of logs and checkpoints (default: work_dirs/<name of the config>)')
     parser.add_argument(
-        '--cfg-options', nargs='+', action=DictAction, help='overrides, e.g. model.lambda_adv.decode=0.002 randomness.seed=1'
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help='overrides, e.g. model.lambda_adv.decode=0.002 randomness.seed=1',
     )
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by old launchers')

@@ -47,6 +47,8 @@ class PlayerOptimWrapperConstructor:
     @staticmethod
     def _build(player: nn.Module, cfg: dict):
         if cfg.get('accumulative_counts', 1) != 1:
-            raise UserError('optim_wrapper: accumulative_counts is not supported with two backward passes per iteration')
+            raise UserError(
+                'optim_wrapper: accumulative_counts is not supported with two backward passes per iteration'
+            )
         paramwise_cfg = cfg.pop('paramwise_cfg', None)
         return DefaultOptimWrapperConstructor(cfg, paramwise_cfg)(player)

@@ -24,7 +24,7 @@ def colour_map(label: np.ndarray, palette: list) -> np.ndarray:
 class PictureHook(Hook):
     """Write one PNG per tested image: what the network saw, its prediction and, where there is one, the ground truth.
 
-    Unlike ``SegVisualizationHook`` it draws every image of every batch, and what the pipeline made of it (cropped, say).
+    Unlike ``SegVisualizationHook`` it draws every image of every batch, as the pipeline made it (cropped, say).
 
     Args:
         out_dir: folder of the pictures; made if it is missing.

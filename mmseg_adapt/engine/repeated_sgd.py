@@ -10,10 +10,10 @@ from mmseg.registry import OPTIMIZERS
 class RepeatedSGD(torch.optim.SGD):
     """SGD whose parameter groups may ask for their update to be applied ``repeats`` times per step.
 
-    The released AdaptSegNet code lists most backbone tensors three times, and the downsampling convolutions four times,
-    in one optimiser: PyTorch then applies the update that often with the same gradient, so that the backbone's effective
-    learning rate is about three times the nominal one. Later code bases inherited it. Listing a tensor twice is deprecated
-    in PyTorch and wrong in its fused and foreach versions; this states the same arithmetic explicitly::
+    The released AdaptSegNet code lists most backbone tensors three times, and the downsampling convolutions four
+    times, in one optimiser: PyTorch then applies the update that often with the same gradient, and the backbone's
+    effective learning rate is about three times the nominal one. Later code bases inherited it. Listing a tensor twice
+    is deprecated in PyTorch and wrong in its foreach version; this states the same arithmetic explicitly::
 
         optimizer=dict(type='RepeatedSGD', lr=2.5e-4, momentum=0.9, weight_decay=5e-4),
         paramwise_cfg=dict(custom_keys={'backbone.layer': dict(repeats=3)})

@@ -43,7 +43,7 @@ class AdaptSegNet(AdversarialAdapter):
 
 @MODELS.register_module()
 class FeatureAdaptation(AdversarialAdapter):
-    """The paper's baseline (Sec. 4, "feature"): D sees the features themselves, as a rule those of level ``'backbone'``."""
+    """The paper's baseline (Sec. 4, "feature"): D sees the features themselves, as a rule of level ``'backbone'``."""
 
     def view(self, output: Tensor, image_size: tuple[int, int]) -> Tensor:
         """(N, C, h, w), unchanged."""

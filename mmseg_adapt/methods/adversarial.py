@@ -1,8 +1,8 @@
 """The two-player game of adversarial domain adaptation: one ``train_step``, two objectives.
 
-A segmentor S learns from labelled source images and, on unlabelled target images, to make the discriminator D take what
-it sees for source. A method (``adaptsegnet.py``) only says what D sees: ``view``. Who moves at iteration t is decided by
-:class:`mmseg_adapt.engine.AlternatingUpdateHook`; without it both players move in every iteration.
+A segmentor S learns from labelled source images and, on unlabelled target images, to make the discriminator D take
+what it sees for source. A method (``adaptsegnet.py``) only says what D sees: ``view``. Who moves at iteration t is
+decided by :class:`mmseg_adapt.engine.AlternatingUpdateHook`; without it both players move in every iteration.
 """
 
 from __future__ import annotations

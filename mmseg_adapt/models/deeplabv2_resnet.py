@@ -12,8 +12,8 @@ class DeepLabV2ResNet(ResNet):
     """MMSegmentation's ``ResNet`` with DeepLabV2's defaults; key names and arguments are its own.
 
     Output stride 8 (the last two stages dilated by 2 and 4 instead of strided, their first block included), the stride
-    in a bottleneck's first 1×1 convolution (``style='caffe'``), a max-pool that rounds up. BN has frozen weight and bias
-    but stays in training mode: it normalises by the statistics of the batch, so the two domains must be forwarded apart.
+    in a bottleneck's first 1×1 convolution (``style='caffe'``), a max-pool that rounds up. BN has frozen weight and
+    bias but stays in training mode: it normalises by the batch's statistics, so the domains must be forwarded apart.
 
     Shape: (N, 3, H, W) → four maps of stride 4, 8, 8, 8; of ``base_channels × (4, 8, 16, 32)`` channels for depth ≥ 50.
     """

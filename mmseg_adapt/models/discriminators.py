@@ -19,7 +19,7 @@ class OutputSpaceDiscriminator(BaseModule):
         base_channels: width of the first layer; the layers have 1, 2, 4, 8 times as many channels, then one.
         upsample: upsample the scores to the size of the input, as the paper's text has it and the released code not.
 
-    Shape: (N, in_channels, H, W) → (N, 1, H/32, W/32), rounded down at each of five layers; (N, 1, H, W) with ``upsample``.
+    Shape: (N, in_channels, H, W) → (N, 1, H/32, W/32), rounded down at each layer; (N, 1, H, W) with ``upsample``.
     """
 
     def __init__(

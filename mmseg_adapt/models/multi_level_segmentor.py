@@ -17,8 +17,8 @@ from ..errors import UserError
 class MultiLevelSegmentor(EncoderDecoder):
     """MMSegmentation's ``EncoderDecoder``, arguments and all, that also returns what every level predicts.
 
-    ``mode='tensor'`` returns a dict: ``'decode'``, ``'aux'`` (``'aux_0'``, ``'aux_1'``, … for a list of auxiliary heads)
-    → logits (N, classes, h, w), and ``'backbone'`` → the last feature map. The other modes are MMSegmentation's.
+    ``mode='tensor'`` returns a dict: ``'decode'``, ``'aux'`` (``'aux_0'``, ``'aux_1'``, … for a list of auxiliary
+    heads) → logits (N, classes, h, w), and ``'backbone'`` → the last feature map. The other modes are MMSegmentation's.
 
     One key of ``test_cfg`` is new: ``single_upsampling=True`` resizes whole-image logits once, to the original size, as
     AdaptSegNet's evaluation does, where MMSegmentation resizes them to the network's input and then again.

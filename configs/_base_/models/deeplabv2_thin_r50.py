@@ -1,4 +1,6 @@
 # A thin DeepLabV2-ResNet-50 (5.9 M parameters, half the usual widths) that trains on two CPU cores.
+# The stem stays as pre-trained: its weights are tiny (they see pixels of 0–255), and one step at this learning rate
+# is 3.7 times as long as they are, 13 times in BN's evaluation mode.
 model = dict(
     type='MultiLevelSegmentor',
     data_preprocessor=dict(
@@ -15,6 +17,7 @@ model = dict(
         depth=50,
         stem_channels=64,
         base_channels=32,
+        frozen_stages=0,
         init_cfg=dict(type='Pretrained', checkpoint='weights/thin_resnet50_caffe.pth'),
     ),
     decode_head=dict(

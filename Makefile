@@ -1,0 +1,34 @@
+# make demo    the whole method in minutes on a CPU        make test    the test suite
+# make lint    ruff and codespell                          STACK=onedl  the same on the maintained fork of OpenMMLab
+# Each target makes its own virtual environment; a second call reuses it.
+PYTHON ?= python3
+STACK ?= upstream
+SEED ?= 0
+VENV := $(if $(filter onedl,$(STACK)),.venv-onedl,.venv)
+REQUIREMENTS := $(if $(filter onedl,$(STACK)),requirements-onedl.txt,requirements.txt)
+PY := $(VENV)/bin/python
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/ready
+	$(PY) -W ignore tools/demo.py --seed $(SEED)
+
+test: $(VENV)/ready
+	$(PY) -m pytest
+
+lint: $(VENV)/ready
+	$(PY) -m pip install -q -e '.[lint]'
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m codespell_lib
+
+# opencv-python needs libGL, which a bare server or container lacks: the headless build of the same version then replaces it
+$(VENV)/ready: $(REQUIREMENTS) setup.py
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install -q -r $(REQUIREMENTS) -e '.[test]'
+	$(PY) -c 'import cv2' 2>/dev/null || $(PY) -m pip install -q --force-reinstall --no-deps \
+	    opencv-python-headless==$$($(PY) -c 'from importlib.metadata import version; print(version("opencv-python"))')
+	touch $@
+
+clean:
+	rm -rf .venv .venv-onedl build *.egg-info

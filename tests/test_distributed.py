@@ -1,0 +1,44 @@
+"""Two gloo ranks on the CPU, through the launch scripts."""
+
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from .tiny import REPO, tiny_config
+
+
+def launch(script: str, *arguments) -> str:
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    env = dict(os.environ, PYTHON=sys.executable, PORT=str(port), PYTHONPATH=str(REPO), CUDA_VISIBLE_DEVICES='')
+    command = ['bash', str(REPO / 'tools' / script), *map(str, arguments)]
+    run = subprocess.run(command, env=env, cwd=REPO, capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    return run.stdout + run.stderr
+
+
+@pytest.mark.slow
+def test_two_ranks_share_the_data_and_stay_equal_and_are_tested_together(street_data, tmp_path):
+    cfg = tiny_config('demo/streets_multilevel.py', street_data, tmp_path / 'run', iterations=3)
+    cfg.custom_imports.imports.append('tests.distributed_hook')
+    cfg.custom_hooks = [*cfg.custom_hooks, dict(type='SaveRank', out_dir=str(tmp_path))]
+    cfg.train_cfg.val_interval = 10
+    config = tmp_path / 'two_ranks.py'
+    cfg.dump(config)
+    log = launch('dist_train.sh', config, 2)
+    assert 'no GPU found: running on the CPU' in log
+
+    first, second = (torch.load(tmp_path / f'rank{r}.pth', weights_only=True) for r in range(2))
+    assert not {tuple(p) for p in first['seen']} & {tuple(p) for p in second['seen']}
+    for name, weight in first['state'].items():
+        if 'running_' not in name:
+            assert torch.equal(weight, second['state'][name]), name
+    saved = torch.load(tmp_path / 'run/iter_3.pth', weights_only=True)['state_dict']
+    assert saved.keys() == first['state'].keys()  # no 'module.' of a wrapper
+
+    assert 'mIoU' in launch('dist_test.sh', config, tmp_path / 'run/iter_3.pth', 2)

@@ -1,0 +1,203 @@
+"""The whole method in minutes on a CPU: two generated domains, four trainings, one table, one picture, one report.
+
+``make demo`` or ``python tools/demo.py [--seed N] [--work-dir work_dirs/demo]``
+"""
+
+import base64
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from argparse import ArgumentParser
+from pathlib import Path
+
+import cv2
+import matplotlib
+import numpy as np
+from mmengine.config import Config
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from mmseg_adapt.datasets import streets
+from mmseg_adapt.engine.picture_hook import colour_map
+
+matplotlib.use('Agg')
+from matplotlib import pyplot as plt  # noqa: E402
+
+ROOT = Path(__file__).parents[1]
+DATA = ROOT / 'data' / 'streets'
+METHODS = {  # config → its name in the table
+    'source_only': 'source only',
+    'target_bn': 'source only + target BN',
+    'singlelevel': 'AdaptSegNet, single-level',
+    'multilevel': 'AdaptSegNet, multi-level',
+}
+
+
+def config_of(method: str) -> Path:
+    return ROOT / 'configs' / 'demo' / f'streets_{method}.py'
+
+
+def run(command: list, log: Path) -> subprocess.Popen:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open('w') as file:
+        return subprocess.Popen([sys.executable, *map(str, command)], cwd=ROOT, stdout=file, stderr=subprocess.STDOUT)
+
+
+def check(process: subprocess.Popen, log: Path) -> None:
+    if process.wait() != 0:
+        raise SystemExit(f'{log} ends with: {log.read_text().strip().splitlines()[-1]}')
+
+
+def scalars(work_dir: Path) -> list[dict]:
+    """What the newest run below ``work_dir`` has logged so far."""
+    files = sorted(work_dir.glob('*/vis_data/scalars.json'))
+    return [json.loads(line) for line in files[-1].read_text().splitlines() if line.endswith('}')] if files else []
+
+
+def train(method: str, work_dir: Path, options: list[str], progress: Progress) -> None:
+    iterations = Config.fromfile(config_of(method)).train_cfg.max_iters
+    bar = progress.add_task(METHODS[method], total=iterations)
+    command = ['tools/train.py', config_of(method), '--work-dir', work_dir, '--overwrite', '--cfg-options', *options]
+    log = work_dir / 'train.log'
+    before = set(work_dir.glob('*/vis_data/scalars.json'))
+    process = run(command, log)
+    while process.poll() is None:
+        time.sleep(0.5)
+        if set(work_dir.glob('*/vis_data/scalars.json')) - before and (rows := scalars(work_dir)):
+            progress.update(bar, completed=rows[-1].get('step', 0))
+    check(process, log)
+    progress.update(bar, completed=iterations)
+
+
+def test(method: str, work_dir: Path) -> dict[str, float]:
+    """mIoU and IoU per class on the target's validation images; predictions below ``work_dir``/predictions."""
+    checkpoint = (work_dir / 'last_checkpoint').read_text().strip()
+    out = work_dir / 'test'
+    log = work_dir / 'test.log'
+    check(
+        run(
+            ['tools/test.py', config_of(method), checkpoint, '--work-dir', out, '--out', work_dir / 'predictions'], log
+        ),
+        log,
+    )
+    result = json.loads(max(out.glob('*/*.json'), key=lambda f: f.stat().st_mtime).read_text().splitlines()[-1])
+    return {name: value for name, value in result.items() if name == 'mIoU' or name.startswith('IoU.')}
+
+
+def table_of(results: dict[str, dict]) -> Table:
+    table = Table(title='IoU on the unlabelled domain, %')
+    table.add_column('')
+    for name in ('mIoU', *streets.CLASSES):
+        table.add_column(name, justify='right')
+    for method, iou in results.items():
+        row = [iou['mIoU'], *(iou[f'IoU.{c}'] for c in streets.CLASSES)]
+        table.add_row(METHODS[method], *(f'{v:.1f}' for v in row))
+    return table
+
+
+def draw_picture(work_dir: Path, out: Path, columns: int = 4, scale: int = 2) -> None:
+    """Rows: image, the prediction of every method, ground truth. Columns: validation images."""
+    val = DATA / 'target' / 'val'
+    names = [path.name for path in sorted((val / 'images').iterdir())[:columns]]
+    rows = [('image', [cv2.imread(str(val / 'images' / n))[..., ::-1] for n in names])]
+    for method, title in METHODS.items():
+        rows.append((title, [read_labels(work_dir / method / 'predictions' / n) for n in names]))
+    rows.append(('ground truth', [read_labels(val / 'labels' / n) for n in names]))
+    height, width = streets.SIZE[0] * scale, streets.SIZE[1] * scale
+    strips = []
+    for title, images in rows:
+        strip = np.full((24, width * columns, 3), 255, np.uint8)
+        cv2.putText(strip, title, (6, 17), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
+        images = [cv2.resize(image, (width, height), interpolation=cv2.INTER_NEAREST) for image in images]
+        strips += [strip, np.hstack(images)]
+    cv2.imwrite(str(out), np.vstack(strips)[..., ::-1])
+
+
+def read_labels(path: Path) -> np.ndarray:
+    return colour_map(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), streets.PALETTE)
+
+
+CURVES = {
+    'mIoU on the target, %': ('mIoU',),
+    'segmentation loss': ('decode.loss_ce',),
+    'adversarial loss × λ': ('decode.loss_adv', 'aux.loss_adv'),
+    'discriminator loss': ('discriminator.decode.loss_dis', 'discriminator.aux.loss_dis'),
+}
+
+
+def draw_curves(work_dir: Path) -> str:
+    """The curves of all runs as an inline SVG."""
+    figure, axes = plt.subplots(1, len(CURVES), figsize=(17, 3.6), constrained_layout=True)
+    for axis, (title, keys) in zip(axes, CURVES.items()):
+        for i, method in enumerate(METHODS):
+            for key, style in zip(keys, ('-', ':')):
+                points = [(row['step'], row[key]) for row in scalars(work_dir / method) if key in row]
+                if points:
+                    level = f' ({key.split(".")[-2]})' if len(keys) > 1 else ''
+                    axis.plot(*zip(*points), style, color=f'C{i}', label=METHODS[method] + level)
+        axis.set(title=title, xlabel='iteration')
+        axis.legend(fontsize=7)
+    buffer = io.StringIO()
+    figure.savefig(buffer, format='svg')
+    return buffer.getvalue()
+
+
+def write_report(results: dict, picture: Path, work_dir: Path, out: Path) -> None:
+    head = ''.join(f'<th>{name}</th>' for name in ('', 'mIoU', *streets.CLASSES))
+    body = ''
+    for method, iou in results.items():
+        cells = ''.join(f'<td>{v:.1f}</td>' for v in (iou['mIoU'], *(iou[f'IoU.{c}'] for c in streets.CLASSES)))
+        body += f'<tr><th>{METHODS[method]}</th>{cells}</tr>'
+    image = base64.b64encode(picture.read_bytes()).decode()
+    count = len(list((DATA / 'target/val/images').iterdir()))
+    out.write_text(f"""<!doctype html><meta charset="utf-8"><title>mmseg_adapt: demo</title>
+<style>body{{font:15px sans-serif;margin:2em;max-width:1500px}}td,th{{padding:.3em .8em;text-align:right}}
+th:first-child{{text-align:left}}tr:nth-child(even){{background:#f2f2f2}}img,svg{{max-width:100%;height:auto}}</style>
+<h1>Domain adaptation on two generated street domains</h1>
+<p>Trained on labelled renders of the source and unlabelled images of the target; IoU in percent on {count} target
+images with exact labels.</p>
+<table><tr>{head}</tr>{body}</table><h2>Predictions</h2><img src="data:image/png;base64,{image}">
+<h2>Training</h2>{draw_curves(work_dir)}
+""")
+
+
+def main() -> None:
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs' / 'demo')
+    parser.add_argument('--cfg-options', nargs='*', default=[], help='passed on to tools/train.py')
+    args = parser.parse_args()
+    os.environ.setdefault('OMP_NUM_THREADS', str(os.cpu_count() or 1))
+    console, started = Console(), time.time()
+    work_dir = args.work_dir.resolve()
+
+    console.print(f'data: {streets.write(DATA)}')
+    options = [f'randomness.seed={args.seed}', *args.cfg_options]
+    columns = TextColumn('{task.description:28}'), BarColumn(), TextColumn('{task.completed:.0f}/{task.total:.0f}')
+    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as progress:
+        for method in METHODS:
+            train(method, work_dir / method, options, progress)
+        bar = progress.add_task('testing on the target', total=len(METHODS))
+        results = {}
+        for method in METHODS:
+            results[method] = test(method, work_dir / method)
+            progress.advance(bar)
+
+    console.print(table_of(results))
+    (work_dir / 'results.json').write_text(json.dumps(results, indent=1))
+    draw_picture(work_dir, work_dir / 'predictions.png')
+    write_report(results, work_dir / 'predictions.png', work_dir, work_dir / 'report.html')
+    for path in (
+        *(work_dir / m / 'train.log' for m in METHODS),
+        *map(work_dir.__truediv__, ('results.json', 'predictions.png', 'report.html')),
+    ):
+        console.print(f'wrote {path}', soft_wrap=True, highlight=False)
+    console.print(f'{(time.time() - started) / 60:.1f} minutes')
+
+
+if __name__ == '__main__':
+    main()
