@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from .tiny import REPO, tiny_config
+from .tiny import REPO, load, tiny_config
 
 
 def launch(script: str, *arguments) -> str:
@@ -33,12 +33,12 @@ def test_two_ranks_share_the_data_and_stay_equal_and_are_tested_together(street_
     log = launch('dist_train.sh', config, 2)
     assert 'no GPU found: running on the CPU' in log
 
-    first, second = (torch.load(tmp_path / f'rank{r}.pth', weights_only=True) for r in range(2))
+    first, second = (load(tmp_path / f'rank{r}.pth') for r in range(2))
     assert not {tuple(p) for p in first['seen']} & {tuple(p) for p in second['seen']}
     for name, weight in first['state'].items():
         if 'running_' not in name:
             assert torch.equal(weight, second['state'][name]), name
-    saved = torch.load(tmp_path / 'run/iter_3.pth', weights_only=True)['state_dict']
+    saved = load(tmp_path / 'run/iter_3.pth')['state_dict']
     assert saved.keys() == first['state'].keys()  # no 'module.' of a wrapper
 
     assert 'mIoU' in launch('dist_test.sh', config, tmp_path / 'run/iter_3.pth', 2)

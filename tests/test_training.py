@@ -14,7 +14,7 @@ from mmseg.registry import HOOKS
 
 from mmseg_adapt.errors import UserError
 
-from .tiny import REPO, run_tool, tiny_config, train
+from .tiny import REPO, load, run_tool, tiny_config, train
 
 DEMO = (
     'demo/streets_source_only.py',
@@ -49,7 +49,7 @@ def test_every_demo_config_trains_and_validates(name, street_data, tmp_path):
     assert all(np.isfinite(v) for row in log[:-1] for v in row.values())
     assert 0 <= log[-1]['mIoU'] <= 100
     assert {f'IoU.{c}' for c in ('road', 'car')} <= log[-1].keys()
-    state = torch.load(tmp_path / 'iter_2.pth', weights_only=True)['state_dict']
+    state = load(tmp_path / 'iter_2.pth')['state_dict']
     if 'source_only' not in name:
         assert {k.split('.')[0] for k in state} == set(runner.model.players)
     if 'multilevel' in name:
@@ -116,18 +116,24 @@ def test_a_stock_model_is_adapted_in_twelve_lines_and_trains(name, street_data, 
     assert 'mIoU' in scalars(tmp_path)[-1]
 
 
-def test_a_head_without_one_logits_map_is_refused_by_name(street_data, tmp_path):
+HEAD = dict(in_channels=64, in_index=2, channels=8, num_classes=8)
+
+
+@pytest.mark.parametrize(
+    'head',
+    [
+        dict(HEAD, type='OCRHead', ocr_channels=8),  # needs another head's output: refused when it is built
+        dict(
+            HEAD, type='EncHead', in_channels=[64], in_index=[2], num_codes=4
+        ),  # a tuple: refused at the first forward
+    ],
+    ids=lambda head: head['type'],
+)
+def test_a_head_without_one_logits_map_is_refused_by_name(head, street_data, tmp_path):
     cfg = tiny_config('demo/streets_singlelevel.py', street_data, tmp_path)
-    cfg.model.segmentor.auxiliary_head = dict(
-        type='PointHead',
-        in_channels=[64],
-        in_index=[2],
-        channels=8,
-        num_classes=8,
-        num_fcs=1,
-        coarse_pred_each_layer=True,
-    )
-    with pytest.raises(UserError, match="PointHead at level 'aux' does not yield one map of logits"):
+    cfg.model.segmentor.auxiliary_head = head
+    cfg.train_dataloader.batch_size = 2
+    with pytest.raises(UserError, match=f"{head['type']} at level 'aux' does not yield one map of logits"):
         train(cfg)
 
 
@@ -135,7 +141,7 @@ def test_the_command_line_trains_resumes_tests_and_writes_pictures(config_file, 
     config = config_file()
     run_tool('train.py', config, '--amp', monkeypatch=monkeypatch)
     work_dir = tmp_path / 'run'
-    first = torch.load(work_dir / 'iter_2.pth', weights_only=True)
+    first = load(work_dir / 'iter_2.pth')
     assert first['meta']['iter'] == 2
     run_tool(
         'train.py',
@@ -146,7 +152,7 @@ def test_the_command_line_trains_resumes_tests_and_writes_pictures(config_file, 
         'experiment_name=b',
         monkeypatch=monkeypatch,
     )
-    resumed = torch.load(work_dir / 'iter_4.pth', weights_only=True)
+    resumed = load(work_dir / 'iter_4.pth')
     assert resumed['meta']['iter'] == 4
     for player in ('segmentor', 'discriminator'):
         steps = resumed['optimizer'][player]['state']
@@ -248,7 +254,7 @@ def test_checkpoints_that_do_not_fit_are_refused_by_name(config_file, tmp_path, 
     config = config_file()
     run_tool('train.py', config, monkeypatch=monkeypatch)
     checkpoint = tmp_path / 'run/iter_2.pth'
-    classes = torch.load(checkpoint, weights_only=True)
+    classes = load(checkpoint)
     for key, value in classes['state_dict'].items():
         if 'decode_head.conv_seg' in key:
             classes['state_dict'][key] = value[:5]

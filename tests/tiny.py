@@ -6,8 +6,11 @@ import runpy
 import sys
 from pathlib import Path
 
+import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
+
+from mmseg_adapt.compat import allow_mmengine_checkpoints
 
 REPO = Path(__file__).parents[1]
 CONFIGS = REPO / 'configs'
@@ -38,6 +41,12 @@ def train(cfg: Config) -> Runner:
     runner = Runner.from_cfg(cfg)
     runner.train()
     return runner
+
+
+def load(path: Path) -> dict:
+    """A checkpoint, loaded safely (the fork's own loads empty the allow-list)."""
+    allow_mmengine_checkpoints()
+    return torch.load(path, weights_only=True)
 
 
 def run_tool(name: str, *arguments, monkeypatch) -> None:
