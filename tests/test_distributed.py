@@ -25,6 +25,13 @@ def launch(script: str, *arguments) -> str:
 @pytest.mark.slow
 def test_two_ranks_share_the_data_and_stay_equal_and_are_tested_together(street_data, tmp_path):
     cfg = tiny_config('demo/streets_multilevel.py', street_data, tmp_path / 'run', iterations=3)
+    aux = cfg.model.segmentor.auxiliary_head
+    cfg.model.segmentor.auxiliary_head = [
+        aux,
+        dict(aux),
+    ]  # no discriminator looks at the second: it idles on the target
+    cfg.model.discriminator.aux_0 = cfg.model.discriminator.pop('aux')
+    cfg.model.lambda_adv.aux_0 = cfg.model.lambda_adv.pop('aux')
     cfg.custom_imports.imports.append('tests.distributed_hook')
     cfg.custom_hooks = [*cfg.custom_hooks, dict(type='SaveRank', out_dir=str(tmp_path))]
     cfg.train_cfg.val_interval = 10

@@ -31,9 +31,9 @@ ROOT = Path(__file__).parents[1]
 DATA = ROOT / 'data' / 'streets'
 METHODS = {  # config → its name in the table
     'source_only': 'source only',
-    'target_bn': 'source only + target BN',
-    'singlelevel': 'AdaptSegNet, single-level',
-    'multilevel': 'AdaptSegNet, multi-level',
+    'target_bn': '+ target BN',
+    'singlelevel': 'AdaptSegNet 1-level',
+    'multilevel': 'AdaptSegNet 2-level',
 }
 
 
@@ -89,13 +89,14 @@ def test(method: str, work_dir: Path) -> dict[str, float]:
 
 
 def table_of(results: dict[str, dict]) -> Table:
+    """Classes down, methods across: it fits 80 columns."""
     table = Table(title='IoU on the unlabelled domain, %')
     table.add_column('')
-    for name in ('mIoU', *streets.CLASSES):
-        table.add_column(name, justify='right')
-    for method, iou in results.items():
-        row = [iou['mIoU'], *(iou[f'IoU.{c}'] for c in streets.CLASSES)]
-        table.add_row(METHODS[method], *(f'{v:.1f}' for v in row))
+    for method in results:
+        table.add_column(METHODS[method], justify='right')
+    for name in (*(f'IoU.{c}' for c in streets.CLASSES), 'mIoU'):
+        style = 'bold' if name == 'mIoU' else None
+        table.add_row(name.removeprefix('IoU.'), *(f'{iou[name]:.1f}' for iou in results.values()), style=style)
     return table
 
 
@@ -177,7 +178,7 @@ def main() -> None:
 
     console.print(f'data: {streets.write(DATA)}')
     options = [f'randomness.seed={args.seed}', *args.cfg_options]
-    columns = TextColumn('{task.description:28}'), BarColumn(), TextColumn('{task.completed:.0f}/{task.total:.0f}')
+    columns = TextColumn('{task.description:21}'), BarColumn(), TextColumn('{task.completed:.0f}/{task.total:.0f}')
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as progress:
         for method in METHODS:
             train(method, work_dir / method, options, progress)

@@ -13,5 +13,5 @@ model = dict(
         )
     ),
     discriminator=dict(aux=dict(type='OutputSpaceDiscriminator', in_channels=8, base_channels=16)),
-    lambda_adv=dict(aux=0.002),
+    lambda_adv=dict(aux=0.006),
 )

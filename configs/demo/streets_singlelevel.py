@@ -11,6 +11,6 @@ model = dict(
     type='AdaptSegNet',
     segmentor=_base_.model,
     discriminator=dict(decode=dict(type='OutputSpaceDiscriminator', in_channels=8, base_channels=16)),
-    lambda_adv=dict(decode=0.01),
+    lambda_adv=dict(decode=0.03),
 )
 default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=500))

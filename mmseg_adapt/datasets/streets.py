@@ -68,13 +68,13 @@ SOURCE = Look(
         [110, 110, 115],
         [185, 175, 165],
         [170, 120, 100],
-        [70, 70, 70],
+        [90, 90, 95],
         [70, 150, 60],
         [140, 190, 240],
         [200, 80, 80],
         [60, 70, 170],
     ],
-    spread=12,
+    spread=16,
 )
 TARGET = Look(
     colours=[
@@ -87,12 +87,12 @@ TARGET = Look(
         [80, 72, 82],
         [125, 125, 128],
     ],
-    spread=20,
-    texture=0.15,
-    haze=0.35,
-    light=(0.7, 1.15),
-    tint=(1.08, 1.0, 0.86),
-    noise=6,
+    spread=14,
+    texture=0.12,
+    haze=0.3,
+    light=(0.85, 1.2),
+    tint=(1.06, 1.0, 0.9),
+    noise=5,
     blur=0.6,
 )
 
@@ -209,7 +209,7 @@ class StreetScene:
 
     def pole(self, x: float, z: float) -> None:
         colour = self.colour(POLE)
-        self.quad(x - 0.12, x + 0.12, 0, 5.5, z, POLE, colour)
+        self.quad(x - 0.09, x + 0.09, 0, 5.5, z, POLE, colour)
         self.quad(min(x, x * 0.8), max(x, x * 0.8), 5.2, 5.5, z, POLE, colour)
 
     def car(self, x: float, z: float) -> None:
