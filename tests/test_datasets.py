@@ -71,6 +71,12 @@ def test_a_pair_has_labels_for_the_source_only(gta):
     assert 'gt_sem_seg' not in pair['target']['data_samples']
 
 
+def test_a_source_without_labels_is_refused(gta):
+    source = dict(type='GTADataset', data_root=str(gta), data_prefix=dict(img_path='images'), pipeline=[])
+    with pytest.raises(UserError, match='set source.data_prefix.seg_map_path'):
+        DATASETS.build(dict(type='DomainPairDataset', source=source, target=source))
+
+
 def test_a_target_pipeline_that_loads_labels_is_refused(gta):
     with pytest.raises(UserError, match='target.pipeline has LoadLabels: remove it'):
         pair_dataset(gta, pipeline=LOAD)

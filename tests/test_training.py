@@ -229,6 +229,34 @@ def test_a_truncated_image_fails_in_one_sentence_from_the_main_process_and_from_
     assert message.endswith('restore the file or remove it')
 
 
+def test_missing_files_of_stock_parts_fail_in_one_sentence(config_file, tmp_path, monkeypatch, capsys):
+    config = config_file('demo/streets_singlelevel.py')
+    cfg = Config.fromfile(config)
+    cfg.val_dataloader.dataset = dict(
+        type='CityscapesDataset', data_root=str(tmp_path / 'nowhere'), data_prefix=dict(img_path='a', seg_map_path='b')
+    )
+    cfg.dump(config)
+    kwargs = dict(monkeypatch=monkeypatch, capsys=capsys)
+    assert f'{tmp_path}/nowhere/a does not exist: put or link it there' in failure('train.py', config, **kwargs)
+    weights = 'model.segmentor.backbone.init_cfg.checkpoint=nowhere.pth'
+    options = ('model.segmentor.backbone.init_cfg.type=Pretrained', weights, 'experiment_name=weights')
+    config = config_file('demo/streets_singlelevel.py')
+    message = failure('train.py', config, '--overwrite', '--cfg-options', *options, **kwargs)
+    assert 'nowhere.pth can not be found' in message
+
+
+def test_mmsegs_own_inference_api_predicts_with_an_adapted_checkpoint(street_data, tmp_path):
+    from mmseg.apis import inference_model, init_model
+
+    cfg = tiny_config('demo/streets_multilevel.py', street_data, tmp_path)
+    runner = train(cfg)
+    model = init_model(cfg, str(tmp_path / 'iter_2.pth'), device='cpu')
+    file = street_data / 'target/val/images/00000.png'
+    expected = runner.model.eval().test_step(runner.test_dataloader.collate_fn([runner.test_dataloader.dataset[0]]))[0]
+    for image in (str(file), cv2.imread(str(file))):
+        assert torch.equal(inference_model(model, image).pred_sem_seg.data, expected.pred_sem_seg.data)
+
+
 def test_a_player_without_an_optimiser_stops_the_run_before_the_first_step(street_data, tmp_path):
     cfg = tiny_config('demo/streets_singlelevel.py', street_data, tmp_path)
     del cfg.optim_wrapper['discriminator']

@@ -41,6 +41,9 @@ def config_of(method: str) -> Path:
     return ROOT / 'configs' / 'demo' / f'streets_{method}.py'
 
 
+PALETTE = Config.fromfile(config_of('source_only')).val_dataloader.dataset.metainfo.palette
+
+
 def run(command: list, log: Path) -> subprocess.Popen:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open('w') as file:
@@ -119,7 +122,7 @@ def draw_picture(work_dir: Path, out: Path, columns: int = 4, scale: int = 2) ->
 
 
 def read_labels(path: Path) -> np.ndarray:
-    return colour_map(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), streets.PALETTE)
+    return colour_map(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), PALETTE)
 
 
 CURVES = {

@@ -24,7 +24,8 @@ class DomainPairDataset(Dataset):
         target: config of a dataset of images.
 
     Raises:
-        UserError: a domain's folder is missing or no image matched in it; a target pipeline that loads labels.
+        UserError: a domain's folder is missing or no image matched in it; a source without labels; a target pipeline
+            that loads them.
     """
 
     def __init__(self, source: dict, target: dict) -> None:
@@ -35,6 +36,10 @@ class DomainPairDataset(Dataset):
                     'unsupervised and never reads target labels'
                 )
         self.source = build_domain('source', source)
+        if self.source.data_prefix.get('seg_map_path') is None:
+            raise UserError(
+                'train_dataloader.dataset.source has no labels: set source.data_prefix.seg_map_path to their folder'
+            )
         self.target = build_domain('target', target)
 
     @property

@@ -21,16 +21,6 @@ import numpy as np
 
 CLASSES = ('road', 'sidewalk', 'building', 'pole', 'vegetation', 'sky', 'person', 'car')
 ROAD, SIDEWALK, BUILDING, POLE, VEGETATION, SKY, PERSON, CAR = range(len(CLASSES))
-PALETTE = [
-    [128, 64, 128],
-    [244, 35, 232],
-    [70, 70, 70],
-    [220, 220, 0],
-    [107, 142, 35],
-    [70, 130, 180],
-    [220, 20, 60],
-    [0, 0, 142],
-]
 SIZE = (96, 192)  # height, width in pixels
 FAR = 80.0  # metres
 

@@ -33,9 +33,9 @@ class LoadImage(LoadImageFromFile):
 class LoadLabels(BaseTransform):
     """Read a single-channel label image (grey or palette PNG: the index) and map its ids by the dataset's table.
 
-    Required keys: seg_map_path, label_lut (256 uint8, or None to keep the ids), ori_shape. Added: gt_seg_map, (H, W)
-    uint8; seg_fields. Works before or after ``CropBox`` and ``Resize``; before them, the label is transformed with the
-    image, after them it keeps its full resolution.
+    Required keys: ori_shape; seg_map_path, without which (an image that has no label) nothing is done; optional
+    label_lut, 256 uint8. Added: gt_seg_map, (H, W) uint8; seg_fields. Works before or after ``CropBox`` and ``Resize``:
+    before them, the label is transformed with the image, after them it keeps its full resolution.
 
     Raises:
         UserError: a file that cannot be read, has several channels or ids above 255, is of another size than its image,
@@ -43,10 +43,12 @@ class LoadLabels(BaseTransform):
     """
 
     def transform(self, results: dict) -> dict:
+        if 'seg_map_path' not in results:
+            return results
         path = results['seg_map_path']
         label = self._read(path)
-        if label.shape != tuple(results.get('full_shape', results['ori_shape'])):
-            height, width = results.get('full_shape', results['ori_shape'])
+        height, width = results.get('full_shape', results['ori_shape'])
+        if label.shape != (height, width):
             raise UserError(
                 f'{path} is {label.shape[1]}×{label.shape[0]}, its image {results["img_path"]} is {width}×{height}: '
                 'restore the pair or remove it'

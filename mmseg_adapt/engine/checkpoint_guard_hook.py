@@ -27,13 +27,12 @@ class CheckpointGuardHook(Hook):
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         own = model.state_dict()
         common = loaded.keys() & own.keys()
+        file = runner._load_from or f'the checkpoint to resume from in {runner.work_dir}'
         if not common:
-            raise UserError(
-                f'{runner._load_from}: a checkpoint of another network: it has no key of this {type(model).__name__}'
-            )
+            raise UserError(f'{file}: a checkpoint of another network: it has no key of this {type(model).__name__}')
         for key in sorted(common):
             if own[key].shape != loaded[key].shape:
                 raise UserError(
-                    f'{runner._load_from}: {key} has shape {tuple(loaded[key].shape)}, this config needs '
+                    f'{file}: {key} has shape {tuple(loaded[key].shape)}, this config needs '
                     f'{tuple(own[key].shape)}: use the config (num_classes, depth) that the checkpoint was trained with'
                 )

@@ -22,12 +22,18 @@ from ..methods import AdversarialAdapter
 VOLATILE = ('resume', 'load_from', 'launcher', 'work_dir')  # keys in which two runs of one config may differ
 
 
+EXPECTED = (UserError, FileNotFoundError)
+
+
 @contextmanager
 def one_sentence() -> Iterator[None]:
-    """Print a :class:`UserError` as one sentence and exit with 1; ``MMSEG_ADAPT_TRACEBACK=1`` shows its origin."""
+    """Print a :class:`UserError` or a missing file as one sentence and exit with 1.
+
+    With ``MMSEG_ADAPT_TRACEBACK=1`` in the environment the traceback is shown instead.
+    """
     try:
         yield
-    except UserError as error:
+    except EXPECTED as error:
         if os.environ.get('MMSEG_ADAPT_TRACEBACK') == '1':
             raise
         print(f'error: {sentence(error)}', file=sys.stderr)
@@ -36,8 +42,10 @@ def one_sentence() -> Iterator[None]:
 
 def sentence(error: BaseException) -> str:
     """The original message: mmengine's registry and PyTorch's data loader wrap it in their own words."""
-    while isinstance(error.__context__, UserError):
+    while isinstance(error.__context__, EXPECTED):
         error = error.__context__
+    if isinstance(error, FileNotFoundError) and error.filename:
+        return f'{error.filename} does not exist: put or link it there, or change the path in the config'
     return str(error).strip().splitlines()[-1].split('UserError: ')[-1]
 
 

@@ -44,6 +44,7 @@ class AdversarialAdapter(BaseModel):
         lambda_adv: level → weight of the adversarial loss; the same levels.
         objective: ``'vanilla'`` (binary cross-entropy) or ``'lsgan'`` (squared error on the raw score).
         data_preprocessor: as in MMSegmentation; applied to each domain on its own. Defaults to the segmentor's.
+        pretrained, train_cfg: must be None; ``mmseg.apis.init_model`` writes them into every model's config.
 
     Raises:
         UserError: levels of ``discriminator`` and ``lambda_adv`` that differ or that the segmentor does not produce;
@@ -58,6 +59,8 @@ class AdversarialAdapter(BaseModel):
         objective: str = 'vanilla',
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
+        pretrained: None = None,
+        train_cfg: None = None,
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.segmentor = MODELS.build(segmentor)
