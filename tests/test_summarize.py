@@ -1,0 +1,46 @@
+"""The table of runs against numbers worked out by hand."""
+
+import json
+
+import pytest
+
+from .tiny import run_tool
+
+
+def write_run(folder, *values, config='method'):
+    folder.mkdir(parents=True)
+    (folder / f'{config}.py').touch()
+    for i, part in enumerate(values):
+        (folder / f'2026010{i}_000000/vis_data').mkdir(parents=True)
+        lines = [json.dumps(dict(step=s, mIoU=v, **{'IoU.road': v + 1})) for s, v in part]
+        lines.insert(0, json.dumps(dict(step=1, loss=0.5)))
+        (folder / f'2026010{i}_000000/vis_data/scalars.json').write_text('\n'.join(lines))
+
+
+def test_last_tail_best_and_spread_over_seeds(tmp_path, monkeypatch, capsys):
+    write_run(tmp_path / 'a', [(10, 30.0), (20, 50.0)], [(20, 40.0), (30, 44.0)])  # resumed: iteration 20 was run twice
+    write_run(tmp_path / 'b', [(10, 30.0), (20, 36.0), (30, 40.0)])
+    out = tmp_path / 'out.json'
+    run_tool(
+        'analysis/summarize.py', tmp_path / 'a', tmp_path / 'b', '--last', 2, '--json', out, monkeypatch=monkeypatch
+    )
+    table = [
+        [c.strip() for c in row.split('|')[1:-1]] for row in capsys.readouterr().out.splitlines() if row.startswith('|')
+    ]
+    assert dict(zip(table[0], table[2])) == {
+        'config': 'method',
+        'runs': '2',
+        'last': '42.0 ± 2.8',
+        'mean of last 2': '40.0 ± 2.8',
+        'spread within a run': '2.8',
+        'best*': '42.0 ± 2.8',
+        'road': '43.0 ± 2.8',
+    }
+    runs = json.loads(out.read_text())['method']
+    assert [(r['iterations'], r['best_iteration']) for r in runs] == [(30, 30), (30, 30)]
+
+
+def test_a_folder_without_a_run_is_named(tmp_path, monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        run_tool('analysis/summarize.py', tmp_path, monkeypatch=monkeypatch)
+    assert f'error: {tmp_path} holds no validated run' in capsys.readouterr().err
