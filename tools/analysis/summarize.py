@@ -2,8 +2,8 @@
 
 ``python tools/analysis/summarize.py work_dirs/real/*/seed* [--last 3] [--json results.json]``
 
-Runs of one config (they differ in the seed) share a row: mean ± sample standard deviation over runs. "best*" is the best
-snapshot by validation labels, which an unsupervised method does not have: an oracle's choice.
+Runs of one config (they differ in the seed) share a row: mean ± sample standard deviation over runs. "best*" is the
+best snapshot by validation labels, which an unsupervised method does not have: an oracle's choice.
 """
 
 import json
@@ -86,7 +86,7 @@ def main() -> None:
         groups[config.stem].append(summary_of(work_dir, args.last))
     print(table_of(groups, args.last))
     print(
-        '\nmIoU in percent; ± over runs; classes: IoU of the last snapshot. best* is chosen on validation labels (an oracle).'
+    print('\nmIoU in percent, ± over runs; classes: last snapshot; best*: chosen on validation labels (an oracle)')
     )
     if args.json:
         args.json.write_text(json.dumps(groups, indent=1))
