@@ -2,13 +2,14 @@
 
 import itertools
 
+import cv2
 import numpy as np
 import pytest
 from mmseg.registry import DATASETS, TRANSFORMS
 from PIL import Image
 
 from mmseg_adapt.datasets import DomainPairSampler, GTADataset
-from mmseg_adapt.datasets.gta import CITYSCAPES_TRAIN_IDS
+from mmseg_adapt.datasets.cityscapes import TRAIN_IDS
 from mmseg_adapt.errors import UserError
 
 LOAD = [dict(type='LoadImage'), dict(type='LoadLabels'), dict(type='PackSegInputs')]
@@ -40,7 +41,7 @@ def gta_dataset(root, **kwargs):
 
 def test_gta_ids_become_cityscapes_train_ids_through_a_palette_png(gta):
     label = gta_dataset(gta)[0]['data_samples'].gt_sem_seg.data[0].numpy().ravel()
-    expected = [CITYSCAPES_TRAIN_IDS.get(i, 255) for i in range(35)] + [255]
+    expected = [TRAIN_IDS.get(i, 255) for i in range(35)] + [255]
     assert label.tolist() == expected
     assert sorted(set(label) - {255}) == list(range(19))
 
@@ -54,6 +55,105 @@ def test_gtas_broken_pair_is_left_out(gta):
 def test_gta_has_cityscapes_classes():
     assert len(GTADataset.METAINFO['classes']) == len(GTADataset.METAINFO['palette']) == 19
     assert GTADataset.METAINFO['classes'][18] == 'bicycle'
+
+
+def labels_of(dataset) -> list[int]:
+    return dataset[0]['data_samples'].gt_sem_seg.data[0].numpy().ravel().tolist()
+
+
+def every_id(highest: int, width: int = 6) -> np.ndarray:
+    """All ids from 0 to ``highest`` in an image of that width, the rest 255."""
+    ids = np.full(-(-(highest + 1) // width) * width, 255, np.uint8)
+    ids[: highest + 1] = range(highest + 1)
+    return ids.reshape(-1, width)
+
+
+def test_synthia_reads_the_class_from_the_first_of_its_16_bit_channels(tmp_path):
+    ids = every_id(22)
+    write(tmp_path / 'RGB/0000000.png', np.zeros((*ids.shape, 3), np.uint8))
+    instances = np.arange(ids.size, dtype=np.uint16).reshape(ids.shape) + 300
+    red_green_blue = [ids.astype(np.uint16), instances, np.zeros_like(instances)]
+    (tmp_path / 'GT/LABELS').mkdir(parents=True)
+    cv2.imwrite(str(tmp_path / 'GT/LABELS/0000000.png'), np.stack(red_green_blue[::-1], axis=-1))
+    dataset = DATASETS.build(dict(type='SYNTHIADataset', data_root=str(tmp_path), pipeline=LOAD))
+    published = {3: 0, 4: 1, 2: 2, 21: 3, 5: 4, 7: 5, 15: 6, 9: 7, 6: 8, 16: 9, 1: 10, 10: 11, 17: 12, 8: 13, 18: 14}
+    published.update({19: 15, 20: 16, 12: 17, 11: 18})
+    assert labels_of(dataset) == [published.get(i, 255) for i in range(23)] + [255]
+
+
+def cityscapes(root, **suffixes):
+    """One pair; a label file per suffix."""
+    write(root / 'leftImg8bit/val/ulm/a_leftImg8bit.png', np.zeros((6, 6, 3), np.uint8))
+    for suffix, ids in suffixes.items():
+        write(root / f'gtFine/val/ulm/a_gtFine_{suffix}.png', ids)
+    prefix = dict(img_path='leftImg8bit/val', seg_map_path='gtFine/val')
+    return DATASETS.build(dict(type='CityscapesLabelsDataset', data_root=str(root), data_prefix=prefix, pipeline=LOAD))
+
+
+def test_cityscapes_is_read_from_label_ids_or_from_train_ids_whichever_is_there(tmp_path):
+    label_ids, train_ids = every_id(33), np.resize(every_id(18), (6, 6))
+    expected = [TRAIN_IDS.get(i, 255) for i in range(34)] + [255, 255]
+    assert labels_of(cityscapes(tmp_path / 'ids', labelIds=label_ids)) == expected
+    both = cityscapes(tmp_path / 'both', labelIds=label_ids, labelTrainIds=train_ids)
+    assert labels_of(both) == train_ids.ravel().tolist()
+
+
+def test_cross_city_has_13_classes_in_label_ids_and_unlabelled_training_images(tmp_path):
+    ids = every_id(33)
+    write(tmp_path / 'Rome/Images/Test/pano_1.png', np.zeros((*ids.shape, 3), np.uint8))
+    write(tmp_path / 'Rome/Images/Train/pano_2.png', np.zeros((*ids.shape, 3), np.uint8))
+    write(tmp_path / 'Rome/Labels/Test/pano_1_eval.png', ids)
+    cfg = dict(type='CrossCityDataset', data_root=str(tmp_path), city='Rome', pipeline=LOAD)
+    test = DATASETS.build(dict(cfg, split='Test'))
+    assert len(test.metainfo['classes']) == len(test.metainfo['palette']) == 13
+    order = [7, 8, 11, 19, 20, 21, 23, 24, 25, 26, 28, 32, 33]  # road … bicycle in Cityscapes' label ids
+    assert labels_of(test) == [order.index(i) if i in order else 255 for i in range(36)]
+    assert 'gt_sem_seg' not in DATASETS.build(cfg)[0]['data_samples']
+
+
+def test_two_data_sets_meet_on_the_classes_that_a_config_names(gta):
+    shared = ('car', 'road')
+    metainfo = dict(classes=shared, palette=[[0, 0, 142], [128, 64, 128]])
+    label = labels_of(gta_dataset(gta, metainfo=metainfo))
+    assert label == [{26: 0, 7: 1}.get(i, 255) for i in range(36)]
+
+
+def test_an_id_map_may_name_its_classes_and_ignore_other_ids(gta):
+    metainfo = dict(classes=('vehicle', 'ground'), palette=[[0, 0, 142], [128, 64, 128]])
+    id_map = {26: 'vehicle', 27: 'vehicle', 7: 'ground', 8: 'ground'}
+    label = labels_of(gta_dataset(gta, metainfo=metainfo, id_map=id_map, others='ignore'))
+    assert label == [{26: 0, 27: 0, 7: 1, 8: 1}.get(i, 255) for i in range(36)]
+
+
+@pytest.mark.parametrize(
+    ('kwargs', 'message'),
+    [
+        (
+            dict(metainfo=dict(classes=('road', 'tram'))),
+            "GTADataset has no class 'tram': its classes are road, sidewalk",
+        ),
+        (dict(id_map={7: 'street'}), "id_map names the class 'street': the classes are road, sidewalk"),
+        (dict(metainfo=dict(classes=())), 'GTADataset has an empty list of classes: set metainfo.classes'),
+        (dict(id_map={7: 255}), 'maps every id to 255: name a class that the data have'),
+    ],
+)
+def test_class_sets_that_cannot_meet_are_refused(gta, kwargs, message):
+    with pytest.raises(UserError, match=message):
+        gta_dataset(gta, **kwargs)
+
+
+def test_the_published_number_of_files_is_scanned_in_little_memory(tmp_path):
+    import tracemalloc
+
+    for folder in ('images', 'labels'):
+        (tmp_path / folder).mkdir()
+        for i in range(1, 24967):
+            (tmp_path / folder / f'{i:05d}.png').touch()
+    tracemalloc.start()
+    assert len(gta_dataset(tmp_path)) == 24964
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100e6
 
 
 def pair_dataset(root, **target):
@@ -199,7 +299,7 @@ def test_a_target_without_images_is_named(gta):
     ('kwargs', 'message'),
     [
         (dict(id_map={0: 0, 300: 1}), 'ids must lie in 0…255'),
-        (dict(id_map={0: 0, 1: 19}), r'maps to \[19\], but there are 19 classes'),
+        (dict(id_map={0: 0, 1: 19}), 'maps 1 to 19, but there are 19 classes'),
     ],
 )
 def test_an_id_map_that_cannot_be_is_refused(gta, kwargs, message):

@@ -13,5 +13,5 @@ model = dict(
         )
     ),
     discriminator=dict(aux=dict(type='OutputSpaceDiscriminator', in_channels=3)),
-    lambda_adv=dict(aux=0.0002),
+    lambda_adv=dict(aux=0.001),
 )

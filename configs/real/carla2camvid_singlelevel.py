@@ -11,6 +11,6 @@ model = dict(
     type='AdaptSegNet',
     segmentor=_base_.model,
     discriminator=dict(decode=dict(type='OutputSpaceDiscriminator', in_channels=3)),
-    lambda_adv=dict(decode=0.001),
+    lambda_adv=dict(decode=0.005),
 )
 default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=50, max_keep_ckpts=1))

@@ -1,4 +1,4 @@
 # AdaptSegNet, single-level, least-squares objective, CARLA → CamVid on the CPU. Ours: docs/results.md.
 #   python tools/train.py configs/real/carla2camvid_singlelevel_lsgan.py
 _base_ = './carla2camvid_singlelevel.py'
-model = dict(objective='lsgan', lambda_adv=dict(decode=0.01))
+model = dict(objective='lsgan')

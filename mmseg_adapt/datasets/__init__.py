@@ -1,14 +1,19 @@
+from .cityscapes import CityscapesLabelsDataset, CrossCityDataset
 from .domain_pair import DomainPairDataset, DomainPairSampler
 from .gta import GTADataset
 from .id_mapped import IdMappedDataset
+from .synthia import SYNTHIADataset
 from .transforms import CropBox, LoadImage, LoadLabels
 
 __all__ = [
+    'CityscapesLabelsDataset',
     'CropBox',
+    'CrossCityDataset',
     'DomainPairDataset',
     'DomainPairSampler',
     'GTADataset',
     'IdMappedDataset',
     'LoadImage',
     'LoadLabels',
+    'SYNTHIADataset',
 ]

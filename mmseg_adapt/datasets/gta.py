@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
+from mmengine.logging import print_log
 from mmseg.datasets import CityscapesDataset
 from mmseg.registry import DATASETS
 
-from .id_mapped import IGNORE, IdMappedDataset
-
-# Cityscapes label id → train id; GTA5's palette PNGs and Cityscapes' labelIds share the numbering
-CITYSCAPES_TRAIN_IDS = {
-    **{7: 0, 8: 1, 11: 2, 12: 3, 13: 4, 17: 5, 19: 6, 20: 7, 21: 8, 22: 9, 23: 10, 24: 11, 25: 12},
-    **{26: 13, 27: 14, 28: 15, 31: 16, 32: 17, 33: 18},
-}
-ALL_LABEL_IDS = (*range(35), IGNORE)
+from .cityscapes import LABEL_IDS
+from .id_mapped import IdMappedDataset
 
 
 @DATASETS.register_module()
@@ -24,7 +19,7 @@ class GTADataset(IdMappedDataset):
     """
 
     METAINFO = dict(CityscapesDataset.METAINFO)
-    ID_MAP = {i: CITYSCAPES_TRAIN_IDS.get(i, IGNORE) for i in ALL_LABEL_IDS}
+    ID_MAP = LABEL_IDS
     BROKEN = ('15188.png', '17705.png')
 
     def __init__(
@@ -38,4 +33,8 @@ class GTADataset(IdMappedDataset):
         super().__init__(data_prefix=data_prefix, img_suffix=img_suffix, seg_map_suffix=seg_map_suffix, **kwargs)
 
     def load_data_list(self) -> list[dict]:
-        return [item for item in super().load_data_list() if not item['img_path'].endswith(self.BROKEN)]
+        items = super().load_data_list()
+        sound = [item for item in items if not item['img_path'].endswith(self.BROKEN)]
+        if len(sound) < len(items):
+            print_log(f'GTADataset: left out {", ".join(self.BROKEN)}, whose labels have another size', 'current')
+        return sound

@@ -6,6 +6,7 @@ import os.path as osp
 
 import numpy as np
 from mmengine import fileio
+from mmengine.logging import print_log
 from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
@@ -20,29 +21,71 @@ class IdMappedDataset(BaseSegDataset):
     """A folder of images and a folder of label images whose ids are remapped by :class:`LoadLabels`.
 
     Args:
-        id_map: id in the file → class index, or 255 to ignore its pixels. An id that is not named is an error when it
-            is met: the map is not this data's. Defaults to the class attribute ``ID_MAP``.
+        id_map: id in the file → class, by name or by index, or 255 to ignore its pixels. Defaults to the attribute
+            ``ID_MAP`` (id → index into ``METAINFO['classes']``); classes of it that ``metainfo.classes`` does not name
+            are then ignored, so that two data sets meet on the classes they share.
+        others: what happens to an id that the map does not name: ``'error'``, as it means that the map is not this
+            data's, or ``'ignore'``.
         **kwargs: as ``BaseSegDataset``; ``metainfo=dict(classes=…, palette=…)`` names the classes. Without
             ``data_prefix.seg_map_path`` the dataset is one of unlabelled images.
 
     Raises:
-        UserError: a folder that is missing, no image in it, an image without its label, an id map that names a class
-            beyond ``metainfo.classes`` or an id beyond 255.
+        UserError: a folder that is missing, no image in it, an image without its label; an id map that names an unknown
+            class, an id beyond 255, or no class at all; an empty list of classes.
     """
 
     ID_MAP: dict[int, int] | None = None
+    LABEL_CHANNEL: int | None = None  # of a label image with several channels, in OpenCV's order
 
-    def __init__(self, id_map: dict[int, int] | None = None, **kwargs) -> None:
-        self.id_map = {int(k): int(v) for k, v in (id_map or self.ID_MAP or {}).items()}
-        self.label_lut = np.full(256, UNMAPPED, np.uint8)
-        if any(not 0 <= key <= 255 for key in self.id_map):
-            raise UserError(f'{type(self).__name__}.id_map: ids must lie in 0…255, found {sorted(self.id_map)}')
+    def __init__(self, id_map: dict[int, int | str] | None = None, others: str = 'error', **kwargs) -> None:
+        classes = list((kwargs.get('metainfo') or self.METAINFO).get('classes') or ())
+        self.id_map = (
+            self._by_name(classes) if id_map is None and self.ID_MAP else self._by_index(id_map or {}, classes)
+        )
+        self.label_lut = np.full(256, {'error': UNMAPPED, 'ignore': IGNORE}[others], np.uint8)
         for key, value in self.id_map.items():
             self.label_lut[key] = value
         super().__init__(**kwargs)
-        classes = len(self.metainfo.get('classes') or ())
-        if self.id_map and (beyond := {v for v in self.id_map.values() if v != IGNORE and not 0 <= v < classes}):
-            raise UserError(f'{type(self).__name__}.id_map maps to {sorted(beyond)}, but there are {classes} classes')
+
+    @classmethod
+    def get_label_map(cls, new_classes=None) -> None:
+        """The id map does the work of MMSegmentation's ``label_map``, which knows only subsets of ``METAINFO``."""
+
+    def _by_name(self, classes: list[str]) -> dict[int, int]:
+        """``ID_MAP`` on the classes that are named, wherever they stand."""
+        self._check_classes(classes)
+        own = self.METAINFO['classes']
+        if unknown := [name for name in classes if name not in own]:
+            raise UserError(f'{type(self).__name__} has no class {unknown[0]!r}: its classes are {", ".join(own)}')
+        if ignored := [name for name in own if name not in classes]:
+            print_log(f'{type(self).__name__}: ignored, as no class of this config: {", ".join(ignored)}', 'current')
+        names = {index: classes.index(name) for index, name in enumerate(own) if name in classes}
+        return {key: names.get(index, IGNORE) for key, index in self.ID_MAP.items()}
+
+    def _by_index(self, id_map: dict, classes: list[str]) -> dict[int, int]:
+        if not id_map:
+            return {}
+        self._check_classes(classes)
+        indices = {}
+        for key, value in id_map.items():
+            if isinstance(value, str):
+                if value not in classes:
+                    raise UserError(f'id_map names the class {value!r}: the classes are {", ".join(classes)}')
+                value = classes.index(value)
+            if not 0 <= int(key) <= 255:
+                raise UserError(f'{type(self).__name__}.id_map: ids must lie in 0…255, found {key}')
+            if value != IGNORE and not 0 <= value < len(classes):
+                raise UserError(
+                    f'{type(self).__name__}.id_map maps {key} to {value}, but there are {len(classes)} classes'
+                )
+            indices[int(key)] = int(value)
+        if set(indices.values()) == {IGNORE}:
+            raise UserError(f'{type(self).__name__}.id_map maps every id to 255: name a class that the data have')
+        return indices
+
+    def _check_classes(self, classes: list[str]) -> None:
+        if not classes:
+            raise UserError(f'{type(self).__name__} has an empty list of classes: set metainfo.classes')
 
     def load_data_list(self) -> list[dict]:
         """Raises: see the class."""
@@ -71,4 +114,5 @@ class IdMappedDataset(BaseSegDataset):
         return items
 
     def get_data_info(self, idx: int) -> dict:
-        return {**super().get_data_info(idx), 'label_lut': self.label_lut if self.id_map else None}
+        lut = self.label_lut if self.id_map else None
+        return {**super().get_data_info(idx), 'label_lut': lut, 'label_channel': self.LABEL_CHANNEL}

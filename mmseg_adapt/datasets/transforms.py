@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform, LoadImageFromFile
 from mmseg.registry import TRANSFORMS
@@ -34,8 +35,9 @@ class LoadLabels(BaseTransform):
     """Read a single-channel label image (grey or palette PNG: the index) and map its ids by the dataset's table.
 
     Required keys: ori_shape; seg_map_path, without which (an image that has no label) nothing is done; optional
-    label_lut, 256 uint8. Added: gt_seg_map, (H, W) uint8; seg_fields. Works before or after ``CropBox`` and ``Resize``:
-    before them, the label is transformed with the image, after them it keeps its full resolution.
+    label_lut, 256 uint8, and label_channel. Added: gt_seg_map, (H, W) uint8; seg_fields. Works before or after
+    ``CropBox`` and ``Resize``: before them, the label is transformed with the image, after them it keeps its full
+    resolution.
 
     Raises:
         UserError: a file that cannot be read, has several channels or ids above 255, is of another size than its image,
@@ -46,7 +48,7 @@ class LoadLabels(BaseTransform):
         if 'seg_map_path' not in results:
             return results
         path = results['seg_map_path']
-        label = self._read(path)
+        label = self._read(path, results.get('label_channel'))
         height, width = results.get('full_shape', results['ori_shape'])
         if label.shape != (height, width):
             raise UserError(
@@ -67,10 +69,13 @@ class LoadLabels(BaseTransform):
         return results
 
     @staticmethod
-    def _read(path: str) -> np.ndarray:
+    def _read(path: str, channel: int | None) -> np.ndarray:
         try:
-            with Image.open(path) as image:
-                label = np.asarray(image)
+            if channel is None:
+                with Image.open(path) as image:
+                    label = np.asarray(image)
+            else:  # Pillow reads PNGs of 16 bits and several channels as 8 bits
+                label = cv2.imread(path, cv2.IMREAD_UNCHANGED)[..., channel]
         except Exception as error:
             raise UserError(f'{path} cannot be read ({error}): restore the file or remove it') from error
         if label.ndim != 2:

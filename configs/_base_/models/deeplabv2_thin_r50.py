@@ -1,6 +1,7 @@
 # A thin DeepLabV2-ResNet-50 (5.9 M parameters, half the usual widths) that trains on two CPU cores.
 # The stem stays as pre-trained: its weights are tiny (they see pixels of 0–255), and one step at this learning rate
-# is 3.7 times as long as they are, 13 times in BN's evaluation mode.
+# is 3.7 times as long as they are, 13 times in BN's evaluation mode. BN keeps the statistics of its weights: what is
+# then gained on the target is the adversary's (unlike the paper, whose BN statistics also absorb the target).
 model = dict(
     type='MultiLevelSegmentor',
     data_preprocessor=dict(
@@ -18,6 +19,7 @@ model = dict(
         stem_channels=64,
         base_channels=32,
         frozen_stages=0,
+        norm_eval=True,
         init_cfg=dict(type='Pretrained', checkpoint='weights/thin_resnet50_caffe.pth'),
     ),
     decode_head=dict(
