@@ -2,15 +2,8 @@
 # Published mIoU 41.4. Ours: not run (needs the data sets and a GPU).
 #   python tools/train.py configs/adaptseg/gta2cs_singlelevel.py
 _base_ = [
-    '../_base_/models/deeplabv2_r101.py',
+    '../_base_/models/adaptsegnet_singlelevel_r101.py',
     '../_base_/datasets/gta2cs.py',
     '../_base_/schedules/adaptsegnet.py',
     '../_base_/default_runtime.py',
 ]
-model = dict(
-    _delete_=True,
-    type='AdaptSegNet',
-    segmentor=_base_.model,
-    discriminator=dict(decode=dict(type='OutputSpaceDiscriminator', in_channels=19)),
-    lambda_adv=dict(decode=0.001),
-)

@@ -11,7 +11,7 @@ train_pipeline = [
 train_dataloader = dict(
     dataset=dict(
         _delete_=True,
-        type='CityscapesDataset',
+        type='CityscapesLabelsDataset',
         data_root='data/cityscapes',
         data_prefix=dict(img_path='leftImg8bit/train', seg_map_path='gtFine/train'),
         pipeline=train_pipeline,
