@@ -58,22 +58,19 @@ class DomainPairDataset(Dataset):
 def build_domain(domain: str, cfg: dict) -> BaseDataset:
     """Build one domain's dataset and make sure that it holds an image."""
     key = f'train_dataloader.dataset.{domain}'
+    dataset = DATASETS.build({**cfg, 'lazy_init': True})
     try:
-        dataset = DATASETS.build({**cfg, 'lazy_init': True})
         dataset.full_init()
-    except UserError:
-        raise
-    except ValueError:
-        if dataset.data_list:  # mmengine cannot serialise an empty list
-            raise
     except (FileNotFoundError, NotADirectoryError) as error:
         missing = getattr(error, 'filename', None) or error
         raise UserError(f'{missing} does not exist: set {key}.data_root to the data, or link it there') from None
-    if not dataset._fully_initialized or len(dataset) == 0:
-        raise UserError(
+    except ValueError as error:
+        if isinstance(error, UserError) or dataset.data_list:
+            raise
+        raise UserError(  # mmengine cannot serialise an empty list
             f'no image matched *{dataset.img_suffix} under {dataset.data_prefix["img_path"]}: set {key}.img_suffix '
             'or data_prefix'
-        )
+        ) from None
     return dataset
 
 

@@ -45,6 +45,10 @@ class IdMappedDataset(BaseSegDataset):
         self.label_lut = np.full(256, {'error': UNMAPPED, 'ignore': IGNORE}[others], np.uint8)
         for key, value in self.id_map.items():
             self.label_lut[key] = value
+        if kwargs.get('metainfo') and 'palette' not in kwargs['metainfo']:
+            own = dict(zip(self.METAINFO.get('classes', ()), self.METAINFO.get('palette', ())))
+            palette = [own[name] for name in classes if name in own]
+            kwargs['metainfo'] = dict(kwargs['metainfo'], palette=palette if len(palette) == len(classes) else [])
         super().__init__(**kwargs)
 
     @classmethod

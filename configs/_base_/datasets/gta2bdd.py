@@ -1,0 +1,26 @@
+# GTA5 (labelled) and BDD100K (images only) for training, BDD100K's 1,000 validation images for testing. This is
+# BDD100K's own segmentation split, not the "BDDS" split of the FCAN paper.
+_base_ = './gta2cs.py'
+bdd_root = 'data/bdd100k'
+resize = dict(type='Resize', scale=(1280, 720), keep_ratio=False, interpolation='bicubic', backend='pillow')
+train_dataloader = dict(
+    dataset=dict(
+        target=dict(
+            _delete_=True,
+            type='BDD100KDataset',
+            data_root=bdd_root,
+            data_prefix=dict(img_path='images/10k/train'),
+            pipeline=[dict(type='LoadImage'), resize, dict(type='PackSegInputs')],
+        )
+    )
+)
+val_dataloader = dict(
+    dataset=dict(
+        _delete_=True,
+        type='BDD100KDataset',
+        data_root=bdd_root,
+        data_prefix=dict(img_path='images/10k/val', seg_map_path='labels/sem_seg/masks/val'),
+        pipeline=[dict(type='LoadImage'), resize, dict(type='LoadLabels'), dict(type='PackSegInputs')],
+    )
+)
+test_dataloader = val_dataloader
