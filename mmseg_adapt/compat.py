@@ -17,6 +17,7 @@ import torch
 from packaging.version import Version
 
 INSTALL = 'pip install "setuptools<82" mmengine==0.10.7 mmcv-lite==2.1.0 mmsegmentation==1.2.2 ftfy regex'
+INSTALL_FORK = 'pip install onedl-mmengine==0.10.12 onedl-mmcv==2.3.6 onedl-mmsegmentation==1.4.2'
 SUPPORTED = {  # import name: (lowest, below) over both stacks
     'mmengine': ('0.10.0', '0.11'),
     'mmcv': ('2.0.0rc4', '2.4'),
@@ -26,14 +27,15 @@ SUPPORTED = {  # import name: (lowest, below) over both stacks
 
 def require_stack() -> None:
     """Fail at import, in one sentence, where OpenMMLab is missing or of an unsupported version."""
+    command = INSTALL_FORK if is_installed('onedl-mmengine') else INSTALL
     for name, (lowest, below) in SUPPORTED.items():
         try:
             found = importlib.import_module(name).__version__
         except (ImportError, AssertionError) as error:
             reason = str(error).splitlines()[0]
-            raise ImportError(f'mmseg_adapt needs {name}, whose import fails ({reason}); run: {INSTALL}') from None
+            raise ImportError(f'mmseg_adapt needs {name}, whose import fails ({reason}); run: {command}') from None
         if not Version(lowest) <= Version(found) < Version(below):
-            raise ImportError(f'mmseg_adapt needs {name} >= {lowest}, < {below}, found {found}; run: {INSTALL}')
+            raise ImportError(f'mmseg_adapt needs {name} >= {lowest}, < {below}, found {found}; run: {command}')
 
 
 class _MissingOps(types.ModuleType):
@@ -71,11 +73,16 @@ def name_the_fork() -> None:
     """
     from mmengine.config import utils
 
+    if is_installed('onedl-mmsegmentation'):
+        utils.MODULE2PACKAGE['mmseg'] = 'onedl-mmsegmentation'
+
+
+def is_installed(distribution: str) -> bool:
     try:
-        version('onedl-mmsegmentation')
+        version(distribution)
     except PackageNotFoundError:
-        return
-    utils.MODULE2PACKAGE['mmseg'] = 'onedl-mmsegmentation'
+        return False
+    return True
 
 
 def _statistic(owner: type, name: str):

@@ -1,6 +1,11 @@
 """Shared by all tests: CPU only, MMSegmentation's scope, few threads, two tiny domains on disk."""
 
+import os
+import sys
 from pathlib import Path
+
+if 'gpu' not in sys.argv:  # pytest -m gpu
+    os.environ['CUDA_VISIBLE_DEVICES'] = ''
 
 import pytest
 import torch

@@ -111,6 +111,13 @@ def test_cross_city_has_13_classes_in_label_ids_and_unlabelled_training_images(t
     assert 'gt_sem_seg' not in DATASETS.build(cfg)[0]['data_samples']
 
 
+def test_without_an_id_map_an_id_beyond_the_classes_is_an_error(gta):
+    cfg = dict(type='IdMappedDataset', data_root=str(gta), data_prefix=dict(img_path='images', seg_map_path='labels'))
+    cfg.update(img_suffix='.png', pipeline=LOAD, metainfo=dict(classes=tuple('abc')))
+    with pytest.raises(UserError, match=r'labels/00001.png holds the label ids \[3, 4, 5'):
+        DATASETS.build(cfg)[0]
+
+
 def test_two_data_sets_meet_on_the_classes_that_a_config_names(gta):
     shared = ('car', 'road')
     metainfo = dict(classes=shared, palette=[[0, 0, 142], [128, 64, 128]])

@@ -101,7 +101,7 @@ def test_a_stock_model_is_adapted_in_twelve_lines_and_trains(name, street_data, 
     stock.model.discriminator.decode.update(in_channels=8, base_channels=4)
     cfg.model = stock.model
     cfg.optim_wrapper = stock.optim_wrapper
-    cfg.train_dataloader.batch_size = 2  # BN after global pooling needs two
+    cfg.train_dataloader.batch_size = stock.train_dataloader.batch_size
     before = []
 
     @HOOKS.register_module(name='KeepFirstWeights', force=True)
@@ -278,6 +278,34 @@ def test_a_work_dir_is_never_overwritten_unasked(config_file, tmp_path, monkeypa
     assert (tmp_path / 'run/iter_2.pth').read_bytes() == before
 
 
+def test_a_run_that_never_started_does_not_block_the_corrected_one_and_nothing_is_resumed_from_nothing(
+    config_file, tmp_path, monkeypatch, capsys
+):
+    config = config_file()
+    wrong = ('--cfg-options', 'val_dataloader.dataset.data_root=nowhere')
+    failure('train.py', config, *wrong, monkeypatch=monkeypatch, capsys=capsys)
+    message = failure('train.py', config, '--resume', monkeypatch=monkeypatch, capsys=capsys)
+    assert 'holds no checkpoint to resume from: check --work-dir' in message
+    run_tool('train.py', config, '--cfg-options', 'experiment_name=corrected', monkeypatch=monkeypatch)
+    assert (tmp_path / 'run/iter_2.pth').exists()
+
+
+def test_testing_leaves_the_training_runs_folder_as_it_was(config_file, tmp_path, monkeypatch):
+    config = config_file('demo/streets_singlelevel.py')
+    run_tool('train.py', config, monkeypatch=monkeypatch)
+    before = (tmp_path / 'run/tiny.py').read_text()
+    options = ('--cfg-options', 'experiment_name=test', 'test_dataloader.batch_size=2')
+    run_tool('test.py', config, tmp_path / 'run/iter_2.pth', *options, monkeypatch=monkeypatch)
+    assert (tmp_path / 'run/tiny.py').read_text() == before
+
+
+def test_predictions_without_meta_data_have_the_size_of_the_input(street_data, tmp_path):
+    model = train(tiny_config('demo/streets_singlelevel.py', street_data, tmp_path)).model.eval()
+    with torch.no_grad():
+        prediction = model(torch.rand(2, 3, 96, 192), mode='predict')
+    assert [p.pred_sem_seg.data.shape for p in prediction] == [(1, 96, 192)] * 2
+
+
 def test_checkpoints_that_do_not_fit_are_refused_by_name(config_file, tmp_path, monkeypatch, capsys):
     config = config_file()
     run_tool('train.py', config, monkeypatch=monkeypatch)
@@ -301,7 +329,7 @@ def test_checkpoints_that_do_not_fit_are_refused_by_name(config_file, tmp_path, 
 
 def test_weights_that_are_not_finite_are_never_saved(street_data, tmp_path):
     cfg = tiny_config('demo/streets_singlelevel.py', street_data, tmp_path, iterations=4)
-    cfg.default_hooks.checkpoint.interval = 1
+    cfg.default_hooks.checkpoint.update(interval=1, max_keep_ckpts=1)  # the older file goes before the newer is written
     cfg.default_hooks.finite_loss.interval = 100  # only the look at the weights is left
 
     @HOOKS.register_module(name='PoisonWeights', force=True)
@@ -313,4 +341,4 @@ def test_weights_that_are_not_finite_are_never_saved(street_data, tmp_path):
     cfg.custom_hooks = [*cfg.custom_hooks, dict(type='PoisonWeights')]
     with pytest.raises(UserError, match=r'discriminator.decode.layers.0.bias is not finite at iteration 3'):
         train(cfg)
-    assert sorted(p.name for p in tmp_path.glob('*.pth')) == ['iter_1.pth', 'iter_2.pth']
+    assert sorted(p.name for p in tmp_path.glob('*.pth')) == ['iter_2.pth']

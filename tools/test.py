@@ -21,6 +21,7 @@ def main() -> None:
     if not osp.isfile(args.checkpoint):
         raise UserError(f'{args.checkpoint} does not exist: name a checkpoint, e.g. {cfg.work_dir}/iter_*.pth')
     cfg.load_from = args.checkpoint
+    cfg.work_dir = args.work_dir or osp.join(cfg.work_dir, 'test')  # the training run's folder keeps its config
     if args.out:
         cfg.test_evaluator.output_dir = args.out
     if args.show_dir:

@@ -12,7 +12,6 @@ log_processor = dict(by_epoch=False)
 log_level = 'INFO'
 load_from = None
 resume = False
-tta_model = dict(type='SegTTAModel')
 
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),

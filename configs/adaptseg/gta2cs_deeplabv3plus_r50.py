@@ -7,7 +7,7 @@ _base_ = [
     '../_base_/schedules/adaptsegnet.py',
     '../_base_/default_runtime.py',
 ]
-_base_.model.data_preprocessor.size_divisor = 32
+_base_.model.data_preprocessor.size_divisor = 1  # no padding: it would tell D the domain
 model = dict(
     _delete_=True,
     type='AdaptSegNet',
@@ -15,6 +15,7 @@ model = dict(
     discriminator=dict(decode=dict(type='OutputSpaceDiscriminator', in_channels=19)),
     lambda_adv=dict(decode=0.001),
 )
+train_dataloader = dict(batch_size=2)  # BN after the global pooling needs two
 optim_wrapper = dict(
     segmentor=dict(_delete_=True, optimizer=dict(type='SGD', lr=2.5e-3, momentum=0.9, weight_decay=5e-4))
 )

@@ -7,7 +7,7 @@ _base_ = [
     '../_base_/schedules/adaptsegnet.py',
     '../_base_/default_runtime.py',
 ]
-_base_.model.data_preprocessor.size_divisor = 32
+_base_.model.data_preprocessor.size_divisor = 1  # no padding: it would tell D the domain
 model = dict(
     _delete_=True,
     type='AdaptSegNet',

@@ -67,8 +67,8 @@ class IdMappedDataset(BaseSegDataset):
         return {key: names.get(index, IGNORE) for key, index in self.ID_MAP.items()}
 
     def _by_index(self, id_map: dict, classes: list[str]) -> dict[int, int]:
-        if not id_map:
-            return {}
+        if not id_map:  # the ids are the class indices
+            return {**{i: i for i in range(len(classes))}, IGNORE: IGNORE} if classes else {}
         self._check_classes(classes)
         indices = {}
         for key, value in id_map.items():

@@ -55,6 +55,11 @@ class LoadLabels(BaseTransform):
                 f'{path} is {label.shape[1]}×{label.shape[0]}, its image {results["img_path"]} is {width}×{height}: '
                 'restore the pair or remove it'
             )
+        if results.get('label_map') or results.get('reduce_zero_label'):
+            raise UserError(
+                f'{path}: LoadLabels knows no label_map or reduce_zero_label; use LoadAnnotations, or id_map of '
+                'IdMappedDataset'
+            )
         lut = results.get('label_lut')
         if lut is not None:
             mapped = lut[label]

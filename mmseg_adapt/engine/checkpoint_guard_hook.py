@@ -1,10 +1,12 @@
-"""Refuse a checkpoint that does not fit, where mmengine would warn and go on with random weights."""
+"""What is saved is sound and of all ranks; what is loaded fits."""
 
 from __future__ import annotations
 
-from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
+import torch
+from mmengine.dist import all_reduce_params
+from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import Runner
+from mmengine.runner.checkpoint import get_state_dict, weights_to_cpu
 from mmseg.registry import HOOKS
 
 from ..compat import allow_mmengine_checkpoints
@@ -13,26 +15,63 @@ from ..errors import UserError
 
 @HOOKS.register_module()
 class CheckpointGuardHook(Hook):
-    """Compare a checkpoint with the model before it is loaded.
+    """Look after the weights where they leave and enter a run.
+
+    Before a checkpoint is due, and so before an older one is deleted for it: BN statistics become the mean over ranks
+    (each rank has seen other images), and weights that are NaN or infinite stop the run. A file holds the players' own
+    keys, ``segmentor.…`` and ``discriminator.…``, whatever wrapped them. A file that is loaded must fit, where mmengine
+    would warn and go on with random weights.
 
     Raises:
-        UserError: a tensor of another shape (another class count, as a rule), or not one key in common.
+        UserError: weights that are not finite; a file with a tensor of another shape (another class count, as a rule),
+            or without one key in common.
     """
+
+    priority = 'ABOVE_NORMAL'
 
     def before_run(self, runner: Runner) -> None:
         allow_mmengine_checkpoints()
 
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        if any(self._is_due(runner, hook) for hook in runner.hooks if isinstance(hook, CheckpointHook)):
+            self._merge_statistics(runner)
+            self._check_finite(runner)
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        self._merge_statistics(runner)
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        checkpoint['state_dict'] = weights_to_cpu(get_state_dict(runner.model))
+
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         loaded = {k.removeprefix('module.'): v for k, v in checkpoint.get('state_dict', checkpoint).items()}
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        own = model.state_dict()
+        own = get_state_dict(runner.model)
         common = loaded.keys() & own.keys()
         file = runner._load_from or f'the checkpoint to resume from in {runner.work_dir}'
         if not common:
-            raise UserError(f'{file}: a checkpoint of another network: it has no key of this {type(model).__name__}')
+            raise UserError(
+                f'{file}: a checkpoint of another network: none of its keys is one of this config, such as {min(own)}'
+            )
         for key in sorted(common):
             if own[key].shape != loaded[key].shape:
                 raise UserError(
                     f'{file}: {key} has shape {tuple(loaded[key].shape)}, this config needs '
                     f'{tuple(own[key].shape)}: use the config (num_classes, depth) that the checkpoint was trained with'
+                )
+
+    def _is_due(self, runner: Runner, hook: CheckpointHook) -> bool:
+        every = not hook.by_epoch and hook.every_n_train_iters(runner, hook.interval, hook.save_begin)
+        return every or (hook.save_last and self.is_last_train_iter(runner))
+
+    @staticmethod
+    def _merge_statistics(runner: Runner) -> None:
+        all_reduce_params([b for b in runner.model.buffers() if b.is_floating_point()], op='mean')
+
+    @staticmethod
+    def _check_finite(runner: Runner) -> None:
+        for name, tensor in get_state_dict(runner.model).items():
+            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+                raise UserError(
+                    f'{name} is not finite at iteration {runner.iter + 1}: lower the learning rate or lambda_adv; '
+                    f'no checkpoint was written, the last good one in {runner.work_dir} is untouched'
                 )

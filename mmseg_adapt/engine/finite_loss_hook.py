@@ -1,4 +1,4 @@
-"""Stop a run whose losses or weights are no longer finite, and keep its last good checkpoint."""
+"""Stop a run whose losses are no longer finite."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from ..errors import UserError
 
 @HOOKS.register_module()
 class FiniteLossHook(Hook):
-    """Stop with the loss and the iteration named; never let a checkpoint with NaN in its weights be written.
+    """Stop with the loss and the iteration named (:class:`CheckpointGuardHook` keeps such weights out of checkpoints).
 
     Args:
         interval: look at the losses every so many iterations (a look waits for the device).
 
     Raises:
-        UserError: a loss is NaN or infinite, or weights about to be saved are.
+        UserError: a loss is NaN or infinite.
     """
 
     priority = 'ABOVE_NORMAL'
@@ -36,11 +36,3 @@ class FiniteLossHook(Hook):
                 f'{", ".join(bad)} is not finite at iteration {runner.iter + 1}: lower the learning rate or '
                 f'lambda_adv; the last good checkpoint in {runner.work_dir} is untouched'
             )
-
-    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        for name, tensor in checkpoint['state_dict'].items():
-            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-                raise UserError(
-                    f'{name} is not finite at iteration {runner.iter + 1}: lower the learning rate or lambda_adv; '
-                    f'no checkpoint was written, the last good one in {runner.work_dir} is untouched'
-                )

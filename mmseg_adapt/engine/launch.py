@@ -19,7 +19,13 @@ from ..compat import use_gloo_without_gpu
 from ..errors import UserError
 from ..methods import AdversarialAdapter
 
-VOLATILE = ('resume', 'load_from', 'launcher', 'work_dir')  # keys in which two runs of one config may differ
+VOLATILE = (
+    'resume',
+    'load_from',
+    'launcher',
+    'work_dir',
+    'model_wrapper_cfg',
+)  # keys in which two runs of one config may differ
 
 
 EXPECTED = (UserError, FileNotFoundError)
@@ -41,9 +47,7 @@ def one_sentence() -> Iterator[None]:
 
 
 def sentence(error: BaseException) -> str:
-    """The original message: mmengine's registry and PyTorch's data loader wrap it in their own words."""
-    while isinstance(error.__context__, EXPECTED):
-        error = error.__context__
+    """The message without what PyTorch's data loader adds to an error of a worker."""
     if isinstance(error, FileNotFoundError) and error.filename:
         return f'{error.filename} does not exist: put or link it there, or change the path in the config'
     return str(error).strip().splitlines()[-1].split('UserError: ')[-1]
@@ -121,10 +125,12 @@ def protect_work_dir(cfg: Config, resume: bool, overwrite: bool) -> None:
     """Never mix two runs in one folder unasked.
 
     Raises:
-        UserError: the folder holds a run of another config, or checkpoints of this one.
+        UserError: the folder holds a run of another config, or checkpoints of this one, or none to resume from.
     """
     folder = Path(cfg.work_dir)
-    if overwrite:
+    if resume and not (folder / 'last_checkpoint').exists():
+        raise UserError(f'{folder} holds no checkpoint to resume from: check --work-dir, or leave out --resume')
+    if overwrite or not any(folder.glob('*/vis_data/scalars.json')):  # nothing was trained there
         return
     for dumped in sorted(folder.glob('*.py')):
         if (key := first_difference(Config.fromfile(dumped).to_dict(), cfg.to_dict())) is None:

@@ -7,6 +7,7 @@ from mmseg.models.decode_heads.cascade_decode_head import BaseCascadeDecodeHead
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.utils import resize
 from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
 from mmseg.utils import add_prefix
 from torch import Tensor, nn
 
@@ -62,6 +63,12 @@ class MultiLevelSegmentor(EncoderDecoder):
         for level, head in self.heads.items():
             losses.update(add_prefix(head.loss_by_feat(outputs[level], data_samples), level))
         return losses
+
+    def predict(self, inputs: Tensor, data_samples: list | None = None) -> list:
+        if data_samples is None:  # there is no original size to resize to: as mmseg, at that of the input
+            meta = dict(img_shape=inputs.shape[2:], ori_shape=inputs.shape[2:], pad_shape=inputs.shape[2:])
+            data_samples = [SegDataSample(metainfo=meta) for _ in inputs]
+        return super().predict(inputs, data_samples)
 
     def whole_inference(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
         if not self.test_cfg.get('single_upsampling', False):

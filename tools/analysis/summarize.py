@@ -85,9 +85,7 @@ def main() -> None:
         config = next(iter(sorted(work_dir.glob('*.py'))), work_dir)
         groups[config.stem].append(summary_of(work_dir, args.last))
     print(table_of(groups, args.last))
-    print(
-        print('\nmIoU in percent, ± over runs; classes: last snapshot; best*: chosen on validation labels (an oracle)')
-    )
+    print('\nmIoU in percent, ± over runs; classes: last snapshot; best*: chosen on validation labels (an oracle)')
     if args.json:
         args.json.write_text(json.dumps(groups, indent=1))
         print(f'wrote {args.json}', file=sys.stderr)
