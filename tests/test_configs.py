@@ -83,5 +83,6 @@ def test_source_only_never_sees_a_target_image_and_single_level_has_no_auxiliary
 def test_training_reads_no_target_label(path):
     target = Config.fromfile(path).train_dataloader.dataset.get('target')
     if target is not None:
-        assert 'seg_map_path' not in target.data_prefix
+        assert 'seg_map_path' not in target.get('data_prefix', {})
+        assert target.get('split', 'Train') == 'Train'
         assert not [step for step in target.pipeline if step.type in ('LoadLabels', 'LoadAnnotations')]

@@ -334,6 +334,8 @@ def test_weights_that_are_not_finite_are_never_saved(street_data, tmp_path):
 
     @HOOKS.register_module(name='PoisonWeights', force=True)
     class PoisonWeights(Hook):
+        priority = 'VERY_HIGH'  # as an update would: before any hook looks
+
         def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
             if runner.iter == 2:
                 runner.model.discriminator['decode'].layers[0].bias.data[0] = float('nan')

@@ -15,9 +15,9 @@ from ..errors import UserError
 class AlternatingUpdateHook(Hook):
     """Decides which players move at iteration t: those with t ≥ begin and (t − begin) divisible by every.
 
-    A player that does not move is run without gradients; its learning-rate schedule goes on, and so do the BN statistics
-    of a segmentor. With the defaults, or
-    without this hook, every player moves in every iteration, which is AdaptSegNet's schedule.
+    A player that does not move is run without gradients; its learning-rate schedule goes on, and so do the BN
+    statistics of a segmentor. With the defaults, or without this hook, every player moves in every iteration, which is
+    AdaptSegNet's schedule.
 
     Args:
         begin: player → first iteration (from 0) at which it moves; 0 for a player that is not named.

@@ -130,7 +130,8 @@ def protect_work_dir(cfg: Config, resume: bool, overwrite: bool) -> None:
     folder = Path(cfg.work_dir)
     if resume and not (folder / 'last_checkpoint').exists():
         raise UserError(f'{folder} holds no checkpoint to resume from: check --work-dir, or leave out --resume')
-    if overwrite or not any(folder.glob('*/vis_data/scalars.json')):  # nothing was trained there
+    trained = any(folder.glob('*.pth')) or any(folder.glob('*/vis_data/scalars.json'))
+    if overwrite or not trained:
         return
     for dumped in sorted(folder.glob('*.py')):
         if (key := first_difference(Config.fromfile(dumped).to_dict(), cfg.to_dict())) is None:
