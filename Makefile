@@ -14,7 +14,7 @@ demo: $(VENV)/ready
 	$(PY) -W ignore tools/demo.py --seed $(SEED)
 
 test: $(VENV)/ready
-	$(PY) -m pytest
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 lint: $(VENV)/ready
 	$(PY) -m pip install -q -e '.[lint]'

@@ -36,7 +36,7 @@ setup(
     extras_require={
         'upstream': stack('requirements.txt'),
         'onedl': stack('requirements-onedl.txt'),
-        'test': ['pytest'],
+        'test': ['pytest', 'pytest-xdist'],
         'lint': ['ruff', 'codespell', 'pre-commit'],
     },
 )
