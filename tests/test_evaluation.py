@@ -164,7 +164,9 @@ def test_predictions_have_the_ground_truths_full_size_by_one_upsampling_of_the_l
 def test_test_time_augmentation_averages_the_probabilities_of_scales_and_flips(demo):
     cfg, model = demo
     resize = cfg.tta_pipeline[1].transforms[0]
-    cfg.tta_pipeline[1].transforms[0] = [dict(r, interpolation='bilinear') for r in resize if r.scale_factor in (1, 0.5)]
+    cfg.tta_pipeline[1].transforms[0] = [
+        dict(r, interpolation='bilinear') for r in resize if r.scale_factor in (1, 0.5)
+    ]
     cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     tta = MODELS.build(dict(cfg.tta_model, module=model)).eval()

@@ -25,10 +25,7 @@ tta_pipeline = [  # tools/test.py --tta: multi-scale and flip; pictures show the
     dict(
         type='TestTimeAug',
         transforms=[
-            [
-                dict(test_pipeline[1], scale=(int(1024 * r), int(512 * r)))
-                for r in (1.0, 0.5, 0.75, 1.25, 1.5, 1.75)
-            ],
+            [dict(test_pipeline[1], scale=(int(1024 * r), int(512 * r))) for r in (1.0, 0.5, 0.75, 1.25, 1.5, 1.75)],
             [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)],
             [dict(type='LoadLabels')],
             [dict(type='PackSegInputs')],
