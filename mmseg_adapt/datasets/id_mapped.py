@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import os.path as osp
-from collections.abc import Iterator
 
 import numpy as np
 from mmengine.logging import print_log
@@ -12,29 +10,11 @@ from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
 from ..errors import UserError
+from .files import check_endings, files_below
 
 IGNORE = 255
 UNMAPPED = 254  # what the look-up table holds for an id that the map does not name
-IMAGE_ENDINGS = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm')
 CHANNELS = ('blue', 'green', 'red')  # in OpenCV's order
-
-
-def files_below(folder: str) -> Iterator[str]:
-    """All files, relative to ``folder``; hidden ones are left out."""
-    start = len(osp.join(folder, ''))
-    for path, _, names in os.walk(folder, followlinks=True):
-        within = osp.join(path, '')[start:]
-        yield from (within + name for name in names if not name.startswith('.'))
-
-
-def check_endings(folder: str, files: list[str]) -> None:
-    """Raises: UserError: two images that differ only in their ending, of which nobody knows which one is meant."""
-    first: dict[str, str] = {}
-    for name in files:
-        stem, ending = osp.splitext(name)
-        if ending.lower() in IMAGE_ENDINGS and first.setdefault(stem, name) != name:
-            a, b = sorted((first[stem], name))
-            raise UserError(f'{osp.join(folder, a)} and {b} differ only in their ending: keep one of them')
 
 
 @DATASETS.register_module()
