@@ -8,9 +8,11 @@ import pytest
 from mmseg.registry import DATASETS, TRANSFORMS
 from PIL import Image
 
-from mmseg_adapt.datasets import DomainPairSampler, GTADataset
+from mmseg_adapt.datasets import DomainPairSampler, GTADataset, streets
 from mmseg_adapt.datasets.cityscapes import TRAIN_IDS
 from mmseg_adapt.errors import UserError
+
+from .tiny import tiny_config, train
 
 LOAD = [dict(type='LoadImage'), dict(type='LoadLabels'), dict(type='PackSegInputs')]
 
@@ -132,6 +134,37 @@ def test_an_id_map_may_name_its_classes_and_ignore_other_ids(gta):
     assert label == [{26: 0, 27: 0, 7: 1, 8: 1}.get(i, 255) for i in range(36)]
 
 
+def test_what_is_ignored_is_counted_in_a_log_line(gta, monkeypatch):
+    lines = []
+    monkeypatch.setattr('mmseg_adapt.datasets.id_mapped.print_log', lambda line, logger: lines.append(line))
+    gta_dataset(gta, metainfo=dict(classes=tuple(c for c in GTADataset.METAINFO['classes'] if c not in ('bus', 'car'))))
+    gta_dataset(gta, id_map={7: 'road', 8: 255, 9: 255})
+    gta_dataset(gta)
+    assert lines == [
+        'GTADataset: 2 of its 19 classes are ignored, as no class of this config: car, bus',
+        'GTADataset: 2 ids are ignored by id_map: [8, 9]',
+    ]
+
+
+def test_images_without_a_label_are_left_out_where_a_config_says_so(gta):
+    (gta / 'labels/00001.png').unlink()
+    dataset = gta_dataset(gta, without_label='skip')
+    assert [dataset.get_data_info(i)['img_path'][-9:] for i in range(len(dataset))] == ['00002.png']
+    (gta / 'labels/00002.png').unlink()
+    (gta / 'labels/15188.png').unlink()
+    with pytest.raises(UserError, match=r'images/00001.png has no label .*\(nor have 2 more\)'):
+        gta_dataset(gta, without_label='skip')
+
+
+def test_ids_are_read_from_the_channel_that_holds_them(gta):
+    ids = np.arange(36, dtype=np.uint8).reshape(4, 9) % 34
+    carla = np.stack([ids, ids + 100, ids + 50, np.full_like(ids, 255)], axis=-1)  # red, green, blue, alpha
+    write(gta / 'labels/00001.png', carla)
+    assert labels_of(gta_dataset(gta, label_channel='red')) == [TRAIN_IDS.get(i, 255) for i in ids.ravel()]
+    write(gta / 'labels/00001.png', ids)  # nothing else to choose from
+    assert labels_of(gta_dataset(gta, label_channel='red')) == [TRAIN_IDS.get(i, 255) for i in ids.ravel()]
+
+
 @pytest.mark.parametrize(
     ('kwargs', 'message'),
     [
@@ -142,6 +175,12 @@ def test_an_id_map_may_name_its_classes_and_ignore_other_ids(gta):
         (dict(id_map={7: 'street'}), "id_map names the class 'street': the classes are road, sidewalk"),
         (dict(metainfo=dict(classes=())), 'GTADataset has an empty list of classes: set metainfo.classes'),
         (dict(id_map={7: 255}), 'maps every id to 255: name a class that the data have'),
+        (
+            dict(metainfo=dict(classes=('road', 'car'), palette=[[0, 0, 142]])),
+            'metainfo.palette has 1 colours for 2 classes: name one per class, or none',
+        ),
+        (dict(others='keep'), "GTADataset.others = 'keep' is none of 'error', 'ignore'"),
+        (dict(label_channel='alpha'), "GTADataset.label_channel = 'alpha' is none of None, 'blue', 'green', 'red'"),
     ],
 )
 def test_class_sets_that_cannot_meet_are_refused(gta, kwargs, message):
@@ -277,7 +316,14 @@ def truncate(path):
             lambda r: write(r / 'labels/00001.png', np.full((4, 9), 77, np.uint8)),
             r'labels/00001.png holds the label ids \[77\], which id_map does not name',
         ),
-        (lambda r: write(r / 'labels/00001.png', np.zeros((4, 9, 3), np.uint8)), r'labels/00001.png has 3 channels'),
+        (
+            lambda r: write(r / 'labels/00001.png', np.zeros((4, 9, 3), np.uint8)),
+            r'labels/00001.png has 3 channels: a label image has one.*; export ids instead of colours, or name',
+        ),
+        (
+            lambda r: write(r / 'images/00002.jpg', np.zeros((4, 9, 3), np.uint8)),
+            r'images/00002.jpg and 00002.png differ only in their ending: keep one of them',
+        ),
         (
             lambda r: write(r / 'labels/00001.png', np.full((4, 9), 300, np.uint16)),
             r'labels/00001.png holds ids up to 300: ids must lie in 0…255',
@@ -319,3 +365,32 @@ def test_a_crop_box_outside_the_image_is_named(tmp_path):
     load, crop = crop_pipeline(dict(type='LoadImage'), dict(type='CropBox', top=1, bottom=7))
     with pytest.raises(UserError, match=r'does not lie in .*i.png, 8×6'):
         crop(load(results))
+
+
+@pytest.mark.parametrize(
+    ('classes', 'message'),
+    [
+        (
+            tuple('abcdefgh'),
+            r'source and target share no class \(road, .*, car in training, a, b, .* in val_dataloader\)',
+        ),
+        (tuple(reversed(streets.CLASSES)), r'source and target name different classes \(road, .*: name the same'),
+        (streets.CLASSES[:7], r'source and target name different classes'),
+    ],
+)
+def test_a_source_and_a_target_whose_classes_differ_are_refused_before_the_first_iteration(
+    classes, message, street_data, tmp_path
+):
+    cfg = tiny_config('demo/streets_singlelevel.py', street_data, tmp_path)
+    cfg.val_dataloader.dataset.metainfo = dict(classes=classes)
+    cfg.val_dataloader.dataset.pop('id_map')
+    with pytest.raises(UserError, match=message):
+        train(cfg)
+    assert not list(tmp_path.glob('*.pth'))
+
+
+def test_a_network_of_another_number_of_classes_is_refused_before_the_first_iteration(street_data, tmp_path):
+    cfg = tiny_config('demo/streets_source_only.py', street_data, tmp_path)
+    cfg.model.decode_head.num_classes = 7
+    with pytest.raises(UserError, match='decode_head.num_classes = 7, but train_dataloader names 8 classes: set'):
+        train(cfg)

@@ -15,6 +15,7 @@ def main() -> None:
     parser.add_argument('checkpoint', help='a checkpoint that tools/train.py wrote')
     parser.add_argument('--out', help='write the predictions here, one PNG of class indices per image')
     parser.add_argument('--show-dir', help='write pictures here: image, prediction, ground truth')
+    parser.add_argument('--tta', action='store_true', help='average over scales and flips (tta_pipeline of the config)')
     args = parser.parse_args()
 
     cfg = read_config(args)
@@ -26,6 +27,11 @@ def main() -> None:
         cfg.test_evaluator.output_dir = args.out
     if args.show_dir:
         cfg.default_hooks.visualization = dict(type='PictureHook', out_dir=args.show_dir)
+    if args.tta:
+        if missing := [key for key in ('tta_pipeline', 'tta_model') if key not in cfg]:
+            raise UserError(f'--tta: {args.config} has no {missing[0]}: copy it from configs/_base_/datasets/gta2cs.py')
+        cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+        cfg.model = dict(cfg.tta_model, module=cfg.model)
     prepare_devices(cfg)
     Runner.from_cfg(cfg).test()
 

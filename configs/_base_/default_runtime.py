@@ -10,6 +10,7 @@ vis_backends = [dict(type='LocalVisBackend')]
 visualizer = dict(type='SegLocalVisualizer', vis_backends=vis_backends, name='visualizer')
 log_processor = dict(by_epoch=False)
 log_level = 'INFO'
+tta_model = dict(type='SegTTAModel')  # tools/test.py --tta
 load_from = None
 resume = False
 
@@ -20,6 +21,7 @@ default_hooks = dict(
     checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=5000),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='SegVisualizationHook'),
+    class_set=dict(type='ClassSetHook'),
     finite_loss=dict(type='FiniteLossHook'),
     checkpoint_guard=dict(type='CheckpointGuardHook'),
 )

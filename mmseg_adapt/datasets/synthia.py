@@ -23,7 +23,7 @@ class SYNTHIADataset(IdMappedDataset):
 
     METAINFO = dict(CityscapesDataset.METAINFO)
     ID_MAP = {i: TRAIN_IDS.get(i, IGNORE) for i in (*range(23), IGNORE)}
-    LABEL_CHANNEL = -1
+    LABEL_CHANNEL = 'red'
 
     def __init__(
         self,

@@ -30,14 +30,41 @@ class LoadImage(LoadImageFromFile):
             raise UserError(f'{results["img_path"]} cannot be read ({error}): restore the file or remove it') from error
 
 
+def read_label(path: str, channel: int | None = None) -> np.ndarray:
+    """The ids of a label image, (H, W) uint8; ``channel``: which of several holds them, in OpenCV's order.
+
+    Raises:
+        UserError: a file that cannot be read, that has several channels and no ``channel`` is named, or ids above 255.
+    """
+    try:
+        if channel is None:
+            with Image.open(path) as image:
+                label = np.asarray(image)
+        else:  # Pillow reads PNGs of 16 bits and several channels as 8 bits
+            label = cv2.imread(path, cv2.IMREAD_UNCHANGED)
+            label = label if label.ndim == 2 else label[..., channel]
+    except Exception as error:
+        raise UserError(f'{path} cannot be read ({error}): restore the file or remove it') from error
+    if label.ndim != 2:
+        raise UserError(
+            f'{path} has {label.shape[2]} channels: a label image has one, the class id of each pixel; export ids '
+            'instead of colours, or name the channel that holds the ids in label_channel of the data set'
+        )
+    if label.dtype != np.uint8:
+        if label.max(initial=0) > 255 or label.min(initial=0) < 0:
+            raise UserError(f'{path} holds ids up to {label.max()}: ids must lie in 0…255')
+        label = label.astype(np.uint8)
+    return label
+
+
 @TRANSFORMS.register_module()
 class LoadLabels(BaseTransform):
-    """Read a single-channel label image (grey or palette PNG: the index) and map its ids by the dataset's table.
+    """Read a label image of one channel (grey or palette PNG: the index) and map its ids by the dataset's table.
 
     Required keys: ori_shape; seg_map_path, without which (an image that has no label) nothing is done; optional
-    label_lut, 256 uint8, and label_channel. Added: gt_seg_map, (H, W) uint8; seg_fields. Works before or after
-    ``CropBox`` and ``Resize``: before them, the label is transformed with the image, after them it keeps its full
-    resolution.
+    label_lut, 256 uint8, and label_channel, which of several holds the ids (in OpenCV's order). Added: gt_seg_map,
+    (H, W) uint8; seg_fields. Works before or after ``CropBox`` and ``Resize``: before them, the label is transformed
+    with the image, after them it keeps its full resolution.
 
     Raises:
         UserError: a file that cannot be read, has several channels or ids above 255, is of another size than its image,
@@ -48,7 +75,7 @@ class LoadLabels(BaseTransform):
         if 'seg_map_path' not in results:
             return results
         path = results['seg_map_path']
-        label = self._read(path, results.get('label_channel'))
+        label = read_label(path, results.get('label_channel'))
         height, width = results.get('full_shape', results['ori_shape'])
         if label.shape != (height, width):
             raise UserError(
@@ -72,24 +99,6 @@ class LoadLabels(BaseTransform):
         results['gt_seg_map'] = label
         results.setdefault('seg_fields', []).append('gt_seg_map')
         return results
-
-    @staticmethod
-    def _read(path: str, channel: int | None) -> np.ndarray:
-        try:
-            if channel is None:
-                with Image.open(path) as image:
-                    label = np.asarray(image)
-            else:  # Pillow reads PNGs of 16 bits and several channels as 8 bits
-                label = cv2.imread(path, cv2.IMREAD_UNCHANGED)[..., channel]
-        except Exception as error:
-            raise UserError(f'{path} cannot be read ({error}): restore the file or remove it') from error
-        if label.ndim != 2:
-            raise UserError(f'{path} has {label.shape[2]} channels: a label image has one, the class id of each pixel')
-        if label.dtype != np.uint8:
-            if label.max(initial=0) > 255 or label.min(initial=0) < 0:
-                raise UserError(f'{path} holds ids up to {label.max()}: ids must lie in 0…255')
-            label = label.astype(np.uint8)
-        return label
 
 
 @TRANSFORMS.register_module()

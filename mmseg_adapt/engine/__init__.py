@@ -1,5 +1,6 @@
 from .alternating_update_hook import AlternatingUpdateHook
 from .checkpoint_guard_hook import CheckpointGuardHook
+from .class_set_hook import ClassSetHook
 from .cpu_amp import CPUAmpOptimWrapper
 from .finite_loss_hook import FiniteLossHook
 from .optim_wrapper_constructor import PlayerOptimWrapperConstructor
@@ -10,6 +11,7 @@ __all__ = [
     'AlternatingUpdateHook',
     'CPUAmpOptimWrapper',
     'CheckpointGuardHook',
+    'ClassSetHook',
     'FiniteLossHook',
     'PictureHook',
     'PlayerOptimWrapperConstructor',

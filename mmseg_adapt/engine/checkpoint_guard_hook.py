@@ -45,7 +45,7 @@ class CheckpointGuardHook(Hook):
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         loaded = {k.removeprefix('module.'): v for k, v in checkpoint.get('state_dict', checkpoint).items()}
-        own = get_state_dict(runner.model)
+        own = {k.removeprefix('module.'): v for k, v in get_state_dict(runner.model).items()}  # of SegTTAModel
         common = loaded.keys() & own.keys()
         file = runner._load_from or f'the checkpoint to resume from in {runner.work_dir}'
         if not common:

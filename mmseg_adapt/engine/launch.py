@@ -28,6 +28,7 @@ VOLATILE = (
 )  # keys in which two runs of one config may differ
 
 
+GUARDS = dict(class_set='ClassSetHook', finite_loss='FiniteLossHook', checkpoint_guard='CheckpointGuardHook')
 EXPECTED = (UserError, FileNotFoundError)
 
 
@@ -84,7 +85,7 @@ def read_config(args: Namespace) -> Config:
         cfg.merge_from_dict(args.cfg_options)
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join('work_dirs', Path(args.config).stem)
-    for name, hook in (('finite_loss', 'FiniteLossHook'), ('checkpoint_guard', 'CheckpointGuardHook')):
+    for name, hook in GUARDS.items():
         cfg.setdefault('default_hooks', {}).setdefault(name, dict(type=hook))
     return cfg
 

@@ -40,7 +40,10 @@ class PictureHook(Hook):
     def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs=None) -> None:
         palette = runner.test_dataloader.dataset.metainfo['palette']
         bgr_to_rgb = slice(None, None, -1)
-        for image, sample in zip(data_batch['inputs'], outputs):
+        images = data_batch['inputs']
+        if isinstance(images[0], (list, tuple)):  # test-time augmentation: a list of images per augmentation
+            images = images[0]
+        for image, sample in zip(images, outputs):
             prediction = sample.pred_sem_seg.data[0].cpu().numpy()
             image = cv2.resize(image.permute(1, 2, 0).cpu().numpy(), prediction.shape[::-1])[..., bgr_to_rgb]
             row = [image, colour_map(prediction, palette)]

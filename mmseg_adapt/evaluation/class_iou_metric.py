@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import torch
+from mmengine.dist import get_dist_info
 from mmengine.logging import print_log
 from mmseg.evaluation import IoUMetric
 from mmseg.registry import METRICS
@@ -15,6 +19,8 @@ class ClassIoUMetric(IoUMetric):
     """MMSegmentation's ``IoUMetric`` that also returns ``IoU.<class>`` in percent (NaN for a class that never occurs).
 
     One confusion over the whole set, as in the papers: intersections and unions are summed over images before dividing.
+    Unlike ``IoUMetric``, which keeps the areas of every image and adds them up in single precision, it keeps their sum
+    in double precision: memory does not grow with the number of images, and every pixel counts.
 
     Args:
         without: name of a further mIoU → the classes that it leaves out, for protocols on fewer classes, e.g.
@@ -27,6 +33,31 @@ class ClassIoUMetric(IoUMetric):
     def __init__(self, *args, without: dict[str, tuple[str, ...]] | None = None, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.without = without or {}
+        self.processed = 0
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        """``self.results``: the last image's areas, after the sum of those before it. Areas: see :meth:`_sum`."""
+        super().process(data_batch, data_samples)
+        self.processed += len(data_samples)
+        self.results = [self._sum(part) for part in (self.results[:-1], self.results[-1:]) if part]
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Of a set of ``size`` images; the sums of all ranks are added up.
+
+        mmengine's samplers hand an image out again where the ranks' numbers of images would differ: it is the last of
+        its rank, and is not counted.
+        """
+        rank, world_size = get_dist_info()
+        if (self.processed - 1) * world_size + rank >= size:
+            self.results = self.results[:-1]
+        self.results = [] if self.format_only else [self._sum(self.results)]
+        self.processed = 0
+        return super().evaluate(world_size)
+
+    def _sum(self, areas: list) -> torch.Tensor:
+        """(4, classes): pixels of intersection, union, prediction and ground truth, exact up to 2⁵³."""
+        zero = torch.zeros(4, len(self.dataset_meta['classes']), dtype=torch.float64)
+        return sum((torch.stack(tuple(a)).double() for a in areas), zero)
 
     def compute_metrics(self, results: list) -> dict[str, float]:
         metrics = dict(super().compute_metrics(results))

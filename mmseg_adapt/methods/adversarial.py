@@ -168,3 +168,12 @@ class AdversarialAdapter(BaseModel):
     def forward(self, inputs: Tensor, data_samples: list | None = None, mode: str = 'tensor'):
         """The adapted segmentor: inference, evaluation and export need no discriminator."""
         return self.segmentor(inputs, data_samples, mode=mode)
+
+    @property
+    def decode_head(self) -> nn.Module:
+        """The segmentor's; with ``out_channels``, what MMSegmentation's ``SegTTAModel`` asks a model for."""
+        return unwrapped(self.segmentor).decode_head
+
+    @property
+    def out_channels(self) -> int:
+        return unwrapped(self.segmentor).out_channels

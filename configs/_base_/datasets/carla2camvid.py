@@ -11,6 +11,20 @@ source_pipeline = [dict(type='LoadImage'), dict(type='LoadLabels'), resize, dict
 target_pipeline = [dict(type='LoadImage'), crop, resize, dict(type='PackSegInputs')]
 test_pipeline = [dict(type='LoadImage'), crop, resize, dict(type='LoadLabels'), dict(type='PackSegInputs')]
 
+tta_pipeline = [  # tools/test.py --tta: multi-scale and flip; pictures show the first scale
+    dict(type='LoadImage'),
+    crop,
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [dict(resize, scale=(int(160 * r), int(80 * r))) for r in (1.0, 0.5, 0.75, 1.25, 1.5, 1.75)],
+            [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)],
+            [dict(type='LoadLabels')],
+            [dict(type='PackSegInputs')],
+        ],
+    ),
+]
+
 train_dataloader = dict(
     batch_size=4,
     num_workers=0,

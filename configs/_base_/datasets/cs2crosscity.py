@@ -12,6 +12,18 @@ resize = dict(type='Resize', scale=(1024, 512), keep_ratio=False, interpolation=
 source_pipeline = [dict(type='LoadImage'), dict(type='LoadLabels'), resize, dict(type='PackSegInputs')]
 target_pipeline = [dict(type='LoadImage'), resize, dict(type='PackSegInputs')]
 test_pipeline = [dict(type='LoadImage'), resize, dict(type='LoadLabels'), dict(type='PackSegInputs')]
+tta_pipeline = [  # tools/test.py --tta: multi-scale and flip; pictures show the first scale
+    dict(type='LoadImage'),
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [dict(resize, scale=(int(1024 * r), int(512 * r))) for r in (1.0, 0.5, 0.75, 1.25, 1.5, 1.75)],
+            [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)],
+            [dict(type='LoadLabels')],
+            [dict(type='PackSegInputs')],
+        ],
+    ),
+]
 train_dataloader = dict(
     batch_size=1,
     num_workers=4,

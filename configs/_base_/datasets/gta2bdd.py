@@ -3,6 +3,16 @@
 _base_ = './gta2cs.py'
 bdd_root = 'data/bdd100k'
 resize = dict(type='Resize', scale=(1280, 720), keep_ratio=False, interpolation='bicubic', backend='pillow')
+tta_pipeline = [
+    dict(type='LoadImage'),
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [dict(resize, scale=(int(1280 * r), int(720 * r))) for r in (1.0, 0.5, 0.75, 1.25, 1.5, 1.75)],
+            *_base_.tta_pipeline[1].transforms[1:],
+        ],
+    ),
+]
 train_dataloader = dict(
     dataset=dict(
         target=dict(

@@ -20,6 +20,18 @@ test_pipeline = [
     dict(type='LoadLabels'),  # after Resize: scored against the full-resolution ground truth
     dict(type='PackSegInputs'),
 ]
+tta_pipeline = [  # tools/test.py --tta: multi-scale and flip; pictures show the first scale
+    dict(type='LoadImage'),
+    dict(
+        type='TestTimeAug',
+        transforms=[
+            [dict(test_pipeline[1], scale=(int(1024 * r), int(512 * r))) for r in (1.0, 0.5, 0.75, 1.25, 1.5, 1.75)],
+            [dict(type='RandomFlip', prob=0.0), dict(type='RandomFlip', prob=1.0)],
+            [dict(type='LoadLabels')],
+            [dict(type='PackSegInputs')],
+        ],
+    ),
+]
 train_dataloader = dict(
     batch_size=1,
     num_workers=4,

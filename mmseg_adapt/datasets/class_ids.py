@@ -1,0 +1,62 @@
+"""Classes and their ids as a person types them: ``road,car`` or ``road=7,car=26+13``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import UserError
+from .cityscapes import CLASSES, PALETTE
+from .id_mapped import IGNORE
+
+# beyond Cityscapes' colours: distinct ones, in no order
+FURTHER = [[230, 25, 75], [60, 180, 75], [255, 225, 25], [0, 130, 200], [245, 130, 48], [145, 30, 180], [70, 240, 240]]
+FURTHER += [[240, 50, 230], [210, 245, 60], [250, 190, 212], [0, 128, 128], [170, 110, 40], [128, 0, 0], [0, 0, 128]]
+
+
+@dataclass
+class ClassIds:
+    """Which ids in a folder of labels are which class; ``option``: where they were given, for messages."""
+
+    ids: dict[str, list[int]]  # class → ids
+    option: str
+    given: bool  # the ids, not names alone: then other ids are ignored, else they are an error
+
+    @property
+    def every(self) -> list[int]:
+        return sum(self.ids.values(), [])
+
+    @classmethod
+    def parse(cls, text: str, option: str) -> ClassIds:
+        """The classes in the order of the text; names alone have the ids 0, 1, 2, …
+
+        Raises:
+            UserError: no class; a class or an id named twice; ids for some classes only; an id that is none.
+        """
+        entries = [entry.partition('=') for entry in text.split(',') if entry.strip()]
+        names = [name.strip() for name, _, _ in entries]
+        given = [bool(equals) for _, equals, _ in entries]
+        if not entries or '' in names:
+            raise UserError(f'{option} {text!r} names no class: write e.g. road,car or, with ids, road=7,car=26+13')
+        if doubled := next((name for name in names if names.count(name) > 1), None):
+            raise UserError(f'{option} names {doubled!r} twice: join its ids with +, as in car=26+13')
+        if any(given) and not all(given):
+            bare = names[given.index(False)]
+            raise UserError(f'{option} gives ids to some classes only: write {bare}=<id>, or leave all ids out')
+        numbers = [text.split('+') if equals else [str(i)] for i, (_, equals, text) in enumerate(entries)]
+        found = cls({name: [to_id(i, option) for i in of] for name, of in zip(names, numbers)}, option, all(given))
+        if doubled := [i for i in found.every if found.every.count(i) > 1]:
+            raise UserError(f'{option} names the id {doubled[0]} twice: an id belongs to one class')
+        return found
+
+
+def to_id(text: str, option: str) -> int:
+    if not text.strip().isdigit() or not int(text) < IGNORE:
+        raise UserError(f'{option}: {text.strip()!r} is no id of a class: ids lie in 0…254 (255 is ignored)')
+    return int(text)
+
+
+def palette_of(classes: list[str]) -> list[list[int]]:
+    """Cityscapes' colours for its classes, others for the rest."""
+    own = dict(zip(CLASSES, PALETTE))
+    further = iter(FURTHER * (1 + len(classes) // len(FURTHER)))
+    return [list(own[name]) if name in own else next(further) for name in classes]

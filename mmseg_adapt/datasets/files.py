@@ -1,0 +1,32 @@
+"""Names of files below a folder."""
+
+from __future__ import annotations
+
+import os
+import os.path as osp
+from collections.abc import Iterator
+
+from ..errors import UserError
+
+IMAGE_ENDINGS = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm')
+
+
+def files_below(folder: str) -> Iterator[str]:
+    """All files, relative to ``folder``; hidden ones are left out."""
+    start = len(osp.join(folder, ''))
+    for path, _, names in os.walk(folder, followlinks=True):
+        within = osp.join(path, '')[start:]
+        yield from (within + name for name in names if not name.startswith('.'))
+
+
+def is_image(name: str) -> bool:
+    return osp.splitext(name)[1].lower() in IMAGE_ENDINGS
+
+
+def check_endings(folder: str, files: list[str]) -> None:
+    """Raises: UserError: two images that differ only in their ending, of which nobody knows which one is meant."""
+    first: dict[str, str] = {}
+    for name in filter(is_image, files):
+        if first.setdefault(osp.splitext(name)[0], name) != name:
+            a, b = sorted((first[osp.splitext(name)[0]], name))
+            raise UserError(f'{osp.join(folder, a)} and {b} differ only in their ending: keep one of them')

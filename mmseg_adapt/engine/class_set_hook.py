@@ -1,0 +1,55 @@
+"""The classes that are learned, those that are tested and the channels of the network are one set."""
+
+from __future__ import annotations
+
+from mmengine.hooks import Hook
+from mmengine.model import BaseTTAModel, is_model_wrapper
+from mmengine.runner import Runner
+from mmseg.registry import HOOKS
+from torch import nn
+
+from ..errors import UserError
+
+
+@HOOKS.register_module()
+class ClassSetHook(Hook):
+    """Compare the names of the classes before the first iteration: a wrong set trains, and tests as nonsense.
+
+    Raises:
+        UserError: the data sets of training and validation name other classes, or the same in another order; the
+            network predicts another number of classes.
+    """
+
+    def before_train(self, runner: Runner) -> None:
+        trained = runner.train_dataloader.dataset.metainfo.get('classes')
+        self._check_channels(runner, 'train_dataloader', trained)
+        if runner._val_loop is not None:
+            tested = runner.val_loop.dataloader.dataset.metainfo.get('classes')
+            self._check_names(trained, tested)
+
+    def before_test(self, runner: Runner) -> None:
+        self._check_channels(runner, 'test_dataloader', runner.test_dataloader.dataset.metainfo.get('classes'))
+
+    @staticmethod
+    def _check_names(trained: tuple | None, tested: tuple | None) -> None:
+        if not trained or not tested or list(trained) == list(tested):
+            return
+        cure = 'name the same classes in the same order in metainfo.classes of both; id_map says which ids they have'
+        names = f'{", ".join(trained)} in training, {", ".join(tested)} in val_dataloader'
+        if not set(trained) & set(tested):
+            raise UserError(f'source and target share no class ({names}): {cure}')
+        raise UserError(f'source and target name different classes ({names}): {cure}')
+
+    @staticmethod
+    def _check_channels(runner: Runner, key: str, classes: tuple | None) -> None:
+        model = runner.model
+        while is_model_wrapper(model) or isinstance(model, BaseTTAModel):
+            model = model.module
+        head = getattr(model, 'decode_head', None)
+        head = head[-1] if isinstance(head, nn.ModuleList) else head
+        predicted = getattr(head, 'num_classes', None)
+        if classes and predicted is not None and predicted != len(classes):
+            raise UserError(
+                f'decode_head.num_classes = {predicted}, but {key} names {len(classes)} classes: set num_classes of '
+                f'every head, and in_channels of a discriminator of class probabilities, to {len(classes)}'
+            )
