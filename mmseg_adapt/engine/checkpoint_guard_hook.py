@@ -11,6 +11,7 @@ from mmseg.registry import HOOKS
 
 from ..compat import allow_mmengine_checkpoints
 from ..errors import UserError
+from ..weights.fit import check_fit
 
 
 @HOOKS.register_module()
@@ -46,18 +47,8 @@ class CheckpointGuardHook(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         loaded = {k.removeprefix('module.'): v for k, v in checkpoint.get('state_dict', checkpoint).items()}
         own = {k.removeprefix('module.'): v for k, v in get_state_dict(runner.model).items()}  # of SegTTAModel
-        common = loaded.keys() & own.keys()
         file = runner._load_from or f'the checkpoint to resume from in {runner.work_dir}'
-        if not common:
-            raise UserError(
-                f'{file}: a checkpoint of another network: none of its keys is one of this config, such as {min(own)}'
-            )
-        for key in sorted(common):
-            if own[key].shape != loaded[key].shape:
-                raise UserError(
-                    f'{file}: {key} has shape {tuple(loaded[key].shape)}, this config needs '
-                    f'{tuple(own[key].shape)}: use the config (num_classes, depth) that the checkpoint was trained with'
-                )
+        check_fit(own, loaded, file)
 
     def _is_due(self, runner: Runner, hook: CheckpointHook) -> bool:
         every = not hook.by_epoch and hook.every_n_train_iters(runner, hook.interval, hook.save_begin)

@@ -18,6 +18,7 @@ from mmseg.registry import MODELS
 from ..compat import use_gloo_without_gpu
 from ..errors import UserError
 from ..methods import AdversarialAdapter
+from ..weights.load import allow_unsafe
 
 VOLATILE = (
     'resume',
@@ -64,8 +65,19 @@ def add_arguments(parser: ArgumentParser) -> None:
         action=DictAction,
         help='overrides, e.g. model.lambda_adv.decode=0.002 randomness.seed=1',
     )
+    parser.add_argument('--unsafe', action='store_true', help='load checkpoints that need code to be loaded')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by old launchers')
+
+
+def config_of(path: str) -> Config:
+    """Raises: UserError: no such file, or a file that is no config."""
+    if not osp.isfile(path):
+        raise UserError(f'{path} does not exist: name a config, e.g. configs/adaptseg/gta2cs_multilevel.py')
+    try:
+        return Config.fromfile(path)
+    except (SyntaxError, FileNotFoundError, KeyError, TypeError) as error:
+        raise UserError(f'{path} cannot be read as a config: {str(error).splitlines()[0]}') from error
 
 
 def read_config(args: Namespace) -> Config:
@@ -75,12 +87,9 @@ def read_config(args: Namespace) -> Config:
         UserError: no such file, or a file that is no config.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    if not osp.isfile(args.config):
-        raise UserError(f'{args.config} does not exist: name a config, e.g. configs/adaptseg/gta2cs_multilevel.py')
-    try:
-        cfg = Config.fromfile(args.config)
-    except (SyntaxError, FileNotFoundError, KeyError, TypeError) as error:
-        raise UserError(f'{args.config} cannot be read as a config: {str(error).splitlines()[0]}') from error
+    if args.unsafe:
+        allow_unsafe()
+    cfg = config_of(args.config)
     if args.cfg_options is not None:
         cfg.merge_from_dict(args.cfg_options)
     cfg.launcher = args.launcher

@@ -1,0 +1,65 @@
+"""``init_cfg=dict(type='Pretrained', …)`` that says what it used, and refuses what does not fit."""
+
+from __future__ import annotations
+
+from mmengine.logging import print_log
+from mmengine.model import PretrainedInit
+from mmengine.runner.checkpoint import _load_checkpoint
+from mmseg.registry import WEIGHT_INITIALIZERS
+from torch import nn
+
+from ..errors import UserError
+from .load import tensors_of
+
+
+@WEIGHT_INITIALIZERS.register_module(name='Pretrained')
+class CheckedPretrainedInit(PretrainedInit):
+    """mmengine's ``PretrainedInit`` (arguments and all) for configs of MMSegmentation's scope.
+
+    Unlike mmengine, which warns and goes on with random weights, it stops at a file that has nothing in common with the
+    module and at a tensor of another shape. A classifier of another class count is left out, with a line in the log.
+
+    Raises:
+        UserError: a file of another network.
+    """
+
+    def __call__(self, module: nn.Module) -> None:
+        prefix = f'{self.prefix.removesuffix(".")}.' if self.prefix else ''
+        found = tensors_of(_load_checkpoint(self.checkpoint, map_location=self.map_location), self.checkpoint)
+        found = {key.removeprefix('module.'): value for key, value in found.items()}
+        found = {key.removeprefix(prefix): value for key, value in found.items() if key.startswith(prefix)}
+        own = module.state_dict()
+        self._check(type(module).__name__, own, found)
+        used = {k: v for k, v in found.items() if k in own and own[k].shape == v.shape}
+        module.load_state_dict(used, strict=False)
+        missing = [k for k in own if k not in used and not k.endswith('num_batches_tracked')]
+        print_log(
+            f'{type(module).__name__}: {len(used)} tensors from {self.checkpoint}'
+            + (f' ({prefix}…)' if prefix else '')
+            + _listing('; no place for', [k for k in found if k not in used])
+            + _listing('; not in the file, so initialised anew:', missing),
+            logger='current',
+        )
+        if hasattr(module, '_params_init_info'):
+            from mmengine.model import update_init_info
+
+            update_init_info(module, init_info=self._get_init_info())
+
+    def _check(self, module: str, own: dict, found: dict) -> None:
+        if not own.keys() & found.keys():
+            raise UserError(
+                f'{self.checkpoint} is the file of another network: none of its keys (prefix: {self.prefix}) is one of '
+                f'{module}, such as {min(own)}: name another file in init_cfg.checkpoint, or mend init_cfg.prefix'
+            )
+        for key in sorted(own.keys() & found.keys()):
+            classifier = 'conv_seg' in key or key.startswith('fc.')
+            if own[key].shape != found[key].shape and not classifier:
+                raise UserError(
+                    f'{self.checkpoint} is the file of another network: {key} has shape {tuple(found[key].shape)}, '
+                    f'{module} needs {tuple(own[key].shape)}: check depth and widths, or name another file'
+                )
+
+
+def _listing(title: str, keys: list[str]) -> str:
+    shown = ', '.join(keys[:6]) + (f', … ({len(keys)})' if len(keys) > 6 else '')
+    return f'{title} {shown}' if keys else ''

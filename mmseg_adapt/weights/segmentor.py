@@ -1,0 +1,107 @@
+"""The segmentor alone: an adapter's player, or a plain model, with the weights of a checkpoint."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import torch
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import init_default_scope
+from mmseg.models import EncoderDecoder
+from mmseg.registry import DATASETS, MODELS
+
+from ..errors import UserError
+from .convert import PLAYER
+from .fit import check_fit
+from .load import read_checkpoint, tensors_of
+
+
+def segmentor_config(cfg: Config) -> ConfigDict:
+    """``cfg.model`` without the adapter around it and without where its first weights came from."""
+    model = deepcopy(cfg.model)
+    if 'segmentor' in model:
+        own = model.get('data_preprocessor')
+        model = model.segmentor
+        if own is not None:
+            model.data_preprocessor = own
+    model.pop('train_cfg', None)
+    _forget_init(model)
+    return model
+
+
+def _forget_init(part) -> None:
+    if isinstance(part, dict):
+        part.pop('pretrained', None)
+        for key in [key for key, value in part.items() if key == 'init_cfg' and 'Pretrained' in str(value)]:
+            part[key] = None
+        for value in part.values():
+            _forget_init(value)
+    elif isinstance(part, (list, tuple)):
+        for value in part:
+            _forget_init(value)
+
+
+def build_segmentor(cfg: Config) -> EncoderDecoder:
+    """Raises: UserError: a model that is no ``EncoderDecoder``."""
+    init_default_scope(cfg.get('default_scope') or 'mmseg')
+    model = MODELS.build(segmentor_config(cfg))
+    if not isinstance(model, EncoderDecoder):
+        raise UserError(f'model is a {type(model).__name__}: name a config whose segmentor is an EncoderDecoder')
+    return model.eval()
+
+
+def load_segmentor(cfg: Config, path: str) -> tuple[EncoderDecoder, dict]:
+    """The segmentor of ``cfg`` in evaluation mode with the weights of ``path``, and the whole checkpoint.
+
+    Raises:
+        UserError: a file that cannot be read safely, or that is not this config's.
+    """
+    checkpoint = read_checkpoint(path)
+    model = build_segmentor(cfg)
+    load_into(model, checkpoint, path)
+    return model, checkpoint
+
+
+def load_into(model: EncoderDecoder, checkpoint: dict, path: str) -> None:
+    state = {key.removeprefix('module.'): value for key, value in tensors_of(checkpoint, path).items()}
+    if any(key.startswith(PLAYER) for key in state):
+        state = {key.removeprefix(PLAYER): value for key, value in state.items() if key.startswith(PLAYER)}
+    own = model.state_dict()
+    check_fit(own, state, path)
+    missing = [key for key in own if key not in state and not key.endswith('num_batches_tracked')]
+    if missing:
+        raise UserError(
+            f'{path}: {missing[0]} is not in it ({len(missing)} tensors of this config are missing): use the config '
+            'that the checkpoint was trained with'
+        )
+    model.load_state_dict(state, strict=False)
+
+
+def dataset_meta(cfg: Config, checkpoint: dict, classes: int) -> dict:
+    """``classes`` and ``palette`` of a model: the checkpoint's, the config's test set's, or invented ones.
+
+    Raises:
+        UserError: names of another number than the model has classes.
+    """
+    found = (checkpoint.get('meta') or {}).get('dataset_meta') or _meta_of_config(cfg) or {}
+    names = list(found.get('classes') or [f'class {i}' for i in range(classes)])
+    if len(names) != classes:
+        raise UserError(
+            f'the model predicts {classes} classes, its data set names {len(names)}: set metainfo.classes of '
+            'test_dataloader.dataset'
+        )
+    palette = [list(map(int, colour)) for colour in found.get('palette') or ()]
+    if len(palette) != classes:
+        generator = torch.Generator().manual_seed(0)
+        palette = torch.randint(0, 256, (classes, 3), generator=generator).tolist()
+    return dict(classes=names, palette=palette)
+
+
+def _meta_of_config(cfg: Config) -> dict | None:
+    dataset = (cfg.get('test_dataloader') or {}).get('dataset')
+    while dataset is not None and 'dataset' in dataset:
+        dataset = dataset.dataset
+    if dataset is None:
+        return None
+    known = getattr(DATASETS.get(dataset.type), 'METAINFO', {})
+    return {**known, **(dataset.get('metainfo') or {})}
