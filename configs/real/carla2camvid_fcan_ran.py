@@ -1,11 +1,12 @@
-# RAN, CARLA → CamVid on the CPU, from the checkpoint of carla2camvid_fcan_fcn.py. Ours: docs/results.md.
+# FCAN's RAN (stage 2, from the checkpoint of carla2camvid_fcan_fcn.py), CARLA → CamVid on the CPU.
+# Ours: docs/results.md.
 #   python tools/train.py configs/real/carla2camvid_fcan_ran.py
 _base_ = './carla2camvid_singlelevel.py'
 model = dict(
     type='RAN',
     segmentor=dict(
         backbone=dict(init_cfg=None),
-        init_cfg=dict(type='Pretrained', checkpoint='work_dirs/carla2camvid_fcan_fcn/iter_300.pth'),
+        init_cfg=dict(type='Pretrained', checkpoint='work_dirs/carla2camvid_fcan_fcn/iter_200.pth'),
     ),
     discriminator=dict(_delete_=True, backbone=dict(type='RegionDiscriminator', in_channels=1024)),
     lambda_adv=dict(_delete_=True, backbone=0.01),
