@@ -230,7 +230,7 @@ def test_a_target_pipeline_that_loads_labels_is_refused(gta):
 
 class Sizes:
     def __init__(self, source, target):
-        self.source, self.target = range(source), range(target)
+        self.domains = dict(source=range(source), target=range(target))
 
 
 def pairs(count, source=5, target=3, **kwargs):

@@ -1,4 +1,4 @@
-"""Two domains side by side: a labelled source, an unlabelled target, and the sampler that pairs them."""
+"""Domains side by side: a labelled source, an unlabelled target, a labelled part of it; the sampler that pairs them."""
 
 from __future__ import annotations
 
@@ -12,35 +12,44 @@ from torch.utils.data import Dataset, Sampler
 
 from ..errors import UserError
 
+LABEL_LOADERS = ('LoadAnnotations', 'LoadLabels')
+
 
 @DATASETS.register_module()
 class DomainPairDataset(Dataset):
     """Item (i, j) is ``{'source': source[i], 'target': target[j]}``; use it with :class:`DomainPairSampler`.
 
-    The target's labels are never read: give its dataset no ``seg_map_path`` and its pipeline no label loader.
+    The target's labels are never read: give its dataset no ``seg_map_path`` and its pipeline no label loader. For
+    semi-supervised adaptation ``labeled_target`` is a third dataset, and item (i, j, k) has a third key.
 
     Args:
         source: config of a labelled dataset.
         target: config of a dataset of images.
+        labeled_target: config of a dataset of the part of the target that has labels, if any.
 
     Raises:
-        UserError: a domain's folder is missing or no image matched in it; a source without labels; a target pipeline
-            that loads them.
+        UserError: a domain's folder is missing or no image matched in it; a source or labelled target without labels; a
+            labelled target with other classes than the source's; a target pipeline that loads labels.
     """
 
-    def __init__(self, source: dict, target: dict) -> None:
+    def __init__(self, source: dict, target: dict, labeled_target: dict | None = None) -> None:
         for step in target.get('pipeline', ()):
-            if step['type'] in ('LoadAnnotations', 'LoadLabels'):
+            if step['type'] in LABEL_LOADERS:
                 raise UserError(
                     f'train_dataloader.dataset.target.pipeline has {step["type"]}: remove it; adaptation is '
-                    'unsupervised and never reads target labels'
+                    'unsupervised and never reads target labels (labeled_target is for those that may be read)'
                 )
-        self.source = build_domain('source', source)
-        if self.source.data_prefix.get('seg_map_path') is None:
-            raise UserError(
-                'train_dataloader.dataset.source has no labels: set source.data_prefix.seg_map_path to their folder'
-            )
+        self.source = build_labeled('source', source)
         self.target = build_domain('target', target)
+        self.domains = {'source': self.source, 'target': self.target}
+        if labeled_target is not None:
+            self.domains['labeled_target'] = build_labeled('labeled_target', labeled_target)
+            theirs, ours = (d.metainfo.get('classes') for d in (self.domains['labeled_target'], self.source))
+            if theirs != ours:
+                raise UserError(
+                    f'train_dataloader.dataset.labeled_target has the classes {theirs}, the source {ours}: set '
+                    'labeled_target.metainfo.classes to those of the source'
+                )
 
     @property
     def metainfo(self) -> dict:
@@ -50,9 +59,8 @@ class DomainPairDataset(Dataset):
     def __len__(self) -> int:
         return max(len(self.source), len(self.target))
 
-    def __getitem__(self, pair: tuple[int, int]) -> dict[str, dict]:
-        i, j = pair
-        return {'source': self.source[i], 'target': self.target[j]}
+    def __getitem__(self, indices: tuple[int, ...]) -> dict[str, dict]:
+        return {name: domain[i] for (name, domain), i in zip(self.domains.items(), indices)}
 
 
 def build_domain(domain: str, cfg: dict) -> BaseDataset:
@@ -74,9 +82,19 @@ def build_domain(domain: str, cfg: dict) -> BaseDataset:
     return dataset
 
 
+def build_labeled(domain: str, cfg: dict) -> BaseDataset:
+    """Build a domain whose labels are learned from."""
+    dataset = build_domain(domain, cfg)
+    if dataset.data_prefix.get('seg_map_path') is None:
+        raise UserError(
+            f'train_dataloader.dataset.{domain} has no labels: set {domain}.data_prefix.seg_map_path to their folder'
+        )
+    return dataset
+
+
 @DATA_SAMPLERS.register_module()
 class DomainPairSampler(Sampler):
-    """An endless stream of pairs (i, j), each domain shuffled on its own, pass after pass.
+    """An endless stream of pairs (i, j), or triples, each domain shuffled on its own, pass after pass.
 
     Pair number p takes the p-th image of the source's stream and of the target's; rank r of w takes p = r, r + w, …
     Every image of a domain occurs once per pass whatever the other domain's size, and memory is one permutation per
@@ -89,12 +107,12 @@ class DomainPairSampler(Sampler):
     """
 
     def __init__(self, dataset: DomainPairDataset, seed: int | None = None, shuffle: bool = True) -> None:
-        self.sizes = (len(dataset.source), len(dataset.target))
+        self.sizes = tuple(len(domain) for domain in dataset.domains.values())
         self.rank, self.world_size = get_dist_info()
         self.seed = sync_random_seed() if seed is None else seed
         self.shuffle = shuffle
 
-    def __iter__(self) -> Iterator[tuple[int, int]]:
+    def __iter__(self) -> Iterator[tuple[int, ...]]:
         streams = [self._stream(domain, size) for domain, size in enumerate(self.sizes)]
         for number, pair in enumerate(zip(*streams)):
             if number % self.world_size == self.rank:

@@ -1,3 +1,4 @@
+from .adapt_bn_hook import AdaptBNHook
 from .alternating_update_hook import AlternatingUpdateHook
 from .checkpoint_guard_hook import CheckpointGuardHook
 from .class_set_hook import ClassSetHook
@@ -8,6 +9,7 @@ from .picture_hook import PictureHook
 from .repeated_sgd import RepeatedSGD
 
 __all__ = [
+    'AdaptBNHook',
     'AlternatingUpdateHook',
     'CPUAmpOptimWrapper',
     'CheckpointGuardHook',

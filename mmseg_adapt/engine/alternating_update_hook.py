@@ -25,7 +25,7 @@ class AlternatingUpdateHook(Hook):
 
     Raises:
         UserError: (before the first iteration) an unknown player, a player without an optimiser, an optimiser without
-            a player, a period below 1.
+            a player, a period below 1; a minimax game (``reversal=True``) whose players do not move together.
 
     Example: D warms up for 500 iterations, then S moves in every second one::
 
@@ -59,6 +59,20 @@ class AlternatingUpdateHook(Hook):
                 "an optimiser of its own, optim_wrapper = dict(constructor='PlayerOptimWrapperConstructor', "
                 + ', '.join(f'{p}=dict(optimizer=…)' for p in players)
                 + ')'
+            )
+        if getattr(_model(runner), 'reversal', False):
+            self._check_reversal(runner.optim_wrapper)
+
+    def _check_reversal(self, wrappers: OptimWrapperDict) -> None:
+        if any(first > 0 for first in self.begin.values()) or any(period > 1 for period in self.every.values()):
+            raise UserError(
+                'model.reversal = True moves both players by one backward pass: take begin and every out of '
+                'AlternatingUpdateHook, or play by turns (reversal = False)'
+            )
+        if any(hasattr(wrapper, 'loss_scaler') for wrapper in wrappers.values()):
+            raise UserError(
+                'model.reversal = True shares one backward pass, but with --amp each player scales its own loss: leave '
+                'out --amp, or play by turns (reversal = False)'
             )
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:

@@ -1,4 +1,7 @@
 from .adaptsegnet import AdaptSegNet, FeatureAdaptation
+from .advent import AdvEnt
 from .adversarial import AdversarialAdapter
+from .fcan import RAN
+from .minent import MinEnt
 
-__all__ = ['AdaptSegNet', 'AdversarialAdapter', 'FeatureAdaptation']
+__all__ = ['RAN', 'AdaptSegNet', 'AdvEnt', 'AdversarialAdapter', 'FeatureAdaptation', 'MinEnt']

@@ -1,7 +1,15 @@
 from .deeplabv2_head import DeepLabV2Head
 from .deeplabv2_resnet import DeepLabV2ResNet
 from .deeplabv2_vgg import DeepLabV2VGG
-from .discriminators import OutputSpaceDiscriminator
+from .discriminators import ImageDiscriminator, OutputSpaceDiscriminator, RegionDiscriminator
 from .multi_level_segmentor import MultiLevelSegmentor
 
-__all__ = ['DeepLabV2Head', 'DeepLabV2ResNet', 'DeepLabV2VGG', 'MultiLevelSegmentor', 'OutputSpaceDiscriminator']
+__all__ = [
+    'DeepLabV2Head',
+    'DeepLabV2ResNet',
+    'DeepLabV2VGG',
+    'ImageDiscriminator',
+    'MultiLevelSegmentor',
+    'OutputSpaceDiscriminator',
+    'RegionDiscriminator',
+]

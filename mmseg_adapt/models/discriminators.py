@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 import torch.nn.functional as F
 from mmengine.model import BaseModule
 from mmseg.registry import MODELS
@@ -35,11 +38,7 @@ class OutputSpaceDiscriminator(BaseModule):
         self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 4, stride=2, padding=1))
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.shape[1] != self.in_channels:
-            raise UserError(
-                f'a discriminator with in_channels = {self.in_channels} was shown {x.shape[1]} channels: '
-                f'set in_channels = {x.shape[1]} in model.discriminator'
-            )
+        check_channels(x, self.in_channels)
         if min(x.shape[2:]) < 32:
             raise UserError(
                 f'a discriminator of stride 32 was shown a map of {x.shape[2]}×{x.shape[3]}: '
@@ -49,3 +48,77 @@ class OutputSpaceDiscriminator(BaseModule):
         if self.upsample:
             score = F.interpolate(score, size=x.shape[2:], mode='bilinear', align_corners=True)
         return score
+
+
+@MODELS.register_module()
+class RegionDiscriminator(BaseModule):
+    """FCAN's discriminator (Sec. 3.2): every region of a feature map, seen at several rates ("ASPP"), gets a score.
+
+    Parallel dilated 3×3 convolutions, concatenated, and a 1×1 convolution to one score. The paper says neither the
+    kernel size nor whether an activation stands between: 3×3 as in DeepLab's ASPP, and none.
+
+    The ablation's region-level discriminator without ASPP ("Conv") is one rate: ``dilations=(1,), channels=512`` is as
+    wide and has as many parameters as the default, so that only the rates differ.
+
+    Args:
+        in_channels: channels of the feature map.
+        channels: width of each branch.
+        dilations: one branch per rate.
+
+    Shape: (N, in_channels, h, w) → (N, 1, h, w).
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int = 128,
+        dilations: Sequence[int] = (1, 2, 3, 4),
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if not dilations or min(dilations) < 1:
+            raise UserError(
+                f'RegionDiscriminator.dilations = {tuple(dilations)}: name one rate or more, each at least 1'
+            )
+        self.in_channels = in_channels
+        self.branches = nn.ModuleList(
+            nn.Conv2d(in_channels, channels, 3, padding=rate, dilation=rate) for rate in dilations
+        )
+        self.score = nn.Conv2d(channels * len(dilations), 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        check_channels(x, self.in_channels)
+        return self.score(torch.cat([branch(x) for branch in self.branches], dim=1))
+
+
+@MODELS.register_module()
+class ImageDiscriminator(BaseModule):
+    """The image-level discriminator of FCAN's ablation ("ADA"): one score for the whole image.
+
+    The mean over the feature map, a hidden layer and a score. The paper gives no sizes: ``channels`` is as wide as the
+    four branches of :class:`RegionDiscriminator` together.
+
+    Shape: (N, in_channels, h, w) → (N, 1, 1, 1).
+    """
+
+    def __init__(self, in_channels: int, channels: int = 512, init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg)
+        self.in_channels = in_channels
+        self.layers = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1),
+            nn.Conv2d(in_channels, channels, 1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(channels, 1, 1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        check_channels(x, self.in_channels)
+        return self.layers(x)
+
+
+def check_channels(x: Tensor, in_channels: int) -> None:
+    if x.shape[1] != in_channels:
+        raise UserError(
+            f'a discriminator with in_channels = {in_channels} was shown {x.shape[1]} channels: '
+            f'set in_channels = {x.shape[1]} in model.discriminator'
+        )

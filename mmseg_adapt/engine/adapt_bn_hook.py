@@ -1,0 +1,108 @@
+"""Target BN statistics ("ABN"): Li et al., "Revisiting Batch Normalization …", 2016, arXiv 1603.04779."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.model import BaseModel, is_model_wrapper
+from mmengine.runner import Runner
+from mmseg.registry import HOOKS
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ..datasets.domain_pair import LABEL_LOADERS
+from ..errors import UserError
+
+
+@torch.no_grad()
+def adapt_bn(model: BaseModel, batches: Iterable[dict]) -> int:
+    """Replace the running mean and variance of every BN layer by those of one pass; no other tensor changes.
+
+    A layer's new statistics are the means, over batches, of the batch's mean and unbiased variance. The layers before
+    it normalise by the batch meanwhile, and all else (dropout, say) is in evaluation mode. Layers that the pass does
+    not reach keep theirs.
+
+    Args:
+        model: an MMSegmentation segmentor or an :class:`~mmseg_adapt.methods.AdversarialAdapter`.
+        batches: what a data loader yields; batches of equal size give every image the same weight.
+
+    Returns:
+        The number of images.
+
+    Raises:
+        UserError: a model without BN, no image, images of several sizes in a batch, a batch too small to normalise by.
+            The model is then as it was.
+    """
+    layers = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    if not layers:
+        raise UserError('the segmentor has no BN layer whose statistics could be adapted')
+    modes = {module: module.training for module in model.modules()}
+    before = {layer: (layer.momentum, {k: v.clone() for k, v in layer.named_buffers()}) for layer in layers}
+    model.eval()
+    for layer in layers:
+        layer.train()
+        layer.reset_running_stats()
+        layer.momentum = None  # PyTorch's cumulative average
+    images = 0
+    try:
+        images = sum(_see(model, batch) for batch in batches)
+    finally:
+        for layer, (momentum, buffers) in before.items():
+            reached = images > 0 and layer.num_batches_tracked > 0
+            layer.momentum = momentum
+            for name in ('num_batches_tracked',) if reached else buffers:
+                getattr(layer, name).copy_(buffers[name])
+        for module, training in modes.items():
+            module.training = training
+    if not images:
+        raise UserError('no target image to adapt BN statistics to: name a folder that holds some')
+    return images
+
+
+def _see(model: BaseModel, batch: dict) -> int:
+    if len({tuple(image.shape) for image in batch['inputs']}) > 1:
+        raise UserError('the target images differ in size: add a Resize to the pipeline, or use batches of one image')
+    inputs = model.data_preprocessor(batch, False)['inputs']
+    try:
+        model(inputs, mode='tensor')
+    except ValueError as error:
+        if 'more than 1 value per channel' not in str(error):
+            raise
+        raise UserError(
+            f'a BN layer cannot normalise by {len(inputs)} image alone (its map is 1×1): use a larger batch size'
+        ) from None
+    return len(inputs)
+
+
+@HOOKS.register_module()
+class AdaptBNHook(Hook):
+    """Adapt BN statistics to the target when training is over, before the last checkpoint and validation.
+
+    ``tools/adapt_bn.py`` does the same to a checkpoint.
+
+    Args:
+        dataloader: config of a data loader of target images, whose labels are not needed.
+
+    Raises:
+        UserError: as :func:`adapt_bn`; a pipeline that loads target labels.
+    """
+
+    priority = 'HIGH'  # before CheckpointGuardHook, which takes the mean over ranks
+
+    def __init__(self, dataloader: dict) -> None:
+        self.dataloader = dataloader
+
+    def before_train(self, runner: Runner) -> None:
+        for step in self.dataloader['dataset'].get('pipeline', ()):
+            if step['type'] in LABEL_LOADERS:
+                raise UserError(
+                    f'AdaptBNHook.dataloader.dataset.pipeline has {step["type"]}: remove it, labels are not needed'
+                )
+        self.batches = runner.build_dataloader(self.dataloader, seed=runner.seed)
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        if self.is_last_train_iter(runner):
+            model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+            images = adapt_bn(model, self.batches)
+            runner.logger.info(f'BN statistics adapted to {images} target images')

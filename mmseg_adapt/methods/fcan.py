@@ -1,0 +1,40 @@
+"""Zhang et al., "Fully Convolutional Adaptation Networks for Semantic Segmentation", CVPR 2018, arXiv 1804.08286."""
+
+from __future__ import annotations
+
+from mmseg.registry import MODELS
+from torch import Tensor
+
+from ..errors import UserError
+from .adversarial import AdversarialAdapter
+
+
+@MODELS.register_module()
+class RAN(AdversarialAdapter):
+    """Representation adaptation (Sec. 3.2): D sees every region of the last feature map, level ``'backbone'``.
+
+    With D's probability of "target" the paper plays
+
+        max_F min_D  L_adv(F, D) − λ L_seg(X_s),   L_adv = −E_t[mean log D(F(x_t))] − E_s[mean log(1 − D(F(x_s)))],
+
+    λ = 5. L_adv is ``domain_loss(score_t, 'target') + domain_loss(score_s, 'source')``, twice the ``loss_dis`` that is
+    logged; and λ on L_seg is 1/λ on L_adv up to the scale of S's learning rate, so ``lambda_adv = 1/5``.
+
+    ``reversal=True`` is that game: the features of both domains ascend L_adv. By turns, the default (the paper does not
+    say which it used), D's objective is the same; unlike the paper's, S's takes the target's features for source,
+    −E_t[mean log(1 − D(F(x_t)))], whose gradient does not vanish where D is sure, and leaves the source's alone.
+
+    Arguments: :class:`~mmseg_adapt.methods.AdversarialAdapter`.
+
+    Raises:
+        UserError: a discriminator on any other level.
+    """
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        if others := sorted(set(self.levels) - {'backbone'}):
+            raise UserError(f"RAN adapts features: model.discriminator names {others}, use 'backbone' alone")
+
+    def view(self, output: Tensor, image_size: tuple[int, int]) -> Tensor:
+        """The features themselves: (N, C, h, w), unchanged."""
+        return output

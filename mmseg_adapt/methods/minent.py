@@ -1,0 +1,42 @@
+"""Direct entropy minimisation: Vu et al., "ADVENT", CVPR 2019, arXiv 1811.12833, Sec. 3.1."""
+
+from __future__ import annotations
+
+from mmseg.registry import MODELS
+from torch import Tensor
+
+from ..errors import UserError
+from .adaptsegnet import AdaptSegNet
+from .advent import self_information
+
+
+@MODELS.register_module()
+class MinEnt(AdaptSegNet):
+    """The target's predictions become sure of themselves: λ_ent · mean entropy, no discriminator.
+
+    Args:
+        segmentor: as in :class:`~mmseg_adapt.methods.AdversarialAdapter`, and so are the other arguments.
+        lambda_ent: level → weight of the entropy (in units of log C, so that it lies in [0, 1]).
+
+    Raises:
+        UserError: a level that yields no logits; a discriminator.
+    """
+
+    def __init__(self, segmentor: dict, lambda_ent: dict[str, float], **kwargs) -> None:
+        if kwargs.get('discriminator') or kwargs.get('lambda_adv'):
+            raise UserError('MinEnt has no opponent: remove model.discriminator and model.lambda_adv, or use AdvEnt')
+        super().__init__(segmentor, **{**kwargs, 'discriminator': {}, 'lambda_adv': {}})
+        self._check_levels('lambda_ent', lambda_ent)
+        if 'backbone' in lambda_ent:
+            raise UserError(
+                "MinEnt needs class probabilities: model.lambda_ent names 'backbone', use 'decode' and 'aux'"
+            )
+        self.lambda_ent = dict(lambda_ent)
+        self.levels = tuple(lambda_ent)
+
+    def target_losses(self, seen: dict[str, Tensor]) -> dict[str, Tensor]:
+        """λ_ent · entropy of P, (N, C, H, W), averaged over pixels, per level."""
+        return {
+            f'{level}.loss_ent': self.lambda_ent[level] * self_information(p).sum(dim=1).mean()
+            for level, p in seen.items()
+        }

@@ -1,0 +1,95 @@
+"""Adapt BN statistics to unlabelled images: ``python tools/adapt_bn.py CONFIG CHECKPOINT --target FOLDER``.
+
+The running means and variances of CHECKPOINT become those of one pass over the images; no other tensor changes.
+"""
+
+import os.path as osp
+from argparse import ArgumentParser
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from mmengine.runner.checkpoint import get_state_dict
+
+from mmseg_adapt.compat import allow_mmengine_checkpoints
+from mmseg_adapt.datasets.domain_pair import LABEL_LOADERS
+from mmseg_adapt.engine.adapt_bn_hook import adapt_bn
+from mmseg_adapt.engine.launch import add_arguments, one_sentence, read_config
+from mmseg_adapt.errors import UserError
+
+IMAGES = ('.png', '.jpg', '.jpeg', '.bmp', '.PNG', '.JPG', '.JPEG')
+
+
+def dataset_of(cfg: Config, folder: str | None) -> dict:
+    """The target: images below a folder, prepared as for testing, or the config's own."""
+    if folder is None:
+        if 'target' not in cfg.train_dataloader.dataset:
+            raise UserError(f'{cfg.filename} names no target: say where its images are, --target FOLDER')
+        return cfg.train_dataloader.dataset.target
+    if not osp.isdir(folder):
+        raise UserError(f'{folder} does not exist: name a folder of target images after --target')
+    pipeline = [step for step in cfg.test_dataloader.dataset.pipeline if step.type not in LABEL_LOADERS]
+    return dict(type='IdMappedDataset', data_prefix=dict(img_path=folder), img_suffix=IMAGES, pipeline=pipeline)
+
+
+def main() -> None:
+    parser = ArgumentParser(description=__doc__.splitlines()[0])
+    add_arguments(parser)
+    parser.add_argument('checkpoint', help='a checkpoint that tools/train.py wrote')
+    parser.add_argument('--target', metavar='FOLDER', help="target images (default: the config's own target)")
+    parser.add_argument(
+        '--batch-size', type=int, default=4, help='images to normalise by at a time; a rest is left out'
+    )
+    parser.add_argument('--out', type=Path, help='where to write (default: CHECKPOINT_abn.pth)')
+    parser.add_argument('--overwrite', action='store_true', help='allow --out to exist')
+    args = parser.parse_args()
+
+    cfg = read_config(args)
+    if not osp.isfile(args.checkpoint):
+        raise UserError(f'{args.checkpoint} does not exist: name a checkpoint, e.g. {cfg.work_dir}/iter_*.pth')
+    source = Path(args.checkpoint)
+    out = args.out or source.with_name(f'{source.stem}_abn.pth')
+    if out.exists() and not args.overwrite:
+        raise UserError(f'{out} exists: choose another --out, or pass --overwrite')
+    dataset = dataset_of(cfg, args.target)
+    cfg.load_from = args.checkpoint
+    cfg.work_dir = args.work_dir or osp.join(cfg.work_dir, 'adapt_bn')
+    runner = Runner.from_cfg(cfg)
+    runner.call_hook('before_run')
+    runner.load_or_resume()
+    batches = runner.build_dataloader(
+        dict(
+            batch_size=args.batch_size,
+            num_workers=cfg.test_dataloader.num_workers,
+            sampler=dict(type='DefaultSampler', shuffle=True),
+            drop_last=True,
+            dataset=dataset,
+        ),
+        seed=0,
+    )
+    if not len(batches):
+        raise UserError(f'fewer target images than --batch-size {args.batch_size}: lower it, or add images')
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    images = adapt_bn(model, batches)
+    write(model, source, out)
+    print(f'BN statistics of {images} target images: wrote {out}')
+
+
+def write(model: torch.nn.Module, source: Path, out: Path) -> None:
+    """The checkpoint ``source`` with the model's running statistics, whole or not at all."""
+    allow_mmengine_checkpoints()
+    checkpoint = torch.load(source, map_location='cpu', weights_only=True)
+    weights = checkpoint.get('state_dict', checkpoint)
+    for name, tensor in get_state_dict(model).items():
+        if name.endswith(('running_mean', 'running_var')) and name in weights:
+            weights[name] = tensor.cpu()
+    partial = out.with_name(out.name + '.part')
+    torch.save(checkpoint, partial)
+    partial.replace(out)
+
+
+if __name__ == '__main__':
+    with one_sentence():
+        main()
