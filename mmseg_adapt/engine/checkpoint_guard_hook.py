@@ -13,6 +13,17 @@ from ..compat import allow_mmengine_checkpoints
 from ..errors import UserError
 
 
+def is_checkpoint_due(runner: Runner) -> bool:
+    """Whether this iteration's weights are saved: by a ``CheckpointHook``, or because the run is about to stop."""
+
+    def is_due(hook: CheckpointHook) -> bool:
+        every = not hook.by_epoch and hook.every_n_train_iters(runner, hook.interval, hook.save_begin)
+        return every or (hook.save_last and hook.is_last_train_iter(runner))
+
+    hooks = (hook for hook in runner.hooks if isinstance(hook, CheckpointHook))
+    return getattr(runner.train_loop, 'stop_training', False) or any(map(is_due, hooks))
+
+
 @HOOKS.register_module()
 class CheckpointGuardHook(Hook):
     """Look after the weights where they leave and enter a run.
@@ -23,7 +34,7 @@ class CheckpointGuardHook(Hook):
     would warn and go on with random weights.
 
     Raises:
-        UserError: weights that are not finite; a file with a tensor of another shape (another class count, as a rule),
+        UserError: weights that are not finite; ``max_keep_ckpts = 1``, with which a crash may leave no checkpoint; a file with a tensor of another shape (another class count, as a rule),
             or without one key in common.
     """
 
@@ -32,8 +43,15 @@ class CheckpointGuardHook(Hook):
     def before_run(self, runner: Runner) -> None:
         allow_mmengine_checkpoints()
 
+    def before_train(self, runner: Runner) -> None:
+        if any(h.max_keep_ckpts == 1 for h in runner.hooks if isinstance(h, CheckpointHook)):
+            raise UserError(
+                'default_hooks.checkpoint.max_keep_ckpts = 1 deletes the only checkpoint before the next is written: '
+                'set it to 2'
+            )
+
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        if any(self._is_due(runner, hook) for hook in runner.hooks if isinstance(hook, CheckpointHook)):
+        if is_checkpoint_due(runner):
             self._merge_statistics(runner)
             self._check_finite(runner)
 
@@ -58,10 +76,6 @@ class CheckpointGuardHook(Hook):
                     f'{file}: {key} has shape {tuple(loaded[key].shape)}, this config needs '
                     f'{tuple(own[key].shape)}: use the config (num_classes, depth) that the checkpoint was trained with'
                 )
-
-    def _is_due(self, runner: Runner, hook: CheckpointHook) -> bool:
-        every = not hook.by_epoch and hook.every_n_train_iters(runner, hook.interval, hook.save_begin)
-        return every or (hook.save_last and self.is_last_train_iter(runner))
 
     @staticmethod
     def _merge_statistics(runner: Runner) -> None:

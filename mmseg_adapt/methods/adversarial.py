@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 from ..models.losses import DOMAINS, OBJECTIVES, domain_loss
-from .turn import Turn, frozen
+from .turn import Share, Turn, frozen
 
 
 def unwrapped(player: nn.Module) -> nn.Module:
@@ -69,7 +69,8 @@ class AdversarialAdapter(BaseModel):
         self.lambda_adv = dict(lambda_adv)
         self.objective = objective
         self.players = ('segmentor', 'discriminator') if discriminator else ('segmentor',)
-        self.movers = set(self.players)  # written by AlternatingUpdateHook before every iteration
+        self.movers = set(self.players)  # both written by AlternatingUpdateHook before every iteration
+        self.shares: dict[str, Share] = {}  # of an optimiser step, where gradients are accumulated
         self._check_levels(discriminator)
         if discriminator:
             self.discriminator = Discriminators({name: MODELS.build(cfg) for name, cfg in discriminator.items()})
