@@ -11,7 +11,7 @@ import torch
 
 
 def random_state() -> dict:
-    """The state of Python's, NumPy's and PyTorch's generators, in types that ``torch.load(weights_only=True)`` reads."""
+    """The state of Python's, NumPy's and PyTorch's generators, in types that ``torch.load`` reads safely."""
     name, keys, position, has_gauss, cached = np.random.get_state()
     state = dict(
         python=random.getstate(),

@@ -29,4 +29,5 @@ default_hooks = dict(
     checkpoint_guard=dict(type='CheckpointGuardHook'),
     exact_resume=dict(type='ExactResumeHook'),
     preemption=dict(type='PreemptionHook'),
+    health=dict(type='GameHealthHook'),
 )

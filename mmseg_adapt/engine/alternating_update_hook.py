@@ -20,8 +20,8 @@ class AlternatingUpdateHook(Hook):
     statistics of a segmentor. With the defaults, or without this hook, every player moves in every iteration, which is
     AdaptSegNet's schedule.
 
-    A player whose optimiser has ``accumulative_counts`` = n steps at every n-th of its own moves, with the mean gradient
-    of the n; the last step of a run takes what is left. One move may have several backward passes.
+    A player whose optimiser has ``accumulative_counts`` = n steps at every n-th of its own moves, with the mean
+    gradient of the n; the last step of a run takes what is left. One move may have several backward passes.
 
     Args:
         begin: player → first iteration (from 0) at which it moves; 0 for a player that is not named.

@@ -34,8 +34,8 @@ class CheckpointGuardHook(Hook):
     would warn and go on with random weights.
 
     Raises:
-        UserError: weights that are not finite; ``max_keep_ckpts = 1``, with which a crash may leave no checkpoint; a file with a tensor of another shape (another class count, as a rule),
-            or without one key in common.
+        UserError: weights that are not finite; ``max_keep_ckpts = 1``, with which a crash may leave no checkpoint; a
+            file with a tensor of another shape (another class count, as a rule), or without one key in common.
     """
 
     priority = 'ABOVE_NORMAL'

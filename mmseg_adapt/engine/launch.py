@@ -117,8 +117,8 @@ def enable_amp(cfg: Config, precision: str = 'auto') -> None:
     """Mixed precision for the optimiser of a plain model, or for every player's.
 
     Args:
-        precision: ``'fp16'``, with a dynamic loss scale for every player, or ``'bf16'``, which needs none; ``'auto'`` is
-            fp16 on a GPU and bf16 on the CPU.
+        precision: ``'fp16'``, with a dynamic loss scale for every player, or ``'bf16'``, which needs none; ``'auto'``
+            is fp16 on a GPU and bf16 on the CPU.
 
     Raises:
         UserError: an optimiser wrapper that is neither ``OptimWrapper`` nor one of mixed precision.
@@ -144,7 +144,9 @@ def resume_from(cfg: Config, checkpoint: str) -> None:
     if checkpoint == 'auto':
         file = newest_sound(Path(cfg.work_dir))
         if file is None:
-            raise UserError(f'{cfg.work_dir} holds no checkpoint to resume from: check --work-dir, or leave out --resume')
+            raise UserError(
+                f'{cfg.work_dir} holds no checkpoint to resume from: check --work-dir, or leave out --resume'
+            )
     else:
         file = Path(checkpoint)
         if not file.is_file():

@@ -24,8 +24,8 @@ class PlayerOptimWrapperConstructor:
         )
 
     Raises:
-        UserError: a key that is no player of the model, a player without a key, a parameter with two optimisers, a count
-            below 1.
+        UserError: a key that is no player of the model, a player without a key, a parameter with two optimisers, a
+            count below 1.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:

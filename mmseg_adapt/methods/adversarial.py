@@ -13,7 +13,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from ..errors import UserError
-from ..models.losses import DOMAINS, OBJECTIVES, domain_loss
+from ..models.losses import DOMAINS, OBJECTIVES, domain_accuracy, domain_loss
 from .turn import Share, Turn, frozen
 
 
@@ -156,12 +156,12 @@ class AdversarialAdapter(BaseModel):
         }
 
     def judge(self, seen: dict[str, Tensor], domain: str) -> dict[str, Tensor]:
-        """½ L_d per level: D names the domain of what it sees."""
-        scores = self.discriminator(seen)
-        return {
-            f'discriminator.{level}.loss_dis': 0.5 * domain_loss(score, domain, self.objective)
-            for level, score in scores.items()
-        }
+        """½ L_d per level: D names the domain of what it sees. How often it is right is logged beside it."""
+        losses = {}
+        for level, score in self.discriminator(seen).items():
+            losses[f'discriminator.{level}.loss_dis'] = 0.5 * domain_loss(score, domain, self.objective)
+            losses[f'discriminator.{level}.accuracy.{domain}'] = domain_accuracy(score, domain, self.objective)
+        return losses
 
     def views(self, outputs: dict[str, Tensor], inputs: Tensor) -> dict[str, Tensor]:
         return {level: self.view(outputs[level], inputs.shape[2:]) for level in self.lambda_adv}
