@@ -11,22 +11,35 @@ from mmseg_adapt.engine.launch import (
     prepare_devices,
     protect_work_dir,
     read_config,
+    resume_from,
 )
 
 
 def main() -> None:
     parser = ArgumentParser(description=__doc__)
     add_arguments(parser)
-    parser.add_argument('--resume', action='store_true', help='go on from the newest checkpoint in the work dir')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        help='go on from the newest sound checkpoint in the work dir, or from the one that is named',
+    )
     parser.add_argument('--overwrite', action='store_true', help='allow a work dir that holds another run')
-    parser.add_argument('--amp', action='store_true', help='mixed precision for every player (bfloat16 on the CPU)')
+    parser.add_argument(
+        '--amp',
+        nargs='?',
+        const='auto',
+        choices=['auto', 'fp16', 'bf16'],
+        help='mixed precision for every player; auto is fp16 on a GPU, bf16 on the CPU',
+    )
     args = parser.parse_args()
 
     cfg = read_config(args)
-    cfg.resume = args.resume
     if args.amp:
-        enable_amp(cfg)
-    protect_work_dir(cfg, args.resume, args.overwrite)
+        enable_amp(cfg, args.amp)
+    protect_work_dir(cfg, bool(args.resume), args.overwrite)
+    if args.resume:
+        resume_from(cfg, args.resume)
     prepare_devices(cfg)
     Runner.from_cfg(cfg).train()
 

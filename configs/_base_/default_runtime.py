@@ -18,10 +18,18 @@ default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),
-    checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=5000),
+    checkpoint=dict(
+        type='CheckpointHook',
+        by_epoch=False,
+        interval=5000,
+        backend_args=dict(backend='AtomicBackend'),  # a file is complete or not there
+    ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='SegVisualizationHook'),
     class_set=dict(type='ClassSetHook'),
     finite_loss=dict(type='FiniteLossHook'),
     checkpoint_guard=dict(type='CheckpointGuardHook'),
+    exact_resume=dict(type='ExactResumeHook'),
+    preemption=dict(type='PreemptionHook'),
+    health=dict(type='GameHealthHook'),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count
 
 import torch
 from mmengine.dataset import BaseDataset
@@ -11,6 +12,7 @@ from mmseg.registry import DATA_SAMPLERS, DATASETS
 from torch.utils.data import Dataset, Sampler
 
 from ..errors import UserError
+from ..random_state import derived_seed
 
 LABEL_LOADERS = ('LoadAnnotations', 'LoadLabels')
 
@@ -98,7 +100,8 @@ class DomainPairSampler(Sampler):
 
     Pair number p takes the p-th image of the source's stream and of the target's; rank r of w takes p = r, r + w, …
     Every image of a domain occurs once per pass whatever the other domain's size, and memory is one permutation per
-    domain (a product data set would need |source| × |target|).
+    domain (a product data set would need |source| × |target|). The order of a pass depends on the seed and its number
+    alone, so that a resumed run sets ``start``, the number p of its first pair, at no cost.
 
     Args:
         dataset: a :class:`DomainPairDataset`.
@@ -111,6 +114,7 @@ class DomainPairSampler(Sampler):
         self.rank, self.world_size = get_dist_info()
         self.seed = sync_random_seed() if seed is None else seed
         self.shuffle = shuffle
+        self.start = 0
 
     def __iter__(self) -> Iterator[tuple[int, ...]]:
         streams = [self._stream(domain, size) for domain, size in enumerate(self.sizes)]
@@ -119,10 +123,17 @@ class DomainPairSampler(Sampler):
                 yield pair
 
     def _stream(self, domain: int, size: int) -> Iterator[int]:
-        generator = torch.Generator()
-        generator.manual_seed(2 * self.seed + domain)
-        while True:
-            yield from torch.randperm(size, generator=generator).tolist() if self.shuffle else range(size)
+        first, offset = divmod(self.start, size)
+        for number in count(first):
+            yield from self._order(domain, size, number)[offset:]
+            offset = 0
+
+    def _order(self, domain: int, size: int, number: int) -> list[int]:
+        """Pass ``number`` over a domain."""
+        if not self.shuffle:
+            return list(range(size))
+        generator = torch.Generator().manual_seed(derived_seed(self.seed, domain, number))
+        return torch.randperm(size, generator=generator).tolist()
 
     def __len__(self) -> int:
         return max(self.sizes)

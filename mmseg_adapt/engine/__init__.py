@@ -1,21 +1,35 @@
+from .activation_checkpoint_hook import ActivationCheckpointHook
 from .adapt_bn_hook import AdaptBNHook
 from .alternating_update_hook import AlternatingUpdateHook
+from .checkpoint_files import AtomicBackend
 from .checkpoint_guard_hook import CheckpointGuardHook
 from .class_set_hook import ClassSetHook
 from .cpu_amp import CPUAmpOptimWrapper
+from .exact_resume_hook import ExactResumeHook
+from .fast_segmentor_hook import FastSegmentorHook
 from .finite_loss_hook import FiniteLossHook
+from .game_health_hook import GameHealthHook
 from .optim_wrapper_constructor import PlayerOptimWrapperConstructor
 from .picture_hook import PictureHook
+from .preemption_hook import PreemptionHook
 from .repeated_sgd import RepeatedSGD
+from .resumable_train_loop import ResumableTrainLoop
 
 __all__ = [
     'AdaptBNHook',
+    'ActivationCheckpointHook',
     'AlternatingUpdateHook',
+    'AtomicBackend',
     'CPUAmpOptimWrapper',
     'CheckpointGuardHook',
     'ClassSetHook',
+    'ExactResumeHook',
+    'FastSegmentorHook',
     'FiniteLossHook',
+    'GameHealthHook',
     'PictureHook',
     'PlayerOptimWrapperConstructor',
+    'PreemptionHook',
     'RepeatedSGD',
+    'ResumableTrainLoop',
 ]

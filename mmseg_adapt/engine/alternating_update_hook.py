@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
 from ..errors import UserError
+from ..methods.turn import Share
 
 
 @HOOKS.register_module()
@@ -18,6 +19,9 @@ class AlternatingUpdateHook(Hook):
     A player that does not move is run without gradients; its learning-rate schedule goes on, and so do the BN
     statistics of a segmentor. With the defaults, or without this hook, every player moves in every iteration, which is
     AdaptSegNet's schedule.
+
+    A player whose optimiser has ``accumulative_counts`` = n steps at every n-th of its own moves, with the mean
+    gradient of the n; the last step of a run takes what is left. One move may have several backward passes.
 
     Args:
         begin: player → first iteration (from 0) at which it moves; 0 for a player that is not named.
@@ -44,6 +48,18 @@ class AlternatingUpdateHook(Hook):
             return waited >= 0 and waited % self.every.get(player, 1) == 0
 
         return {player for player in players if moves(player)}
+
+    def moves_before(self, iteration: int, player: str) -> int:
+        """How often ``player`` has moved before ``iteration``."""
+        waited = iteration - self.begin.get(player, 0)
+        return max(0, -(-waited // self.every.get(player, 1)))
+
+    def share(self, iteration: int, player: str, counts: int, iterations: int) -> Share:
+        """The part that a move at ``iteration`` of ``iterations`` has in a step that takes ``counts`` moves."""
+        done = self.moves_before(iteration, player)
+        first = done - done % counts
+        moves = min(counts, self.moves_before(iterations, player) - first)
+        return Share(1 / moves, done + 1 == first + moves)
 
     def before_train(self, runner: Runner) -> None:
         players = _model(runner).players
@@ -78,6 +94,11 @@ class AlternatingUpdateHook(Hook):
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
         model = _model(runner)
         model.movers = self.movers(runner.iter, model.players)
+        model.shares = {
+            player: self.share(runner.iter, player, counts, runner.max_iters)
+            for player in model.movers
+            if (counts := getattr(runner.optim_wrapper[player], 'accumulates', 1)) > 1
+        }
 
 
 def _model(runner: Runner):

@@ -14,6 +14,17 @@ from ..errors import UserError
 from ..weights.fit import check_fit
 
 
+def is_checkpoint_due(runner: Runner) -> bool:
+    """Whether this iteration's weights are saved: by a ``CheckpointHook``, or because the run is about to stop."""
+
+    def is_due(hook: CheckpointHook) -> bool:
+        every = not hook.by_epoch and hook.every_n_train_iters(runner, hook.interval, hook.save_begin)
+        return every or (hook.save_last and hook.is_last_train_iter(runner))
+
+    hooks = (hook for hook in runner.hooks if isinstance(hook, CheckpointHook))
+    return getattr(runner.train_loop, 'stop_training', False) or any(map(is_due, hooks))
+
+
 @HOOKS.register_module()
 class CheckpointGuardHook(Hook):
     """Look after the weights where they leave and enter a run.
@@ -24,8 +35,8 @@ class CheckpointGuardHook(Hook):
     would warn and go on with random weights.
 
     Raises:
-        UserError: weights that are not finite; a file with a tensor of another shape (another class count, as a rule),
-            or without one key in common.
+        UserError: weights that are not finite; ``max_keep_ckpts = 1``, with which a crash may leave no checkpoint; a
+            file with a tensor of another shape (another class count, as a rule), or without one key in common.
     """
 
     priority = 'ABOVE_NORMAL'
@@ -33,8 +44,15 @@ class CheckpointGuardHook(Hook):
     def before_run(self, runner: Runner) -> None:
         allow_mmengine_checkpoints()
 
+    def before_train(self, runner: Runner) -> None:
+        if any(h.max_keep_ckpts == 1 for h in runner.hooks if isinstance(h, CheckpointHook)):
+            raise UserError(
+                'default_hooks.checkpoint.max_keep_ckpts = 1 deletes the only checkpoint before the next is written: '
+                'set it to 2'
+            )
+
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        if any(self._is_due(runner, hook) for hook in runner.hooks if isinstance(hook, CheckpointHook)):
+        if is_checkpoint_due(runner):
             self._merge_statistics(runner)
             self._check_finite(runner)
 
@@ -49,10 +67,6 @@ class CheckpointGuardHook(Hook):
         own = {k.removeprefix('module.'): v for k, v in get_state_dict(runner.model).items()}  # of SegTTAModel
         file = runner._load_from or f'the checkpoint to resume from in {runner.work_dir}'
         check_fit(own, loaded, file)
-
-    def _is_due(self, runner: Runner, hook: CheckpointHook) -> bool:
-        every = not hook.by_epoch and hook.every_n_train_iters(runner, hook.interval, hook.save_begin)
-        return every or (hook.save_last and self.is_last_train_iter(runner))
 
     @staticmethod
     def _merge_statistics(runner: Runner) -> None:

@@ -1,38 +1,87 @@
-"""Stop a run whose losses are no longer finite."""
+"""NaN and divergence: stop the run, or skip the step."""
 
 from __future__ import annotations
 
 import torch
 from mmengine.hooks import Hook
+from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
 from ..errors import UserError
 
+CURE = 'lower the learning rate or lambda_adv, or clip its gradient (clip_grad)'
+
 
 @HOOKS.register_module()
 class FiniteLossHook(Hook):
-    """Stop with the loss and the iteration named (:class:`CheckpointGuardHook` keeps such weights out of checkpoints).
+    """Stop with the loss, its player and the iteration named (:class:`CheckpointGuardHook` keeps bad weights off disk).
 
     Args:
         interval: look at the losses every so many iterations (a look waits for the device).
+        skip: leave out a step whose gradient is not finite, instead of stopping at its loss. The player keeps its
+            weights and its optimiser's state. Every step then waits for the device. All ranks skip together, since
+            they have the same gradient. Losses of fp16 need no such thing: their scaler skips by itself.
+        max_skips: stop after so many skipped steps of one player in a row.
 
     Raises:
-        UserError: a loss is NaN or infinite.
+        UserError: a loss is NaN or infinite; with ``skip``, ``max_skips`` steps of a player in a row were.
     """
 
     priority = 'ABOVE_NORMAL'
 
-    def __init__(self, interval: int = 10) -> None:
+    def __init__(self, interval: int = 10, skip: bool = False, max_skips: int = 10) -> None:
         self.interval = interval
+        self.skip = skip
+        self.max_skips = max_skips
+        self.in_a_row: dict[str, int] = {}
+        self.skipped: set[str] = set()
+
+    def before_train(self, runner: Runner) -> None:
+        if self.skip:
+            wrappers = runner.optim_wrapper
+            named = wrappers.items() if isinstance(wrappers, OptimWrapperDict) else [('segmentor', wrappers)]
+            for player, wrapper in named:
+                wrapper.optimizer.register_step_pre_hook(lambda optimizer, *_, p=player: self._look(optimizer, p))
+
+    def _look(self, optimizer: torch.optim.Optimizer, player: str) -> None:
+        """Before a step: an optimiser that finds no gradients leaves weights and state as they are."""
+        parameters = [p for group in optimizer.param_groups for p in group['params'] if p.grad is not None]
+        if not parameters:
+            return
+        norms = torch._foreach_norm([p.grad for p in parameters])
+        if torch.isfinite(torch.stack([norm.float() for norm in norms])).all():
+            self.in_a_row[player] = 0
+            return
+        self.skipped.add(player)
+        self.in_a_row[player] = self.in_a_row.get(player, 0) + 1
+        for parameter in parameters:
+            parameter.grad = None
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs: dict | None = None) -> None:
-        if not self.every_n_train_iters(runner, self.interval):
+        if not (self.skipped or (not self.skip and self.every_n_train_iters(runner, self.interval))):
             return
-        losses = {name: value for name, value in (outputs or {}).items() if 'loss' in name}
-        finite = torch.isfinite(torch.stack([torch.as_tensor(v).detach().float().cpu() for v in losses.values()]))
-        if bad := [name for name, good in zip(losses, finite.tolist()) if not good]:
-            raise UserError(
-                f'{", ".join(bad)} is not finite at iteration {runner.iter + 1}: lower the learning rate or '
-                f'lambda_adv; the last good checkpoint in {runner.work_dir} is untouched'
-            )
+        bad = self._not_finite(outputs or {})
+        kept = f'the last good checkpoint in {runner.work_dir} is untouched'
+        if not self.skip and bad:
+            raise UserError(f'{", ".join(bad)} is not finite at iteration {runner.iter + 1}: {CURE}; {kept}')
+        for player in sorted(self.skipped):
+            times = self.in_a_row[player]
+            losses = f' ({", ".join(bad)} is not finite)' if bad else ''
+            message = f'the gradient of the {player} is not finite at iteration {runner.iter + 1}{losses}'
+            if times >= self.max_skips:
+                raise UserError(f'{message}, {times} times in a row: {CURE}; {kept}')
+            runner.logger.warning(f'{message}: its step is skipped')
+        self.skipped = set()
+
+    @staticmethod
+    def _not_finite(outputs: dict) -> list[str]:
+        """The losses that are NaN or infinite, each with its player."""
+        losses = {name: torch.as_tensor(v).detach().float().cpu() for name, v in outputs.items() if 'loss' in name}
+        if not losses:
+            return []
+        finite = torch.isfinite(torch.stack([value.mean() for value in losses.values()])).tolist()
+        bad = [name for name, good in zip(losses, finite) if not good]
+        return [
+            f'{name} of the {"discriminator" if name.startswith("discriminator.") else "segmentor"}' for name in bad
+        ]

@@ -19,6 +19,7 @@ from ..compat import use_gloo_without_gpu
 from ..errors import UserError
 from ..methods import AdversarialAdapter
 from ..weights.load import allow_unsafe
+from .checkpoint_files import damage, newest_sound
 
 VOLATILE = (
     'resume',
@@ -29,7 +30,12 @@ VOLATILE = (
 )  # keys in which two runs of one config may differ
 
 
-GUARDS = dict(class_set='ClassSetHook', finite_loss='FiniteLossHook', checkpoint_guard='CheckpointGuardHook')
+GUARDS = {  # hooks that a config of someone else's may lack
+    'finite_loss': 'FiniteLossHook',
+    'checkpoint_guard': 'CheckpointGuardHook',
+    'exact_resume': 'ExactResumeHook',
+    'class_set': 'ClassSetHook',
+}
 EXPECTED = (UserError, FileNotFoundError)
 
 
@@ -117,29 +123,56 @@ def prepare_devices(cfg: Config) -> None:
     cfg.setdefault('model_wrapper_cfg', wrapper)
 
 
-def enable_amp(cfg: Config) -> None:
+def enable_amp(cfg: Config, precision: str = 'auto') -> None:
     """Mixed precision for the optimiser of a plain model, or for every player's.
+
+    Args:
+        precision: ``'fp16'``, with a dynamic loss scale for every player, or ``'bf16'``, which needs none; ``'auto'``
+            is fp16 on a GPU and bf16 on the CPU.
 
     Raises:
         UserError: an optimiser wrapper that is neither ``OptimWrapper`` nor one of mixed precision.
     """
-    amp = 'AmpOptimWrapper' if torch.cuda.is_available() else 'CPUAmpOptimWrapper'
+    gpu = torch.cuda.is_available()
+    half = precision == 'fp16' or (precision == 'auto' and gpu)
+    amp = dict(type='AmpOptimWrapper' if gpu else 'CPUAmpOptimWrapper', dtype='float16' if half else 'bfloat16')
+    if gpu and not half:
+        amp['loss_scale'] = dict(enabled=False)
     players = [v for v in cfg.optim_wrapper.values() if isinstance(v, dict) and 'optimizer' in v] or [cfg.optim_wrapper]
     for wrapper in players:
         if wrapper.get('type', 'OptimWrapper') not in ('OptimWrapper', 'AmpOptimWrapper', 'CPUAmpOptimWrapper'):
             raise UserError(f'--amp: cannot be combined with optim_wrapper.type = {wrapper.type!r}; remove one of them')
-        wrapper.type = amp
+        wrapper.update(amp)
+
+
+def resume_from(cfg: Config, checkpoint: str) -> None:
+    """Let the run go on from ``checkpoint``, or with ``'auto'`` from the newest in the work dir that is not damaged.
+
+    Raises:
+        UserError: no such file, a damaged one, or a work dir that holds no sound one.
+    """
+    if checkpoint == 'auto':
+        file = newest_sound(Path(cfg.work_dir))
+        if file is None:
+            raise UserError(
+                f'{cfg.work_dir} holds no checkpoint to resume from: check --work-dir, or leave out --resume'
+            )
+    else:
+        file = Path(checkpoint)
+        if not file.is_file():
+            raise UserError(f'{file} does not exist: name a checkpoint, or pass --resume alone')
+        if (problem := damage(file)) is not None:
+            raise UserError(f'{file} is damaged ({problem}): name another checkpoint, or pass --resume alone')
+    cfg.resume, cfg.load_from = True, str(file)
 
 
 def protect_work_dir(cfg: Config, resume: bool, overwrite: bool) -> None:
     """Never mix two runs in one folder unasked.
 
     Raises:
-        UserError: the folder holds a run of another config, or checkpoints of this one, or none to resume from.
+        UserError: the folder holds a run of another config, or checkpoints of this one.
     """
     folder = Path(cfg.work_dir)
-    if resume and not (folder / 'last_checkpoint').exists():
-        raise UserError(f'{folder} holds no checkpoint to resume from: check --work-dir, or leave out --resume')
     trained = any(folder.glob('*.pth')) or any(folder.glob('*/vis_data/scalars.json'))
     if overwrite or not trained:
         return

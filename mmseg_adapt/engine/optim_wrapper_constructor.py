@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapperDict
+from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper, OptimWrapperDict
 from mmseg.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from torch import nn
 
@@ -13,7 +13,9 @@ from ..errors import UserError
 class PlayerOptimWrapperConstructor:
     """Build an ``OptimWrapperDict`` whose keys are the attribute names of the model's players.
 
-    Every value is a standard ``optim_wrapper`` config and may have its own ``paramwise_cfg``::
+    Every value is a standard ``optim_wrapper`` config and may have its own ``paramwise_cfg``, ``clip_grad`` and
+    ``accumulative_counts``, the number of iterations in which the player moves whose mean gradient is one step (of
+    which :class:`~mmseg_adapt.engine.AlternatingUpdateHook` keeps count)::
 
         optim_wrapper = dict(
             constructor='PlayerOptimWrapperConstructor',
@@ -22,7 +24,8 @@ class PlayerOptimWrapperConstructor:
         )
 
     Raises:
-        UserError: a key that is no player of the model, a player without a key, a parameter with two optimisers.
+        UserError: a key that is no player of the model, a player without a key, a parameter with two optimisers, a
+            count below 1.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
@@ -36,7 +39,7 @@ class PlayerOptimWrapperConstructor:
         expected = getattr(model, 'players', tuple(players))
         if set(players) != set(expected):
             raise UserError(f'optim_wrapper names {sorted(players)}, the players of this model are {sorted(expected)}')
-        wrappers = {player: self._build(getattr(model, player), dict(cfg)) for player, cfg in players.items()}
+        wrappers = {player: self._build(model, player, dict(cfg)) for player, cfg in players.items()}
         owner: dict[int, str] = {}
         for player, wrapper in wrappers.items():
             for parameter in (p for group in wrapper.param_groups for p in group['params']):
@@ -45,10 +48,13 @@ class PlayerOptimWrapperConstructor:
         return OptimWrapperDict(**wrappers)
 
     @staticmethod
-    def _build(player: nn.Module, cfg: dict):
-        if cfg.get('accumulative_counts', 1) != 1:
-            raise UserError(
-                'optim_wrapper: accumulative_counts is not supported with two backward passes per iteration'
-            )
+    def _build(model: nn.Module, player: str, cfg: dict) -> OptimWrapper:
+        counts = cfg.pop('accumulative_counts', 1)
+        if not isinstance(counts, int) or counts < 1:
+            raise UserError(f'optim_wrapper.{player}.accumulative_counts = {counts!r} must be a whole number from 1')
         paramwise_cfg = cfg.pop('paramwise_cfg', None)
-        return DefaultOptimWrapperConstructor(cfg, paramwise_cfg)(player)
+        wrapper = DefaultOptimWrapperConstructor(cfg, paramwise_cfg)(getattr(model, player))
+        wrapper.accumulates = counts  # mmengine's own count is of backward passes, of which a turn has several
+        if wrapper.clip_grad_kwargs:
+            wrapper.grad_name = f'{player}.{wrapper.grad_name}'  # logged per player
+        return wrapper

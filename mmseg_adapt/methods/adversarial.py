@@ -20,9 +20,9 @@ from mmseg.utils import add_prefix
 from torch import Tensor, nn
 
 from ..errors import UserError
-from ..models.losses import DOMAINS, OBJECTIVES, domain_loss
+from ..models.losses import DOMAINS, OBJECTIVES, domain_accuracy, domain_loss
 from .gradient_reversal import reversed_gradient
-from .turn import Turn, frozen
+from .turn import Share, Turn, frozen
 
 
 def unwrapped(player: nn.Module) -> nn.Module:
@@ -84,7 +84,8 @@ class AdversarialAdapter(BaseModel):
         self.reversal = reversal
         self.lambda_target = lambda_target
         self.players = ('segmentor', 'discriminator') if discriminator else ('segmentor',)
-        self.movers = set(self.players)  # written by AlternatingUpdateHook before every iteration
+        self.movers = set(self.players)  # both written by AlternatingUpdateHook before every iteration
+        self.shares: dict[str, Share] = {}  # of an optimiser step, where gradients are accumulated
         self._check_game(discriminator)
         if discriminator:
             self.discriminator = Discriminators({name: MODELS.build(cfg) for name, cfg in discriminator.items()})
@@ -192,12 +193,12 @@ class AdversarialAdapter(BaseModel):
         }
 
     def judge(self, seen: dict[str, Tensor], domain: str) -> dict[str, Tensor]:
-        """½ L_d per level: D names the domain of what it sees."""
-        scores = self.discriminator(seen)
-        return {
-            f'discriminator.{level}.loss_dis': 0.5 * domain_loss(score, domain, self.objective)
-            for level, score in scores.items()
-        }
+        """½ L_d per level: D names the domain of what it sees. How often it is right is logged beside it."""
+        losses = {}
+        for level, score in self.discriminator(seen).items():
+            losses[f'discriminator.{level}.loss_dis'] = 0.5 * domain_loss(score, domain, self.objective)
+            losses[f'discriminator.{level}.accuracy.{domain}'] = domain_accuracy(score, domain, self.objective)
+        return losses
 
     def views(self, outputs: dict[str, Tensor], inputs: Tensor) -> dict[str, Tensor]:
         return {level: self.view(outputs[level], inputs.shape[2:]) for level in self.levels}

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import NamedTuple
 
 import torch
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
+
+from ..errors import UserError
 
 
 @contextmanager
@@ -24,6 +27,13 @@ def frozen(module: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
+class Share(NamedTuple):
+    """A turn's part of an optimiser step: by default all of it."""
+
+    of_gradient: float = 1.0  # 1 / number of turns whose mean gradient the step takes
+    steps: bool = True  # whether this turn is the last of them
+
+
 class Turn:
     """One player's turn: ``with turn.forward(): losses = …``, ``turn.backward(losses)``, ``turn.step()``.
 
@@ -35,16 +45,22 @@ class Turn:
         self.player = getattr(model, player)
         self.optim_wrapper = optim_wrapper
         self.moves = player in model.movers
+        self.share = model.shares.get(player, Share())
+        if self.moves and player not in model.shares and getattr(optim_wrapper, 'accumulates', 1) > 1:
+            raise UserError(
+                f'optim_wrapper.{player}.accumulative_counts needs its clock: add '
+                "dict(type='AlternatingUpdateHook') to custom_hooks"
+            )
         self.parse_losses = model.parse_losses
         self.log: dict[str, Tensor] = {}
 
     @contextmanager
     def forward(self, last: bool = True, learns: bool = True) -> Iterator[None]:
-        """Forward under the player's precision. All but the last forward of a turn skip the all-reduce of gradients."""
+        """Forward under the player's precision. All but the last forward before a step skip the all-reduce."""
         with ExitStack() as stack:
             stack.enter_context(torch.set_grad_enabled(self.moves and learns))
             stack.enter_context(self.optim_wrapper.optim_context(self.player))
-            if not last and hasattr(self.player, 'no_sync'):
+            if not (last and self.share.steps) and hasattr(self.player, 'no_sync'):
                 stack.enter_context(self.player.no_sync())
             yield
 
@@ -54,13 +70,13 @@ class Turn:
             return
         total, log = self.parse_losses(losses)
         if self.moves:
-            self.optim_wrapper.backward(total)
+            self.optim_wrapper.backward(total * self.share.of_gradient)
         for name, value in log.items():
             if name != 'loss' and not name.startswith('idle.'):
                 value = value.detach()
                 self.log[name] = self.log[name] + value if name in self.log else value
 
     def step(self) -> None:
-        if self.moves:
+        if self.moves and self.share.steps:
             self.optim_wrapper.step()
             self.optim_wrapper.zero_grad()

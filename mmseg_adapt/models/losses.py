@@ -9,6 +9,16 @@ _LABEL = {'source': 0.0, 'target': 1.0}  # the released code's; the paper number
 OBJECTIVES = {'vanilla': F.binary_cross_entropy_with_logits, 'lsgan': F.mse_loss}
 
 
+def domain_accuracy(score: Tensor, domain: str, objective: str = 'vanilla') -> Tensor:
+    """The part of the map, in [0, 1], on which the raw scores of D, any shape, name ``domain``: without a gradient.
+
+    >>> domain_accuracy(torch.tensor([-2.0, -1.0, 3.0, -4.0]), 'source').item()
+    0.75
+    """
+    threshold = 0.0 if objective == 'vanilla' else 0.5
+    return ((score.detach() > threshold) == (domain == 'target')).float().mean()
+
+
 def domain_loss(score: Tensor, domain: str, objective: str = 'vanilla') -> Tensor:
     """How far the raw scores of D, any shape, are from naming ``domain``: a scalar, the mean over the map.
 

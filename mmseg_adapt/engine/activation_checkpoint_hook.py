@@ -1,0 +1,71 @@
+"""Memory for time: activations that are computed again in the backward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from functools import partial
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmseg.registry import HOOKS
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+from ..errors import UserError
+from ..methods.adversarial import unwrapped
+
+
+@HOOKS.register_module()
+class ActivationCheckpointHook(Hook):
+    """Keep of each block only its input, and compute it again when its gradient is due.
+
+    Training is the same, to the bit on one machine: unlike mmengine's ``activation_checkpointing`` and mmseg's
+    ``with_cp``, the second computation leaves the running statistics of BN alone, which would absorb a batch twice.
+
+    Args:
+        blocks: names of modules of the segmentor, ``'backbone.layer3'`` say; of an ``nn.Sequential`` every child is a
+            block of its own.
+
+    Raises:
+        UserError: (before the first iteration) a name that the segmentor does not have.
+    """
+
+    def __init__(self, blocks: tuple[str, ...] = tuple(f'backbone.layer{i}' for i in range(1, 5))) -> None:
+        self.blocks = blocks
+
+    def before_train(self, runner: Runner) -> None:
+        model = unwrapped(runner.model)
+        checkpoint_blocks(unwrapped(getattr(model, 'segmentor', model)), self.blocks)
+
+
+def checkpoint_blocks(segmentor: nn.Module, blocks: tuple[str, ...]) -> None:
+    """Make the forward of each block one that is computed again; see :class:`ActivationCheckpointHook`."""
+    modules = dict(segmentor.named_modules())
+    for name in blocks:
+        if name not in modules:
+            raise UserError(f'ActivationCheckpointHook.blocks names {name!r}, which the segmentor does not have')
+        module = modules[name]
+        for block in module if isinstance(module, nn.Sequential) else [module]:
+            norms = [m for m in block.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+            contexts = partial(_contexts, norms)
+            block.forward = partial(checkpoint, block.forward, use_reentrant=False, context_fn=contexts)
+
+
+def _contexts(norms: list[_BatchNorm]) -> tuple:
+    return nullcontext(), _statistics_kept(norms)
+
+
+@contextmanager
+def _statistics_kept(norms: list[_BatchNorm]) -> Iterator[None]:
+    """Normalise by the batch as in training, but leave the running statistics as they are."""
+    kept = [(norm.running_mean, norm.running_var, norm.num_batches_tracked) for norm in norms]
+    for norm in norms:
+        norm.running_mean, norm.running_var = norm.running_mean.clone(), norm.running_var.clone()
+        norm.num_batches_tracked = norm.num_batches_tracked.clone()
+    try:
+        yield
+    finally:
+        for norm, buffers in zip(norms, kept):
+            norm.running_mean, norm.running_var, norm.num_batches_tracked = buffers

@@ -1,0 +1,146 @@
+"""Is the game healthy? Logged in numbers, warned of in words."""
+
+from __future__ import annotations
+
+import math
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmseg.registry import HOOKS
+from torch import Tensor, nn
+
+from ..errors import UserError
+from ..methods.adversarial import unwrapped
+from ..models.losses import DOMAINS
+
+_D_LR = 'optim_wrapper.discriminator.optimizer.lr'
+
+
+@HOOKS.register_module()
+class GameHealthHook(Hook):
+    """Watch the two players and say which knob to turn; nothing of the training changes.
+
+    Logged beside ``discriminator.<level>.accuracy.<domain>`` (how much of D's map names the domain rightly, which the
+    game itself reports):
+
+    * ``share.<level>.loss_adv``: the part of the segmentor's loss that is this level's λ_adv · L_adv;
+    * ``gradient_ratio``: ‖∂ Σ λ_adv L_adv‖ / ‖∂ L_seg‖ on the last layer that all levels share, of one iteration.
+
+    Warned of, once each time it begins, when the mean over ``window`` iterations says that at some level D has won
+    (names both domains rightly almost everywhere: its gradient no longer leads anywhere), that D is blind (no better
+    than chance: its gradient is noise), or when the adversarial gradient dwarfs the segmentation's. A rank logs its
+    own samples.
+
+    Off the hot path: the numbers of the log are on the host anyway; only every ``gradient_interval`` iterations two
+    norms are taken during the backward passes, and read at the next log. Does nothing for a model without a game.
+
+    Args:
+        interval: of the log and the warnings, in iterations.
+        gradient_interval: of the gradient ratio, in iterations.
+        layer: name of a parameter of the segmentor; by default the backbone's last trained convolution.
+        window: iterations that a warning is based on.
+        won, blind, dwarfs: the thresholds: D's accuracy on its worse domain, its mean accuracy over both domains, the
+            gradient ratio.
+
+    Raises:
+        UserError: (before the first iteration) ``layer`` is no trained parameter of the segmentor.
+    """
+
+    def __init__(
+        self,
+        interval: int = 50,
+        gradient_interval: int = 500,
+        layer: str | None = None,
+        window: int = 500,
+        won: float = 0.98,
+        blind: float = 0.55,
+        dwarfs: float = 1.0,
+    ) -> None:
+        self.interval, self.gradient_interval, self.window = interval, gradient_interval, window
+        self.layer = layer
+        self.won, self.blind, self.dwarfs = won, blind, dwarfs
+        self.levels: list[str] = []
+        self.weight: Tensor | None = None
+        self.norms: list[Tensor] = []
+        self.handle = None
+        self.ill: set[str] = set()
+
+    def before_train(self, runner: Runner) -> None:
+        model = unwrapped(runner.model)
+        if 'discriminator' not in getattr(model, 'players', ()):
+            return
+        self.levels = sorted(model.lambda_adv)
+        self.weight = self._watched(unwrapped(model.segmentor))
+
+    def _watched(self, segmentor: nn.Module) -> Tensor:
+        trained = {name: p for name, p in segmentor.named_parameters() if p.requires_grad}
+        if self.layer is None:
+            return [p for name, p in trained.items() if name.startswith('backbone.') and p.ndim == 4][-1]
+        if self.layer not in trained:
+            raise UserError(f'GameHealthHook.layer = {self.layer!r} is no trained parameter of the segmentor')
+        return trained[self.layer]
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
+        if self.levels and self.every_n_train_iters(runner, self.gradient_interval):
+            self.norms = []
+            self.handle = self.weight.register_hook(lambda gradient: self.norms.append(gradient.detach().norm()))
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        if self.handle is not None:
+            self.handle.remove()
+            self.handle = None
+        if not self.levels or not self.every_n_train_iters(runner, self.interval):
+            return
+        self._log_shares(runner)
+        if len(self.norms) >= 2:  # one per backward pass: the source's first, then the target's
+            source, target = (float(norm) for norm in self.norms[:2])
+            _log(runner, 'gradient_ratio', target / source if source else math.inf)
+            self.norms = []
+        self._warn(runner)
+
+    def _log_shares(self, runner: Runner) -> None:
+        scalars = runner.message_hub.log_scalars
+        names = [n for n in scalars if n.startswith('train/') and 'loss' in n and not n.startswith('train/share.')]
+        names = [n for n in names if n != 'train/loss' and not n.startswith('train/discriminator.')]
+        mean = {name.removeprefix('train/'): scalars[name].mean(self.interval) for name in names}
+        if total := sum(mean.values()):
+            for level in self.levels:
+                if f'{level}.loss_adv' in mean:
+                    _log(runner, f'share.{level}.loss_adv', mean[f'{level}.loss_adv'] / total)
+
+    def _warn(self, runner: Runner) -> None:
+        found = {}
+        if runner.iter + 1 >= self.window:
+            for level in self.levels:
+                found.update(self._judgement(runner, level))
+        ratio = runner.message_hub.log_scalars.get('train/gradient_ratio')
+        if ratio is not None and (value := ratio.current()) > self.dwarfs:
+            found['the adversarial gradient dwarfs the segmentation gradient'] = (
+                f'({value:.2g} times as long): lower model.lambda_adv, to about a tenth of that ratio'
+            )
+        for state in sorted(found.keys() - self.ill):
+            runner.logger.warning(f'iteration {runner.iter + 1}: {state} {found[state]}')
+        for state in sorted(self.ill - found.keys()):
+            runner.logger.info(f'iteration {runner.iter + 1}: no longer the case: {state}')
+        self.ill = set(found)
+
+    def _judgement(self, runner: Runner, level: str) -> dict[str, str]:
+        scalars = runner.message_hub.log_scalars
+        histories = [scalars.get(f'train/discriminator.{level}.accuracy.{domain}') for domain in DOMAINS]
+        if None in histories:
+            return {}
+        right = [history.mean(self.window) for history in histories]
+        percent = ' and '.join(f'{100 * value:.0f} % of the {domain}' for value, domain in zip(right, DOMAINS))
+        if min(right) > self.won:
+            cure = f'lower {_D_LR} or let it move less often (AlternatingUpdateHook, every=dict(discriminator=2))'
+            return {f'D has won at level {level!r}': f'(right on {percent}): {cure}; if S then follows, lambda_adv'}
+        if sum(right) / 2 < self.blind:
+            cure = f'raise {_D_LR} or give it a start (AlternatingUpdateHook, begin=dict(segmentor=1000))'
+            return {f'D is blind at level {level!r}': f'(right on {percent}): {cure}'}
+        return {}
+
+
+def _log(runner: Runner, name: str, value: float) -> None:
+    """Log ``value`` as it is, where the log would average it with those before."""
+    runner.message_hub.log_scalars.pop(f'train/{name}', None)
+    runner.message_hub.update_scalar(f'train/{name}', value)

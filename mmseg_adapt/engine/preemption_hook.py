@@ -1,0 +1,92 @@
+"""Make way for a scheduler: on SIGTERM save, stop and exit with 0."""
+
+from __future__ import annotations
+
+import signal
+from functools import partial
+
+import torch
+import torch.distributed as dist
+from mmengine.hooks import CheckpointHook, Hook
+from mmengine.runner import Runner
+from mmseg.registry import HOOKS
+
+from .resumable_train_loop import Preempted
+
+
+def ignore_signals(worker_id: int, signals: tuple[int, ...], then=None) -> None:
+    """Run first in a data-loader worker: a signal to all processes must not end it before the last iteration."""
+    for number in signals:
+        signal.signal(number, signal.SIG_IGN)
+    if then is not None:
+        then(worker_id)
+
+
+@HOOKS.register_module()
+class PreemptionHook(Hook):
+    """Save a checkpoint and end the run after the iteration in which a signal arrives; ``--resume`` goes on from there.
+
+    A validation is left after its current image. All ranks stop after the same iteration, whichever of them the signal
+    reached: they agree on the CPU, so no device is waited for. Needs ``ResumableTrainLoop``.
+
+    Args:
+        signals: names; schedulers send SIGTERM, and Slurm another one on request (``#SBATCH --signal=USR1@120``).
+    """
+
+    priority = 'HIGH'  # before the hooks that look after a checkpoint
+
+    def __init__(self, signals: tuple[str, ...] = ('SIGTERM',)) -> None:
+        self.signals = tuple(getattr(signal, name) for name in signals)
+        self.received: str | None = None
+        self.stopping = False
+        self.group = None
+        self.previous: dict = {}
+
+    def before_train(self, runner: Runner) -> None:
+        if runner.distributed and dist.get_backend() != 'gloo':
+            self.group = dist.new_group(backend='gloo')
+        for loop in filter(None, (runner.train_loop, runner.val_loop)):
+            loader = getattr(loop.dataloader, 'loader', loop.dataloader)
+            loader.worker_init_fn = partial(ignore_signals, signals=self.signals, then=loader.worker_init_fn)
+        for number in self.signals:
+            self.previous[number] = signal.signal(number, self._receive)
+
+    def _receive(self, number: int, frame) -> None:
+        self.received = signal.Signals(number).name
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        if self._agree(runner):
+            runner.train_loop.stop_training = True
+
+    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        if self._agree(runner):
+            raise Preempted
+
+    def _agree(self, runner: Runner) -> bool:
+        """Whether a signal has reached any rank."""
+        self.stopping = self.received is not None
+        if runner.distributed:
+            flag = torch.tensor(float(self.stopping))
+            dist.all_reduce(flag, dist.ReduceOp.MAX, group=self.group)
+            self.stopping = bool(flag)
+        return self.stopping
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        if not self.stopping:
+            return
+        hook = next((hook for hook in runner.hooks if isinstance(hook, CheckpointHook)), None)
+        if hook is None:
+            runner.logger.warning(f'{self.received or "a signal"}: stopping; without a CheckpointHook nothing is saved')
+            return
+        iteration = runner.iter
+        if runner.message_hub.runtime_info.get('last_ckpt') != hook.file_backend.join_path(
+            hook.out_dir, hook.filename_tmpl.format(iteration)
+        ):
+            hook._save_checkpoint_with_step(runner, iteration, meta=dict(epoch=runner.epoch, iter=iteration))
+        runner.logger.info(
+            f'{self.received or "a signal to another rank"}: saved after iteration {iteration}; go on with --resume'
+        )
+
+    def after_run(self, runner: Runner) -> None:
+        for number, handler in self.previous.items():
+            signal.signal(number, handler)
