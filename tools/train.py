@@ -4,6 +4,7 @@ from argparse import ArgumentParser
 
 from mmengine.runner import Runner
 
+from mmseg_adapt.datasets.cache import cache_training
 from mmseg_adapt.engine.launch import (
     add_arguments,
     enable_amp,
@@ -20,12 +21,15 @@ def main() -> None:
     parser.add_argument('--resume', action='store_true', help='go on from the newest checkpoint in the work dir')
     parser.add_argument('--overwrite', action='store_true', help='allow a work dir that holds another run')
     parser.add_argument('--amp', action='store_true', help='mixed precision for every player (bfloat16 on the CPU)')
+    parser.add_argument('--cache', metavar='FOLDER', help='keep decoded, resized training images there')
     args = parser.parse_args()
 
     cfg = read_config(args)
     cfg.resume = args.resume
     if args.amp:
         enable_amp(cfg)
+    if args.cache:
+        cache_training(cfg, args.cache)
     protect_work_dir(cfg, args.resume, args.overwrite)
     prepare_devices(cfg)
     Runner.from_cfg(cfg).train()

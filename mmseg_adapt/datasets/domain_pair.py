@@ -12,6 +12,23 @@ from torch.utils.data import Dataset, Sampler
 
 from ..errors import UserError
 
+LABEL_LOADERS = ('LoadAnnotations', 'LoadLabels')
+
+
+def steps_of(node) -> Iterator[str]:
+    """The types of all steps of a pipeline, of those within other steps too."""
+    if isinstance(node, dict):
+        yield from [node['type']] if 'type' in node else []
+        node = list(node.values())
+    if isinstance(node, (list, tuple)):
+        for child in node:
+            yield from steps_of(child)
+
+
+def domains_of(dataset: dict) -> dict[str, dict]:
+    """The configs of a pair's ``'source'`` and ``'target'``; of any other dataset, itself as ``'source'``."""
+    return {name: dataset[name] for name in ('source', 'target') if name in dataset} or {'source': dataset}
+
 
 @DATASETS.register_module()
 class DomainPairDataset(Dataset):
@@ -29,12 +46,11 @@ class DomainPairDataset(Dataset):
     """
 
     def __init__(self, source: dict, target: dict) -> None:
-        for step in target.get('pipeline', ()):
-            if step['type'] in ('LoadAnnotations', 'LoadLabels'):
-                raise UserError(
-                    f'train_dataloader.dataset.target.pipeline has {step["type"]}: remove it; adaptation is '
-                    'unsupervised and never reads target labels'
-                )
+        if loader := next((s for s in steps_of(target.get('pipeline', ())) if s in LABEL_LOADERS), None):
+            raise UserError(
+                f'train_dataloader.dataset.target.pipeline has {loader}: remove it; adaptation is unsupervised and '
+                'never reads target labels'
+            )
         self.source = build_domain('source', source)
         if self.source.data_prefix.get('seg_map_path') is None:
             raise UserError(
