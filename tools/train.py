@@ -4,6 +4,7 @@ from argparse import ArgumentParser
 
 from mmengine.runner import Runner
 
+from mmseg_adapt.datasets.cache import cache_training
 from mmseg_adapt.engine.launch import (
     add_arguments,
     enable_amp,
@@ -32,11 +33,14 @@ def main() -> None:
         choices=['auto', 'fp16', 'bf16'],
         help='mixed precision for every player; auto is fp16 on a GPU, bf16 on the CPU',
     )
+    parser.add_argument('--cache', metavar='FOLDER', help='keep decoded, resized training images there')
     args = parser.parse_args()
 
     cfg = read_config(args)
     if args.amp:
         enable_amp(cfg, args.amp)
+    if args.cache:
+        cache_training(cfg, args.cache)
     protect_work_dir(cfg, bool(args.resume), args.overwrite)
     if args.resume:
         resume_from(cfg, args.resume)

@@ -17,6 +17,22 @@ from ..random_state import derived_seed
 LABEL_LOADERS = ('LoadAnnotations', 'LoadLabels')
 
 
+def steps_of(node) -> Iterator[str]:
+    """The types of all steps of a pipeline, of those within other steps too."""
+    if isinstance(node, dict):
+        yield from [node['type']] if 'type' in node else []
+        node = list(node.values())
+    if isinstance(node, (list, tuple)):
+        for child in node:
+            yield from steps_of(child)
+
+
+def domains_of(dataset: dict) -> dict[str, dict]:
+    """The configs of a pair's domains by name; of any other dataset, itself as ``'source'``."""
+    names = ('source', 'target', 'labeled_target')
+    return {name: dataset[name] for name in names if name in dataset} or {'source': dataset}
+
+
 @DATASETS.register_module()
 class DomainPairDataset(Dataset):
     """Item (i, j) is ``{'source': source[i], 'target': target[j]}``; use it with :class:`DomainPairSampler`.
@@ -35,12 +51,11 @@ class DomainPairDataset(Dataset):
     """
 
     def __init__(self, source: dict, target: dict, labeled_target: dict | None = None) -> None:
-        for step in target.get('pipeline', ()):
-            if step['type'] in LABEL_LOADERS:
-                raise UserError(
-                    f'train_dataloader.dataset.target.pipeline has {step["type"]}: remove it; adaptation is '
-                    'unsupervised and never reads target labels (labeled_target is for those that may be read)'
-                )
+        if loader := next((s for s in steps_of(target.get('pipeline', ())) if s in LABEL_LOADERS), None):
+            raise UserError(
+                f'train_dataloader.dataset.target.pipeline has {loader}: remove it; adaptation is unsupervised and '
+                'never reads target labels (labeled_target is for those that may be read)'
+            )
         self.source = build_labeled('source', source)
         self.target = build_domain('target', target)
         self.domains = {'source': self.source, 'target': self.target}

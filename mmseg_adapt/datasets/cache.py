@@ -1,0 +1,122 @@
+"""Decoded, resized images and labels kept on disk, so that later passes skip the decoding."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import os
+import os.path as osp
+import tempfile
+from itertools import takewhile
+from zipfile import BadZipFile
+
+import numpy as np
+from mmcv.transforms import BaseTransform, Compose
+from mmengine.logging import print_log
+from mmseg.registry import TRANSFORMS
+
+from ..errors import UserError
+from .domain_pair import domains_of
+
+FORMAT = 1  # of the files; another number is another key
+STEPS = ('LoadImage', 'LoadLabels', 'CropBox', 'Resize', 'LoadImageFromFile', 'LoadAnnotations')
+
+
+@TRANSFORMS.register_module()
+class Cached(BaseTransform):
+    """The first steps of a pipeline, computed once per image and read back from ``folder`` ever after::
+
+        pipeline = [
+            dict(type='Cached', folder='data/cache', transforms=[dict(type='LoadImage'), …, dict(type='Resize', …)]),
+            dict(type='RandomFlip', prob=0.5),
+            dict(type='PackSegInputs'),
+        ]
+
+    One file per image (and label), found by what it is made of: the paths, sizes and times of change of the files, the
+    settings of the steps, and the dataset's id map. A file that changes is read anew; what was kept of the old one
+    stays until the folder is deleted. Pixels are equal with and without.
+
+    Any number of workers, ranks and runs may share a folder: a file is written under another name, then renamed. What
+    does not read back whole (a crash of the machine, a full disk) is made anew. A folder that cannot be written costs
+    the gain in speed and a log line, not the run.
+
+    Args:
+        folder: made if it is missing. It needs width × height × 3 bytes per image, and × 1 per label.
+        transforms: steps without randomness: loading, ``CropBox``, ``Resize``.
+
+    Raises:
+        UserError: a step that may not give the same result twice.
+    """
+
+    def __init__(self, folder: str, transforms: list[dict]) -> None:
+        if other := [step['type'] for step in transforms if step['type'] not in STEPS]:
+            raise UserError(f'Cached: {other[0]} cannot be kept, only {", ".join(STEPS)}: move it behind Cached')
+        self.folder = folder
+        self.settings = repr([dict(step) for step in transforms])
+        self.steps = Compose(transforms)
+        self.writable = True
+
+    def transform(self, results: dict) -> dict:
+        path = osp.join(self.folder, *self._key(results))
+        made = self._read(path)
+        if made is None:
+            made = self.steps({**results, 'seg_fields': list(results.get('seg_fields', ()))})
+            made = {key: value for key, value in made.items() if key not in results or key == 'seg_fields'}
+            self._write(path, made)
+        return {**results, **made}
+
+    def _key(self, results: dict) -> tuple[str, str]:
+        """Folder and name of the file that holds what the steps make of ``results``."""
+        parts = [FORMAT, self.settings]
+        for key in ('img_path', 'seg_map_path'):
+            if (path := results.get(key)) is not None and osp.exists(path):  # the step names a file that is missing
+                stat = os.stat(path)
+                parts += [osp.abspath(path), stat.st_size, stat.st_mtime_ns]
+        for key in ('label_lut', 'label_channel', 'label_map', 'reduce_zero_label'):
+            value = results.get(key)
+            parts.append(value.tobytes() if isinstance(value, np.ndarray) else value)
+        digest = hashlib.sha256(repr(parts).encode()).hexdigest()
+        return digest[:2], f'{digest[2:40]}.npz'
+
+    @staticmethod
+    def _read(path: str) -> dict | None:
+        """What :meth:`_write` wrote, checked by the archive's checksums; None where there is no whole file."""
+        try:
+            with np.load(path) as file:
+                arrays = {key: file[key] for key in file.files}
+            return {**ast.literal_eval(arrays.pop('rest').item()), **arrays}
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, EOFError, SyntaxError, BadZipFile):
+            print_log(f'{path} is not whole and is made anew', 'current')
+            return None
+
+    def _write(self, path: str, made: dict) -> None:
+        if not self.writable:
+            return
+        arrays = {key: value for key, value in made.items() if isinstance(value, np.ndarray)}
+        rest = repr({key: value for key, value in made.items() if key not in arrays})
+        part = None
+        try:
+            os.makedirs(osp.dirname(path), exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=osp.dirname(path), suffix='.part', delete=False) as file:
+                part = file.name
+                np.savez(file, rest=rest, **arrays)
+            os.replace(part, path)
+        except OSError as error:
+            self.writable = False
+            print_log(f'{self.folder} cannot be written ({error}): going on without keeping more', 'current')
+            if part is not None and osp.exists(part):
+                os.remove(part)
+
+
+def cached(pipeline: list[dict], folder: str) -> list[dict]:
+    """The pipeline with its first steps, as far as they can be kept, in a :class:`Cached`."""
+    kept = list(takewhile(lambda step: step['type'] in STEPS, pipeline))
+    return [dict(type='Cached', folder=folder, transforms=kept), *pipeline[len(kept) :]] if kept else pipeline
+
+
+def cache_training(cfg: dict, folder: str) -> None:
+    """Change the pipelines of ``cfg.train_dataloader.dataset``, of both domains where there are two."""
+    for part in domains_of(cfg['train_dataloader']['dataset']).values():
+        part['pipeline'] = cached(part['pipeline'], folder)
