@@ -36,7 +36,8 @@ setup(
     extras_require={
         'upstream': stack('requirements.txt'),
         'onedl': stack('requirements-onedl.txt'),
-        'test': ['pytest'],
+        'export': ['onnx', 'onnxruntime', 'onnxscript', 'safetensors'],
+        'test': ['pytest', 'onnx', 'onnxruntime', 'onnxscript', 'safetensors'],
         'lint': ['ruff', 'codespell', 'pre-commit'],
     },
 )

@@ -10,7 +10,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from mmcv.transforms import Compose
 from mmengine.dataset import pseudo_collate
 from mmseg.registry import TRANSFORMS
 from torch import Tensor
@@ -91,7 +90,7 @@ class Predictor:
             raise UserError(f'{config} has no test_dataloader.dataset.pipeline, which says how images are prepared')
         self._load_file = TRANSFORMS.build(steps[0])
         self._load_array = TRANSFORMS.build(dict(type='LoadImageFromNDArray'))
-        self._prepare = Compose([TRANSFORMS.build(step) for step in steps[1:]])
+        self._steps = [TRANSFORMS.build(step) for step in steps[1:]]
 
     def __call__(self, images: Image | list[Image], batch_size: int = 1) -> Prediction | list[Prediction]:
         """The prediction of an image, or the predictions of a list.
@@ -120,27 +119,29 @@ class Predictor:
             yield from self._predict(batch)
 
     def _read(self, image: Image) -> tuple[np.ndarray, dict]:
-        """The image as loaded, BGR, and what the test pipeline makes of it."""
+        """The image in the size that is predicted, BGR, and what the test pipeline makes of it."""
         try:
             if isinstance(image, np.ndarray):
-                loaded = self._load_array(dict(img=np.ascontiguousarray(image[..., ::-1])))
+                sample = self._load_array(dict(img=np.ascontiguousarray(image[..., ::-1])))
             else:
-                loaded = self._load_file(dict(img_path=str(image)))
-            pixels = loaded['img'].copy()
+                sample = self._load_file(dict(img_path=str(image)))
+            pixels = sample['img']
         except UserError:
             raise
         except Exception as error:  # image libraries raise almost anything
             raise UserError(f'{image} cannot be read as an image: restore the file or remove it') from error
-        return pixels, self._prepare(loaded)
+        for step in self._steps:
+            sample = step(sample)
+            if 'img' in sample and sample['img'].shape[:2] == tuple(sample['ori_shape']):  # after a crop, say
+                pixels = sample['img']
+        return pixels, sample
 
     @torch.no_grad()
     def _predict(self, batch: list[tuple[np.ndarray, dict]]) -> Iterator[Prediction]:
         results = self.segmentor.test_step(pseudo_collate([sample for _, sample in batch]))
-        for (pixels, sample), result in zip(batch, results):
+        for (pixels, _), result in zip(batch, results):
             labels = result.pred_sem_seg.data[0].long()
             confidence, entropy = certainty(result.seg_logits.data, labels)
-            if pixels.shape[:2] != labels.shape:  # the pipeline crops
-                pixels = cv2.resize(sample['inputs'].permute(1, 2, 0).numpy(), tuple(labels.shape[::-1]))
             yield Prediction(
                 image=np.ascontiguousarray(pixels[..., ::-1]),
                 labels=labels.to(torch.uint8).cpu().numpy(),

@@ -50,6 +50,8 @@ def main() -> None:
     args = parse()
     if args.unsafe:
         allow_unsafe()
+    if not Path(args.model).exists():
+        raise UserError(f'{args.model} does not exist: name the folder of an exported model, or a config')
     checkpoint, inputs = (None, args.inputs) if Path(args.model).is_dir() else (args.inputs[0], args.inputs[1:])
     if checkpoint and not inputs:
         raise UserError(f'{args.model} is a config: name its checkpoint and then the images, or an exported folder')
