@@ -14,6 +14,8 @@ def stack(requirements: str) -> list[str]:
     return [line for line in lines if line and not line.startswith('torch')]
 
 
+EXPORT = ['onnx', 'onnxruntime', 'onnxscript', 'safetensors']
+
 setup(
     name='mmseg_adapt',
     version=re.search(r"__version__ = '(.+)'", (ROOT / 'mmseg_adapt/__init__.py').read_text())[1],
@@ -36,7 +38,8 @@ setup(
     extras_require={
         'upstream': stack('requirements.txt'),
         'onedl': stack('requirements-onedl.txt'),
-        'test': ['pytest', 'pytest-xdist'],
+        'export': EXPORT,
+        'test': ['pytest', 'pytest-xdist', *EXPORT],
         'lint': ['ruff', 'codespell', 'pre-commit'],
     },
 )

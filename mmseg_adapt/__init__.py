@@ -13,3 +13,11 @@ compat.allow_mmengine_checkpoints()
 from . import datasets, engine, evaluation, methods, models, weights  # noqa: E402, F401
 
 __version__ = '0.1.0'
+
+
+def __getattr__(name: str):
+    if name == 'Predictor':  # loaded when it is asked for
+        from .predictor import Predictor
+
+        return Predictor
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

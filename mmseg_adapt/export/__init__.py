@@ -1,0 +1,86 @@
+"""An adapted segmentor as files that work without the training code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
+
+from ..errors import UserError
+from ..staging import staged
+from ..weights.load import read_checkpoint
+from ..weights.segmentor import dataset_meta, load_segmentor
+from .card import model_card
+from .graph import ImageToLabels, write_onnx, write_torchscript
+from .plain import plain_config
+
+
+def export_segmentor(
+    cfg: Config,
+    checkpoint: str,
+    out: str | Path,
+    onnx: str | None = None,
+    torchscript: str | None = None,
+    safetensors: bool = False,
+    overwrite: bool = False,
+) -> Path:
+    """Write the folder ``out``: model.pth, config.py, README.md and what else is asked for; whole or not at all.
+
+    Args:
+        cfg: the training config.
+        checkpoint: a file that training wrote.
+        onnx, torchscript: ``'probabilities'`` or ``'labels'`` to write model.onnx, model.torchscript.pt.
+
+    Raises:
+        UserError: see :func:`~mmseg_adapt.weights.load_segmentor`, :func:`.graph.write_onnx`; ``out`` exists.
+    """
+    with staged(out, overwrite) as folder:
+        model, loaded = load_segmentor(cfg, checkpoint)
+        plain = plain_config(cfg)
+        folder.mkdir()
+        plain.dump(folder / 'config.py')
+        state = {key: value.cpu().contiguous() for key, value in model.state_dict().items()}
+        meta = dict(dataset_meta=dataset_meta(cfg, loaded, model.decode_head.num_classes))
+        torch.save(dict(state_dict=state, meta=meta), folder / 'model.pth')
+        if safetensors:
+            _save_safetensors(state, folder / 'model.safetensors')
+        _check_strict(folder)
+        graphs = {}
+        for name, output, write in (
+            ('model.onnx', onnx, write_onnx),
+            ('model.torchscript.pt', torchscript, write_torchscript),
+        ):
+            if output:
+                gap = write(ImageToLabels(model, output), folder / name)
+                print_log(f'{name}: equals PyTorch to {gap:.1e} at three image sizes', 'current')
+                graphs[name] = _signature(output)
+        card = model_card(cfg, plain, loaded, Path(checkpoint), folder, graphs)
+        (folder / 'README.md').write_text(card)
+    return Path(out)
+
+
+def _signature(output: str) -> str:
+    shape = '(N, classes, H, W) float32' if output == 'probabilities' else '(N, H, W) int64'
+    return (
+        ', input `image` (N, 3, H, W) float32, RGB, 0–255, of any N, H and W (mean and standard deviation are inside; '
+        f'resizing is not), output `{output}` {shape}'
+    )
+
+
+def _save_safetensors(state: dict, path: Path) -> None:
+    try:
+        from safetensors.torch import save
+    except ImportError:
+        raise UserError("--safetensors needs safetensors: run: pip install 'mmseg_adapt[export]'") from None
+    path.write_bytes(save(state))
+
+
+def _check_strict(folder: Path) -> None:
+    """What was written is read back as a user will read it."""
+    cfg = Config.fromfile(folder / 'config.py')
+    init_default_scope('mmseg')
+    MODELS.build(cfg.model).load_state_dict(read_checkpoint(folder / 'model.pth')['state_dict'], strict=True)

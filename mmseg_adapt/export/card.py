@@ -1,0 +1,171 @@
+"""The model card: what a person who gets the folder needs to know."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from mmengine.config import Config
+
+from .. import __version__
+from ..weights.segmentor import dataset_meta, segmentor_config
+
+LICENCES = {  # type of a data set → what its authors allow
+    'GTADataset': 'GTA5: research and education only',
+    'SYNTHIADataset': 'SYNTHIA: CC BY-NC-SA 3.0, not commercial',
+    'CityscapesDataset': 'Cityscapes: not commercial',
+    'CityscapesLabelsDataset': 'Cityscapes: not commercial',
+}
+FILES = {
+    'model.pth': 'weights, a plain MMSegmentation checkpoint',
+    'config.py': 'its config, complete in itself',
+    'model.safetensors': 'the same weights as safetensors',
+    'model.onnx': 'ONNX',
+    'model.torchscript.pt': 'TorchScript',
+}
+
+
+def model_card(cfg: Config, plain: Config, checkpoint: dict, path: Path, folder: Path, graphs: dict[str, str]) -> str:
+    """Markdown.
+
+    Args:
+        cfg, path: the config and the checkpoint that were exported; ``checkpoint`` is what the file holds.
+        plain, folder: what was written, and where it lies.
+        graphs: file name → what is said of it.
+    """
+    model = segmentor_config(cfg)
+    meta = dataset_meta(cfg, checkpoint, model.decode_head.num_classes)
+    rows = '\n'.join(f'| {i} | {n} | {tuple(c)} |' for i, (n, c) in enumerate(zip(meta['classes'], meta['palette'])))
+    files = '\n'.join(
+        f'* `{file.name}`: {FILES[file.name]}{graphs.get(file.name, "")}; SHA-256 `{_digest(file)}`'
+        for file in sorted(folder.iterdir())
+        if file.name in FILES
+    )
+    needs = 'mmsegmentation and mmseg_adapt' if plain.get('custom_imports') else 'mmsegmentation'
+    return f"""# {Path(cfg.filename or folder.name).stem}
+
+{model.decode_head.type} on {model.backbone.type}, {len(meta['classes'])} classes; exported by mmseg_adapt {__version__}
+from `{path.name}`{_iteration(checkpoint)}.
+
+## Use
+
+```python
+from mmseg_adapt import Predictor
+
+predictor = Predictor('{folder.name}')
+labels = predictor('street.png').labels  # (height, width), uint8
+```
+
+With MMSegmentation's own API (needs {needs}):
+
+```python
+from mmseg.apis import inference_model, init_model
+
+model = init_model('{folder.name}/config.py', '{folder.name}/model.pth', device='cpu')
+result = inference_model(model, 'street.png').pred_sem_seg
+```
+
+{_upsampling(model, plain)}## Files
+
+{files}
+
+## Classes
+
+| index | class | colour (RGB) |
+|---|---|---|
+{rows}
+
+## Preprocessing
+
+{_preprocessing(cfg, model)}
+
+## Training data
+
+{_training(cfg)}
+
+## Measured
+
+{_measured(path, checkpoint)}
+
+## Licence
+
+The code is Apache-2.0. Weights are subject to the terms of what they were trained on, which were, when this file was
+written and without warranty:
+
+{_licences(cfg)}
+"""
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _iteration(checkpoint: dict) -> str:
+    iteration = (checkpoint.get('meta') or {}).get('iter')
+    return '' if iteration is None else f', iteration {iteration}'
+
+
+def _upsampling(model: dict, plain: Config) -> str:
+    if plain.model.type == 'EncoderDecoder':
+        return ''
+    return (
+        f'The type is `{model.type}`, an `EncoderDecoder` that resizes logits once, to the size of the image file.\n'
+        'The weights also load into `EncoderDecoder`, which resizes them twice: where the pipeline resizes images, it\n'
+        'labels some pixels at the borders of objects differently.\n\n'
+    )
+
+
+def _preprocessing(cfg: Config, model: dict) -> str:
+    """The steps between an image file and the network."""
+    before = model.get('data_preprocessor') or {}
+    order = 'RGB' if before.get('bgr_to_rgb') else 'BGR'
+    dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
+    labels = ('LoadLabels', 'LoadAnnotations')
+    steps = [dict(step) for step in dataset.get('pipeline', ()) if step['type'] not in labels]
+    lines = [f'* `{step.pop("type")}` {", ".join(f"{k}={v!r}" for k, v in step.items())}'.rstrip() for step in steps]
+    if before.get('mean'):
+        lines.append(f'* {order} 0–255, minus {list(before["mean"])}, over {list(before["std"])}')
+    else:
+        lines.append(f'* {order} 0–255, not normalised')
+    if (model.get('test_cfg') or {}).get('mode') == 'slide':
+        lines.append('* sliding windows (the ONNX and TorchScript graphs take the whole image at once)')
+    return '\n'.join(lines)
+
+
+def _datasets(cfg: Config) -> list[tuple[str, dict]]:
+    dataset = (cfg.get('train_dataloader') or {}).get('dataset')
+    if dataset is None:
+        return []
+    parts = [(role, dataset[role]) for role in ('source', 'target') if role in dataset]
+    return parts or [('training', dataset)]
+
+
+def _training(cfg: Config) -> str:
+    roles = dict(source='labelled source', target='unlabelled target', training='labelled')
+    lines = [f'* {roles[role]}: {part.type}, `{part.get("data_root") or ""}`' for role, part in _datasets(cfg)]
+    if 'lambda_adv' in cfg.model:
+        weights = ', '.join(f'{level}: {value}' for level, value in cfg.model.lambda_adv.items())
+        lines.append(f'* method: {cfg.model.type}, λ_adv {weights or "none"}')
+    return '\n'.join(lines) or 'not recorded'
+
+
+def _measured(path: Path, checkpoint: dict) -> str:
+    iteration = (checkpoint.get('meta') or {}).get('iter')
+    for log in sorted(path.parent.glob('*/vis_data/scalars.json'), reverse=True):
+        for line in reversed(log.read_text().splitlines()):
+            row = json.loads(line) if line.endswith('}') else {}
+            if 'mIoU' in row and row.get('step') == iteration is not None:
+                classes = {k.removeprefix('IoU.'): v for k, v in row.items() if k.startswith('IoU.')}
+                head = f'mIoU {row["mIoU"]:.2f} on the validation images of the config at iteration {iteration}.'
+                return head + ''.join(f'\n* {name}: {value:.2f}' for name, value in classes.items())
+    return 'Not measured.'
+
+
+def _licences(cfg: Config) -> str:
+    lines = []
+    for _, part in _datasets(cfg):
+        line = LICENCES.get(part.type, f'{part.type} ({part.get("data_root") or "no folder"}): see its own terms')
+        lines.append(f'* {line}')
+    lines.append('* the weights that training started from: see their own terms')
+    return '\n'.join(dict.fromkeys(lines))

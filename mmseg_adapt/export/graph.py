@@ -1,0 +1,167 @@
+"""ONNX and TorchScript: one function from an image to class probabilities or labels, checked against PyTorch."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from mmengine.logging import print_log
+from mmengine.model import revert_sync_batchnorm
+from mmseg.models import EncoderDecoder
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from torch import Tensor, nn
+
+from ..errors import UserError
+
+OUTPUTS = ('probabilities', 'labels')
+SIZES = ((128, 256), (160, 96), (131, 203))  # height, width: what a graph is checked at
+TOLERANCE = 1e-4  # of a probability
+
+
+class ImageToLabels(nn.Module):
+    """The segmentor with its preprocessing: what is exported.
+
+    Args:
+        segmentor: an ``EncoderDecoder`` whose head yields one map of logits.
+        output: ``'probabilities'`` or ``'labels'``, the most probable class.
+
+    Shape: image (N, 3, H, W) float32, RGB, 0–255 → (N, classes, H, W) float32 or (N, H, W) int64, at any N, H and W.
+
+    Raises:
+        UserError: a head that needs more than features or yields one channel, a preprocessor that pads.
+    """
+
+    def __init__(self, segmentor: EncoderDecoder, output: str = 'probabilities') -> None:
+        super().__init__()
+        head = segmentor.decode_head
+        own = type(segmentor).encode_decode is not EncoderDecoder.encode_decode
+        if own or not isinstance(head, BaseDecodeHead) or head.out_channels == 1:
+            raise UserError(
+                f'{type(segmentor).__name__} cannot be exported as a graph: leave out --onnx, --torchscript'
+            )
+        self.segmentor = revert_sync_batchnorm(segmentor)
+        self.output = output
+        before = segmentor.data_preprocessor
+        pads = getattr(before, 'test_cfg', None) or {}
+        if pads.get('size') or (pads.get('size_divisor') or 1) > 1:
+            raise UserError('data_preprocessor.test_cfg pads images, which a graph does not: remove it from the config')
+        self.bgr = not getattr(before, 'channel_conversion', False)  # pipelines load BGR
+        normal = getattr(before, '_enable_normalize', False)
+        self.register_buffer('mean', before.mean.clone() if normal else torch.zeros(3, 1, 1))
+        self.register_buffer('std', before.std.clone() if normal else torch.ones(3, 1, 1))
+        self.eval()  # the exporters restore the mode that they find, and pass it on to the segmentor
+
+    def forward(self, image: Tensor) -> Tensor:
+        x = image.flip(1) if self.bgr else image
+        logits = self.segmentor.decode_head(self.segmentor.extract_feat((x - self.mean) / self.std))
+        size, corners = image.shape[2:], self.segmentor.align_corners
+        logits = F.interpolate(logits, size=size, mode='bilinear', align_corners=corners)
+        return logits.softmax(1) if self.output == 'probabilities' else logits.argmax(1)
+
+
+def images() -> list[Tensor]:
+    """One batch per size: two random images, coarse structure under noise."""
+    generator = torch.Generator().manual_seed(0)
+    batches = []
+    for height, width in SIZES:
+        coarse = torch.rand(2, 3, 6, 9, generator=generator)
+        noise = torch.rand(2, 3, height, width, generator=generator)
+        batches.append(255 * (0.8 * F.interpolate(coarse, (height, width), mode='bicubic').clamp(0, 1) + 0.2 * noise))
+    return batches
+
+
+@torch.no_grad()
+def check(graph: ImageToLabels, run: Callable[[Tensor], Tensor]) -> float:
+    """The largest gap of a probability between ``run`` and PyTorch over ``SIZES``; labels count as 0 or 1.
+
+    Labels may differ where two classes are equally probable, to ``TOLERANCE``.
+    """
+    gaps = []
+    for batch in images():
+        found, expected = run(batch), graph(batch)
+        if found.shape != expected.shape:
+            return float('inf')
+        if graph.output == 'probabilities':
+            gaps.append((found - expected).abs().max().item())
+        else:
+            top = ImageToLabels(graph.segmentor)(batch).topk(2, dim=1).values
+            clear = top[:, 0] - top[:, 1] > 2 * TOLERANCE
+            gaps.append(float((found != expected)[clear].any()))
+    return max(gaps)
+
+
+def write_onnx(graph: ImageToLabels, path: Path) -> float:
+    """Write ``path`` and return its gap to PyTorch in onnxruntime. Raises UserError: it is larger than ``TOLERANCE``.
+
+    The tracing exporter is tried first, which takes seconds; then the one on ``torch.export``, which takes minutes but
+    follows shapes through attention.
+    """
+    try:
+        import onnxruntime
+    except ImportError:
+        raise UserError(
+            "--onnx needs onnx, onnxruntime and onnxscript: run: pip install 'mmseg_adapt[export]'"
+        ) from None
+    failures = []
+    for exporter in (_trace_onnx, _export_onnx):
+        try:
+            with warnings.catch_warnings(), torch.no_grad():
+                warnings.simplefilter('ignore')
+                exporter(graph, path)
+            options = onnxruntime.SessionOptions()
+            options.log_severity_level = 4
+            session = onnxruntime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
+            gap = check(graph, lambda x, s=session: torch.from_numpy(s.run(None, {'image': x.numpy()})[0]))
+        except Exception as error:  # both exporters and onnxruntime raise types of their own
+            failures.append(str(error).strip().splitlines()[0][:120])
+            continue
+        if gap <= TOLERANCE:
+            return gap
+        failures.append(f'it differs from PyTorch by {gap:.1e}')
+    path.unlink(missing_ok=True)
+    raise UserError(f'this model has no ONNX form that equals it ({failures[-1]}): leave out --onnx')
+
+
+def _trace_onnx(graph: ImageToLabels, path: Path) -> None:
+    dynamic = {0: 'batch', 2: 'height', 3: 'width'}
+    output = dynamic if graph.output == 'probabilities' else {0: 'batch', 1: 'height', 2: 'width'}
+    torch.onnx.export(
+        graph,
+        (images()[0],),
+        str(path),
+        dynamo=False,
+        opset_version=17,
+        input_names=['image'],
+        output_names=[graph.output],
+        dynamic_axes={'image': dynamic, graph.output: output},
+    )
+
+
+def _export_onnx(graph: ImageToLabels, path: Path) -> None:
+    print_log('ONNX: the tracing exporter failed, trying torch.export (minutes)', 'current')
+    dynamic = torch.export.Dim.DYNAMIC
+    torch.onnx.export(
+        graph,
+        (images()[0],),
+        str(path),
+        dynamo=True,
+        verbose=False,
+        external_data=False,
+        input_names=['image'],
+        output_names=[graph.output],
+        dynamic_shapes={'image': {0: dynamic, 2: dynamic, 3: dynamic}},
+    )
+
+
+def write_torchscript(graph: ImageToLabels, path: Path) -> float:
+    """Write ``path`` and return its gap to PyTorch. Raises UserError: it is larger than ``TOLERANCE``."""
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter('ignore')
+        torch.jit.trace(graph, images()[0], check_trace=False).save(str(path))
+        gap = check(graph, torch.jit.load(str(path)))
+    if gap > TOLERANCE:
+        raise UserError(f'this model has no TorchScript form that equals it (gap {gap:.1e}): leave out --torchscript')
+    return gap

@@ -1,0 +1,92 @@
+"""An adapted model as a plain MMSegmentation one: a config that needs no other file, and a state_dict."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+from mmengine.config import Config, ConfigDict
+from mmseg.registry import DATASETS, METRICS, MODELS, TRANSFORMS
+
+from ..datasets import IdMappedDataset
+from ..weights.segmentor import segmentor_config
+
+RUNTIME = ('default_scope', 'env_cfg', 'vis_backends', 'visualizer', 'log_processor', 'log_level')
+HOOKS = dict(
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
+    checkpoint=dict(type='CheckpointHook', by_epoch=False),
+    sampler_seed=dict(type='DistSamplerSeedHook'),
+    visualization=dict(type='SegVisualizationHook'),
+)
+
+
+def plain_config(cfg: Config) -> Config:
+    """What ``mmseg.apis.init_model`` and MMSegmentation's ``tools/test.py`` need of ``cfg``, complete in itself.
+
+    A ``MultiLevelSegmentor`` becomes ``EncoderDecoder`` where that predicts the same. It does not with
+    ``test_cfg.single_upsampling``, as ``EncoderDecoder`` resizes the logits twice: then the type stays, and the config
+    imports this package. Where the model is MMSegmentation's own, the parts that load images and score predictions
+    become its own too, as far as it has equal ones.
+    """
+    model = segmentor_config(cfg)
+    if model.type == 'MultiLevelSegmentor' and not (model.get('test_cfg') or {}).get('single_upsampling'):
+        model.type = 'EncoderDecoder'
+    plain = dict(default_scope='mmseg', model=model, load_from=None, resume=False, default_hooks=deepcopy(HOOKS))
+    plain.update({key: deepcopy(cfg[key]) for key in RUNTIME if cfg.get(key) is not None})
+    if cfg.get('test_dataloader') is not None:
+        for key in ('test_dataloader', 'test_evaluator'):
+            plain[key] = deepcopy(cfg[key])
+        plain['test_cfg'] = dict(type='TestLoop')
+    if not ours(model):
+        plain = stock(plain)
+    imports = [name for name in (cfg.get('custom_imports') or {}).get('imports', []) if name != 'mmseg_adapt']
+    if ours(plain):
+        imports = ['mmseg_adapt', *imports]
+    if imports:
+        # a stock model is built and used without the package, which then only its test set needs
+        plain['custom_imports'] = dict(imports=imports, allow_failed_imports=not ours(model))
+    return Config(plain)
+
+
+def ours(part) -> list[str]:
+    """The types of this package that a part of a config names."""
+    if isinstance(part, dict):
+        found = [name for value in part.values() for name in ours(value)]
+        return [part['type'], *found] if _is_ours(part.get('type')) else found
+    return [name for value in part for name in ours(value)] if isinstance(part, (list, tuple)) else []
+
+
+def _is_ours(name) -> bool:
+    kinds = (
+        [registry.get(name) for registry in (MODELS, TRANSFORMS, DATASETS, METRICS)] if isinstance(name, str) else []
+    )
+    return any(kind is not None and kind.__module__.startswith('mmseg_adapt.') for kind in kinds)
+
+
+def stock(part):
+    """Types of this package replaced by MMSegmentation's where that has an equal."""
+    if isinstance(part, dict):
+        return ConfigDict({key: stock(value) for key, value in _equal_of(part).items()})
+    return [stock(value) for value in part] if isinstance(part, (list, tuple)) else part
+
+
+def _equal_of(part: dict) -> dict:
+    kind = part.get('type')
+    if kind == 'LoadImage':
+        return {'imdecode_backend': 'pillow', **part, 'type': 'LoadImageFromFile'}
+    if kind == 'LoadLabels':
+        return dict(type='LoadAnnotations')
+    if kind == 'ClassIoUMetric':
+        return {key: value for key, value in part.items() if key != 'without'} | dict(type='IoUMetric')
+    if kind == 'CityscapesLabelsDataset':
+        return {**part, 'type': 'CityscapesDataset'}
+    if kind == 'IdMappedDataset' and _keeps_ids(part):
+        rest = {key: value for key, value in part.items() if key not in ('id_map', 'others')}
+        return {'seg_map_suffix': '.png', **rest, 'type': 'BaseSegDataset'}
+    return part
+
+
+def _keeps_ids(part: dict) -> bool:
+    return all(int(key) == value for key, value in (part.get('id_map') or {}).items()) and issubclass(
+        DATASETS.get(part['type']), IdMappedDataset
+    )

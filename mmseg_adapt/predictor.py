@@ -1,0 +1,160 @@
+"""Predictions on images, in three lines: ``Predictor('exported_folder')('street.png').labels``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from math import log
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from mmengine.dataset import pseudo_collate
+from mmseg.registry import TRANSFORMS
+from torch import Tensor
+
+from .engine.launch import config_of
+from .engine.picture_hook import colour_map
+from .errors import UserError
+from .weights.segmentor import dataset_meta, load_segmentor
+
+LABEL_LOADERS = ('LoadLabels', 'LoadAnnotations')
+Image = str | Path | np.ndarray
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a segmentor says of one image; everything has the height and width of the image file.
+
+    (Where the test pipeline crops images, of the crop.)
+    """
+
+    image: np.ndarray  # (H, W, 3) uint8, RGB
+    labels: np.ndarray  # (H, W) uint8, the index of the class
+    confidence: np.ndarray  # (H, W) float32, the probability of that class
+    entropy: np.ndarray  # (H, W) float32, of the class probabilities: 0 certain … 1 uniform
+    palette: list[list[int]]
+
+    def colours(self) -> np.ndarray:
+        """(H, W, 3) uint8, RGB: every pixel in its class's colour."""
+        return colour_map(self.labels, self.palette)
+
+    def overlay(self, opacity: float = 0.5) -> np.ndarray:
+        """(H, W, 3) uint8, RGB: the colours over the image."""
+        return cv2.addWeighted(self.colours(), opacity, self.image, 1 - opacity, 0)
+
+
+class Predictor:
+    """A trained segmentor, ready for images.
+
+    Args:
+        model: a folder that ``tools/export_segmentor.py`` wrote, or a config.
+        checkpoint: the weights; those in the folder by default.
+        device: 'cuda' where there is a GPU, else 'cpu', by default.
+
+    Raises:
+        UserError: a missing file, a checkpoint that is not this config's or needs code to be loaded.
+
+    Example::
+
+        from mmseg_adapt import Predictor
+        predictor = Predictor('exported_folder')  # or Predictor('config.py', 'checkpoint.pth')
+        labels = predictor('street.png').labels   # (height, width), uint8
+    """
+
+    def __init__(
+        self, model: str | Path, checkpoint: str | Path | None = None, device: str | torch.device | None = None
+    ) -> None:
+        model = Path(model)
+        config = model / 'config.py' if model.is_dir() else model
+        if checkpoint is None:
+            if not model.is_dir():
+                raise UserError(
+                    f'{model} is no folder of an exported model: name a folder, or a config and a checkpoint'
+                )
+            checkpoint = model / 'model.pth'
+        self.cfg = config_of(str(config))
+        self.device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
+        segmentor, loaded = load_segmentor(self.cfg, str(checkpoint))
+        self.segmentor = segmentor.to(self.device)
+        meta = dataset_meta(self.cfg, loaded, segmentor.decode_head.num_classes)
+        self.classes: list[str] = meta['classes']
+        self.palette: list[list[int]] = meta['palette']
+        self._build_pipeline(str(config))
+
+    def _build_pipeline(self, config: str) -> None:
+        dataset = (self.cfg.get('test_dataloader') or {}).get('dataset') or {}
+        steps = [step for step in dataset.get('pipeline', ()) if step.type not in LABEL_LOADERS]
+        if not steps:
+            raise UserError(f'{config} has no test_dataloader.dataset.pipeline, which says how images are prepared')
+        self._load_file = TRANSFORMS.build(steps[0])
+        self._load_array = TRANSFORMS.build(dict(type='LoadImageFromNDArray'))
+        self._steps = [TRANSFORMS.build(step) for step in steps[1:]]
+
+    def __call__(self, images: Image | list[Image], batch_size: int = 1) -> Prediction | list[Prediction]:
+        """The prediction of an image, or the predictions of a list.
+
+        Args:
+            images: files, or arrays (H, W, 3) uint8, RGB.
+            batch_size: how many images of one size are predicted at once.
+
+        Raises:
+            UserError: an image that cannot be read.
+        """
+        if isinstance(images, (list, tuple)):
+            return list(self.stream(images, batch_size))
+        return next(self.stream([images]))
+
+    def stream(self, images: Iterable[Image], batch_size: int = 1) -> Iterator[Prediction]:
+        """As a call, one after the other, so that neither images nor predictions need fit into memory."""
+        batch: list[tuple[np.ndarray, dict]] = []
+        for image in images:
+            pixels, sample = self._read(image)
+            if batch and (len(batch) == batch_size or sample['inputs'].shape != batch[0][1]['inputs'].shape):
+                yield from self._predict(batch)
+                batch = []
+            batch.append((pixels, sample))
+        if batch:
+            yield from self._predict(batch)
+
+    def _read(self, image: Image) -> tuple[np.ndarray, dict]:
+        """The image in the size that is predicted, BGR, and what the test pipeline makes of it."""
+        try:
+            if isinstance(image, np.ndarray):
+                sample = self._load_array(dict(img=np.ascontiguousarray(image[..., ::-1])))
+            else:
+                sample = self._load_file(dict(img_path=str(image)))
+            pixels = sample['img']
+        except UserError:
+            raise
+        except Exception as error:  # image libraries raise almost anything
+            raise UserError(f'{image} cannot be read as an image: restore the file or remove it') from error
+        for step in self._steps:
+            sample = step(sample)
+            if 'img' in sample and sample['img'].shape[:2] == tuple(sample['ori_shape']):  # after a crop, say
+                pixels = sample['img']
+        return pixels, sample
+
+    @torch.no_grad()
+    def _predict(self, batch: list[tuple[np.ndarray, dict]]) -> Iterator[Prediction]:
+        results = self.segmentor.test_step(pseudo_collate([sample for _, sample in batch]))
+        for (pixels, _), result in zip(batch, results):
+            labels = result.pred_sem_seg.data[0].long()
+            confidence, entropy = certainty(result.seg_logits.data, labels)
+            yield Prediction(
+                image=np.ascontiguousarray(pixels[..., ::-1]),
+                labels=labels.to(torch.uint8).cpu().numpy(),
+                confidence=confidence.cpu().numpy(),
+                entropy=entropy.cpu().numpy(),
+                palette=self.palette,
+            )
+
+
+def certainty(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """The probability of ``labels`` and the entropy of all classes over its maximum, log C.
+
+    Shape: (C, H, W), (H, W) → (H, W), (H, W). MMSegmentation yields one channel, a probability, for a binary head.
+    """
+    p = logits.softmax(0) if len(logits) > 1 else torch.cat([1 - logits, logits])
+    return p.gather(0, labels[None])[0], torch.special.entr(p).sum(0) / log(len(p))
