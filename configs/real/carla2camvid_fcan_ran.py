@@ -9,7 +9,7 @@ model = dict(
         init_cfg=dict(type='Pretrained', checkpoint='work_dirs/carla2camvid_fcan_fcn/iter_200.pth'),
     ),
     discriminator=dict(_delete_=True, backbone=dict(type='RegionDiscriminator', in_channels=1024)),
-    lambda_adv=dict(_delete_=True, backbone=0.01),
+    lambda_adv=dict(_delete_=True, backbone=0.02),
 )
 optim_wrapper = dict(segmentor=dict(optimizer=dict(lr=5e-4)))
 train_dataloader = dict(batch_size=2)

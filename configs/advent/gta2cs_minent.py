@@ -1,0 +1,15 @@
+# MinEnt, multi-level, GTA5 → Cityscapes (Vu et al., CVPR 2019, Table 1).
+# Published mIoU 42.3. Ours: not run (needs the data sets and a GPU).
+#   python tools/train.py configs/advent/gta2cs_minent.py
+_base_ = './gta2cs_advent.py'
+model = dict(
+    _delete_=True,
+    type='MinEnt',
+    segmentor=_base_.model.segmentor,
+    lambda_ent=dict(decode=0.001, aux=0.0002),
+)
+optim_wrapper = dict(
+    _delete_=True,
+    constructor='PlayerOptimWrapperConstructor',
+    segmentor=_base_.optim_wrapper.segmentor,
+)
