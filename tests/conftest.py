@@ -18,7 +18,7 @@ from mmseg_adapt.datasets import streets
 @pytest.fixture(autouse=True, scope='session')
 def _mmseg_scope():
     init_default_scope('mmseg')
-    torch.set_num_threads(1)
+    torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', 1)))
 
 
 @pytest.fixture(scope='session')

@@ -37,8 +37,6 @@ def small(name: str, data: Path, folder: Path):
     cfg.train_cfg.val_interval = 10
     cfg.val_dataloader.dataset.indices = 1
     cfg.default_hooks.checkpoint.interval = 100
-    cfg.custom_imports.imports.append('tests.interruptions')
-    cfg.custom_hooks = [*cfg.custom_hooks, dict(type='Interrupt')]
     return cfg
 
 
@@ -56,7 +54,10 @@ def finished(street_data, tmp_path_factory):
     """Runs cases and their uninterrupted counterparts, each once, in one subprocess; returns the folder."""
     folder = tmp_path_factory.mktemp('resume')
     config = folder / 'game.py'
-    small('demo/streets_multilevel.py', street_data, folder).dump(config)
+    cfg = small('demo/streets_multilevel.py', street_data, folder)
+    cfg.custom_imports.imports.append('tests.interruptions')
+    cfg.custom_hooks = [*cfg.custom_hooks, dict(type='Interrupt')]
+    cfg.dump(config)
 
     def finish(cases: list[str]) -> Path:
         wanted = ['none-0-0-1', *sorted({f'none-0-0-{case[-1]}' for case in cases}), *cases]

@@ -36,12 +36,14 @@ class ActivationCheckpointHook(Hook):
         self.blocks = blocks
 
     def before_train(self, runner: Runner) -> None:
-        model = unwrapped(runner.model)
+        self.apply(unwrapped(runner.model))
+
+    def apply(self, model: nn.Module) -> None:
+        """Make the forward of each block of the model's segmentor one that is computed again."""
         checkpoint_blocks(unwrapped(getattr(model, 'segmentor', model)), self.blocks)
 
 
 def checkpoint_blocks(segmentor: nn.Module, blocks: tuple[str, ...]) -> None:
-    """Make the forward of each block one that is computed again; see :class:`ActivationCheckpointHook`."""
     modules = dict(segmentor.named_modules())
     for name in blocks:
         if name not in modules:

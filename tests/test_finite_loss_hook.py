@@ -1,0 +1,101 @@
+"""NaN: the run stops, or the step is skipped, and the loss, its player and the iteration are named."""
+
+import pytest
+import torch
+from mmengine.hooks import Hook
+from mmengine.optim import OptimWrapper
+from mmseg.registry import HOOKS
+from torch import nn
+
+from mmseg_adapt.engine import FiniteLossHook
+from mmseg_adapt.errors import UserError
+
+from .test_health import Words
+from .test_resume import small
+from .tiny import load, train
+
+
+@HOOKS.register_module(force=True)
+class PoisonGradient(Hook):
+    """Makes the gradient of one player NaN at some iterations (from 1), as an overflow would."""
+
+    def __init__(self, player: str, iterations: list) -> None:
+        self.player, self.iterations = player, iterations
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        parameter = next(p for p in getattr(runner.model, self.player).parameters() if p.requires_grad)
+        if runner.iter + 1 in self.iterations:
+            self.handle = parameter.register_hook(lambda gradient: gradient * float('nan'))
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter + 1 in self.iterations:
+            self.handle.remove()
+
+
+def poisoned(street_data, folder, iterations: list, **hook):
+    cfg = small('demo/streets_multilevel.py', street_data, folder)
+    cfg.train_cfg.update(max_iters=4, val_interval=10)
+    cfg.optim_wrapper.discriminator.accumulative_counts = 1
+    cfg.default_hooks.finite_loss.update(interval=1, **hook)
+    cfg.default_hooks.checkpoint.interval = 1
+    poison = dict(type='PoisonGradient', player='discriminator', iterations=iterations)
+    cfg.custom_hooks = [*cfg.custom_hooks, poison]
+    return cfg
+
+
+def test_a_skipped_step_leaves_weights_and_state_of_its_player_alone_and_the_other_moves(street_data, tmp_path):
+    train(poisoned(street_data, tmp_path, [3], skip=True))
+    before, after, end = (load(tmp_path / f'iter_{i}.pth') for i in (2, 3, 4))
+    for name, weight in before['state_dict'].items():
+        if name.startswith('discriminator'):
+            assert torch.equal(weight, after['state_dict'][name]), name
+    assert all(int(s['step']) == 2 for s in after['optimizer']['discriminator']['state'].values())
+    assert all(int(s['step']) == 3 for s in end['optimizer']['discriminator']['state'].values())
+    for name in ('segmentor.backbone.conv1.weight', 'segmentor.decode_head.conv_seg.0.weight'):
+        assert not torch.equal(before['state_dict'][name], after['state_dict'][name])
+    assert all(torch.isfinite(v).all() for v in end['state_dict'].values())
+    log = next(tmp_path.glob('*/*.log')).read_text()
+    assert 'the gradient of the discriminator is not finite at iteration 3: its step is skipped' in log
+
+
+def test_too_many_skipped_steps_in_a_row_stop_the_run_and_the_last_good_checkpoint_stays(street_data, tmp_path):
+    with pytest.raises(
+        UserError, match='discriminator is not finite at iteration 3, 2 times in a row: lower the learn'
+    ):
+        train(poisoned(street_data, tmp_path, [2, 3, 4], skip=True, max_skips=2))
+    assert sorted(p.name for p in tmp_path.glob('*.pth')) == ['iter_1.pth', 'iter_2.pth']
+
+
+def test_a_loss_that_is_not_finite_is_named_with_its_player_and_iteration():
+    hook, runner = FiniteLossHook(interval=1), Runner()
+    losses = {'decode.loss_ce': float('nan'), 'discriminator.decode.loss_dis': torch.tensor(float('inf')), 'lr': 1.0}
+    bad = 'decode.loss_ce of the segmentor, discriminator.decode.loss_dis of the discriminator'
+    message = f'{bad} is not finite at iteration 5'
+    with pytest.raises(UserError, match=message):
+        hook.after_train_iter(runner, 4, outputs=losses)
+    hook.after_train_iter(runner, 4, outputs={'decode.loss_ce': 1.0})
+    hook.after_train_iter(runner, 4, outputs={'decode.acc_seg': 1.0})  # no loss at all
+    hook.after_train_iter(runner, 4, outputs=None)
+
+
+class Runner:
+    iter, work_dir = 4, 'work_dirs/x'
+
+    def __init__(self):
+        self.logger = Words()
+
+
+def test_a_model_with_one_optimiser_skips_too():
+    layer = nn.Linear(2, 1)
+    runner, hook = Runner(), FiniteLossHook(skip=True)
+    runner.optim_wrapper = OptimWrapper(torch.optim.SGD(layer.parameters(), lr=0.1, momentum=0.9))
+    hook.before_train(runner)
+    before = layer.weight.clone()
+    runner.optim_wrapper.update_params(layer(torch.full((1, 2), float('inf'))).sum())
+    assert torch.equal(layer.weight, before)
+    hook.after_train_iter(runner, 4, outputs=dict(loss_ce=float('inf')))
+    assert (
+        'gradient of the segmentor is not finite at iteration 5 (loss_ce of the segmentor' in runner.logger.warnings[0]
+    )
+    runner.optim_wrapper.update_params(layer(torch.ones(1, 2)).sum())
+    assert not torch.equal(layer.weight, before)

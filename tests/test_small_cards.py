@@ -1,0 +1,75 @@
+"""Activation checkpointing, torch.compile, channels-last: config lines that leave the training what it is."""
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmseg_adapt.engine import ActivationCheckpointHook
+from mmseg_adapt.errors import UserError
+
+from .test_adversarial import adapter
+from .test_resume import small
+from .tiny import CONFIGS, load, train
+
+LAYERS = tuple(f'backbone.layer{i}' for i in range(1, 5))
+
+
+@pytest.fixture(scope='module')
+def trained(street_data, tmp_path_factory):
+    """Runs three iterations with further hooks and returns the checkpoint, and the plain run's."""
+
+    def run(**hooks) -> dict:
+        folder = tmp_path_factory.mktemp('fast')
+        cfg = small('demo/streets_multilevel.py', street_data, folder)
+        cfg.train_cfg.update(max_iters=3, val_interval=3)
+        cfg.default_hooks.update(hooks)
+        train(cfg)
+        return load(folder / 'iter_3.pth')['state_dict']
+
+    plain = run()
+    return lambda **hooks: (run(**hooks), plain)
+
+
+def test_checkpointed_activations_change_no_bit_of_weights_or_bn_statistics(trained):
+    ours, plain = trained(small_card=dict(type='ActivationCheckpointHook', blocks=LAYERS))
+    assert ours.keys() == plain.keys()
+    for name, value in plain.items():
+        assert torch.equal(ours[name], value), name
+
+
+@pytest.mark.parametrize(
+    'line',
+    [
+        dict(channels_last=True),
+        dict(compile=dict(backend='aot_eager')),
+        pytest.param(dict(channels_last=True, compile=True), marks=pytest.mark.slow),  # inductor: minutes on a CPU
+    ],
+    ids=str,
+)
+def test_a_compiled_or_channels_last_segmentor_trains_to_the_same_weights(line, trained):
+    ours, plain = trained(fast=dict(type='FastSegmentorHook', **line))
+    assert ours.keys() == plain.keys()
+    for name, value in plain.items():
+        torch.testing.assert_close(ours[name], value, rtol=1e-3, atol=1e-4, msg=name)
+
+
+def test_checkpointed_blocks_save_their_inputs_only():
+    def saved(blocks: tuple) -> int:
+        model, kept = adapter(), []
+        ActivationCheckpointHook(blocks).apply(model)
+        with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.nbytes) or t, lambda t: t):
+            model.segmentor(torch.randn(1, 3, 64, 64).double(), mode='tensor')
+        return sum(kept)
+
+    assert saved(LAYERS) < 0.5 * saved(())
+
+
+def test_a_block_that_does_not_exist_is_refused():
+    with pytest.raises(UserError, match="blocks names 'backbone.layer5', which the segmentor does not have"):
+        ActivationCheckpointHook(('backbone.layer5',)).apply(adapter())
+
+
+def test_the_8_gb_config_is_the_published_training_with_less_memory():
+    ours, published = (Config.fromfile(CONFIGS / f'adaptseg/gta2cs_multilevel{s}.py') for s in ('_8gb', ''))
+    assert ours.default_hooks.pop('small_card').type == 'ActivationCheckpointHook'
+    assert ours.to_dict() == published.to_dict()

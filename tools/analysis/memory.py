@@ -1,0 +1,165 @@
+"""Peak memory of one training iteration per config, at the sizes of its pipelines, without a GPU and without computing.
+
+``python tools/analysis/memory.py configs/adaptseg/gta2cs_multilevel.py [more configs] [--amp bf16]``
+
+Method: one iteration runs on fake tensors (PyTorch's ``FakeTensorMode``: shapes and types, no data) after another one
+that lets the optimisers make their state. Every storage that an operation returns is counted from then until it is
+freed. "activations" is what is alive at the peak besides weights, their gradients and the optimisers' state: what the
+backward passes need, and what the operation at the peak works on. An allocator's rounding and fragmentation, the
+workspace of convolutions and the CUDA context (together about 1 GiB) come on top. Autocast is the CPU's, whose list of
+operations kept in float32 is a little longer than CUDA's.
+"""
+
+import weakref
+from argparse import ArgumentParser
+from pathlib import Path
+
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.logging import MMLogger
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope
+from mmengine.structures import PixelData
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+from prettytable import PrettyTable, TableStyle
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+import mmseg_adapt  # noqa: F401
+from mmseg_adapt.engine.activation_checkpoint_hook import ActivationCheckpointHook
+from mmseg_adapt.engine.launch import enable_amp, one_sentence
+from mmseg_adapt.errors import UserError
+
+GIB = 2**30
+aten = torch.ops.aten
+
+
+class LiveTensors(TorchDispatchMode):
+    """Count the bytes of all storages that are alive; answer what only data could as if every pixel were valid."""
+
+    def __init__(self, parameters: list[torch.Tensor]) -> None:
+        super().__init__()
+        self.parameters = parameters
+        self.seen: set[int] = set()
+        self.live = self.peak = self.gradients_at_peak = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func is aten._local_scalar_dense.default:  # .item()
+            return 1.0 if args[0].is_floating_point() else 1
+        if func is aten.index.Tensor and (flat := _all_of(*args)) is not None:
+            return flat
+        result = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(result):
+            if isinstance(tensor, torch.Tensor):
+                self.count(tensor)
+        return result
+
+    def count(self, tensor: torch.Tensor) -> None:
+        storage = tensor.untyped_storage()
+        key, size = storage._cdata, storage.nbytes()
+        if key in self.seen:
+            return
+        self.seen.add(key)
+        weakref.finalize(storage, self._freed, key, size)
+        self.live += size
+        if self.live > self.peak:
+            self.peak = self.live
+            self.gradients_at_peak = sum(p.grad.nbytes for p in self.parameters if p.grad is not None)
+
+    def _freed(self, key: int, size: int) -> None:
+        self.seen.discard(key)
+        self.live -= size
+
+    def forget_peak(self) -> None:
+        self.peak = self.gradients_at_peak = 0
+
+
+def _all_of(tensor: torch.Tensor, indices: list) -> torch.Tensor | None:
+    """``tensor[mask]`` for a mask that is all true, or None where there is no mask."""
+    for axis, index in enumerate(indices):
+        if isinstance(index, torch.Tensor) and index.dtype == torch.bool:
+            return tensor.flatten(axis, axis + index.ndim - 1)
+    return None
+
+
+def image_size(dataset: dict) -> tuple[int, int]:
+    """(height, width) of what the pipeline yields: that of its last crop or resize.
+
+    Raises:
+        UserError: a pipeline that fixes no size.
+    """
+    for step in reversed(dataset['pipeline']):
+        if step['type'] in ('RandomCrop', 'Resize') and (size := step.get('crop_size')):
+            return tuple(size)
+        if step['type'] == 'Resize':
+            width, height = step['scale']
+            return height, width
+    raise UserError('a pipeline without Resize or RandomCrop fixes no size: add one to measure')
+
+
+def batch_of(dataset: dict, batch_size: int, labels: bool) -> dict:
+    height, width = image_size(dataset)
+    samples = []
+    for _ in range(batch_size):
+        sample = SegDataSample(metainfo=dict(img_shape=(height, width)))
+        if labels:
+            sample.gt_sem_seg = PixelData(data=torch.zeros(1, height, width, dtype=torch.long))
+        samples.append(sample)
+    return dict(inputs=[torch.zeros(3, height, width) for _ in range(batch_size)], data_samples=samples)
+
+
+def measure(cfg: Config) -> dict[str, float]:
+    """GiB: ``state`` (weights and optimisers), ``gradients`` and ``activations`` at the peak, and their sum."""
+    dataset, batch_size = cfg.train_dataloader.dataset, cfg.train_dataloader.batch_size
+    cfg.model.get('segmentor', cfg.model).backbone.init_cfg = None
+    hooks = [dict(h) for h in [*cfg.get('default_hooks', {}).values(), *cfg.get('custom_hooks', [])] if h]
+    with FakeTensorMode():
+        model = MODELS.build(cfg.model).train()
+        for hook in (h for h in hooks if h.pop('type') == ActivationCheckpointHook.__name__):
+            ActivationCheckpointHook(**hook).apply(model)
+        wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+        live = LiveTensors([p for p in model.parameters() if p.requires_grad])
+        for tensor in (*model.parameters(), *model.buffers()):
+            live.count(tensor)
+        with live:
+            data = batch_of(dataset.get('source', dataset), batch_size, labels=True)
+            if 'source' in dataset:
+                data = dict(source=data, target=batch_of(dataset.target, batch_size, labels=False))
+            model.train_step(data, wrapper)
+            state = live.live
+            live.forget_peak()
+            model.train_step(data, wrapper)
+    activations = live.peak - state - live.gradients_at_peak
+    parts = dict(state=state, gradients=live.gradients_at_peak, activations=activations, total=live.peak)
+    return {name: value / GIB for name, value in parts.items()}
+
+
+def main() -> None:
+    parser = ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('configs', nargs='+', type=Path)
+    parser.add_argument('--amp', choices=['bf16', 'fp16'], help='as tools/train.py')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='as tools/train.py')
+    args = parser.parse_args()
+    init_default_scope('mmseg')
+    MMLogger.get_instance('mmengine', log_level='WARNING')
+    table = PrettyTable(['config', 'weights, optimisers', 'gradients', 'activations', 'sum'])
+    table.set_style(TableStyle.MARKDOWN)
+    table.align = 'r'
+    table.align['config'] = 'l'
+    for path in args.configs:
+        cfg = Config.fromfile(path)
+        cfg.merge_from_dict(args.cfg_options)
+        if args.amp:
+            enable_amp(cfg, args.amp)
+        table.add_row(
+            [path.stem + (f' --amp {args.amp}' if args.amp else ''), *(f'{v:.2f}' for v in measure(cfg).values())]
+        )
+    print(table)
+    print('\nGiB at the peak of one iteration; about 1 GiB for the CUDA context, workspaces and the allocator on top')
+
+
+if __name__ == '__main__':
+    with one_sentence():
+        main()
