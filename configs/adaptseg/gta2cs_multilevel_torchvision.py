@@ -1,4 +1,4 @@
-# AdaptSegNet, multi-level, GTA5 → Cityscapes, from torchvision's ImageNet weights: RGB over ImageNet's standard deviation,
+# AdaptSegNet, multi-level, GTA5 → Cityscapes, from torchvision's ImageNet weights: RGB over the standard deviation,
 # and the stride in a bottleneck's 3×3 convolution.
 # Published: none with these weights. Ours: not run (needs the data sets and a GPU).
 #   python tools/train.py configs/adaptseg/gta2cs_multilevel_torchvision.py
