@@ -12,9 +12,17 @@ IMAGE_ENDINGS = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp', '.pp
 
 
 def files_below(folder: str) -> Iterator[str]:
-    """All files, relative to ``folder``; hidden ones are left out."""
+    """All files, relative to ``folder``; hidden ones are left out.
+
+    Raises:
+        UserError: a folder that cannot be listed.
+    """
+
+    def stop(error: OSError) -> None:
+        raise UserError(f'{folder} cannot be listed ({error}): check the rights of the folder') from error
+
     start = len(osp.join(folder, ''))
-    for path, _, names in os.walk(folder, followlinks=True):
+    for path, _, names in os.walk(folder, onerror=stop, followlinks=True):
         within = osp.join(path, '')[start:]
         yield from (within + name for name in names if not name.startswith('.'))
 

@@ -16,14 +16,14 @@ NETWORKS = {  # name → model and schedule of configs/_base_, images of each do
 }
 LARGEST = 1280 * 720  # pixels of a training image: larger ones are scaled down
 MODEL = {
-    'r101': """\
+    'r101': """
 model = dict(  # AdaptSegNet, multi-level: D looks at the predictions of two levels
     segmentor=dict(decode_head=dict(num_classes={n}), auxiliary_head=dict(num_classes={n})),
     discriminator=dict(decode=dict(in_channels={n}), aux=dict(in_channels={n})),
     lambda_adv=dict(decode=0.001, aux=0.0002),
 )
 """,
-    'small': """\
+    'small': """
 _base_.model.decode_head.num_classes = {n}
 model = dict(  # AdaptSegNet, single-level, on a small network without pre-training
     _delete_=True,
@@ -43,15 +43,14 @@ HEAD = """\
 _base_ = [
     {bases},
 ]
-# Share of each class in {looked_at} of {pairs} source labels: {shares}
-metainfo = dict(
-    classes={classes},
-    palette={palette},
-)
+{shares}
+colours = {{  # of the pictures: red, green, blue
+{colours}}}
+metainfo = dict(classes=tuple(colours), palette=list(colours.values()))
 # id in the label files → class; {others}
 source_ids = {source_ids}
 
-# Images are resized to (width, height). Found: {source_sizes} in the source, {target_sizes} in the target.
+{sizes}
 source_resize = dict(type='Resize', scale={source_scale}, keep_ratio=False, interpolation='bicubic', backend='pillow')
 target_resize = dict(source_resize, scale={target_scale})
 source_pipeline = [dict(type='LoadImage'), dict(type='LoadLabels'), source_resize, dict(type='PackSegInputs')]
@@ -78,6 +77,7 @@ train_dataloader = dict(
 )
 """
 WITH_LABELS = """\
+
 # Validation on labelled target images{same}; its mIoU chooses nothing, it is only printed.
 val_ids = {val_ids}
 test_pipeline = [dict(type='LoadImage'), target_resize, dict(type='LoadLabels'), dict(type='PackSegInputs')]
@@ -110,6 +110,7 @@ val_evaluator = dict(type='ClassIoUMetric', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator
 """
 WITHOUT_LABELS = """\
+
 # No labelled target images: nothing is validated; tools/test.py writes a PNG of class indices per target image.
 val_cfg = None
 test_dataloader = dict(
@@ -129,21 +130,19 @@ def config_text(
     model, schedule, batch_size = NETWORKS[network]
     files = [f'models/{model}.py', f'schedules/{schedule}.py', 'default_runtime.py']
     width, height = fit(target.size)
+    found = f'{source.looked_at} of {len(source.names)} source labels: {shares_of(source, ids)}'
+    sizes = f'Found: {sizes_of(source)} in the source, {sizes_of(target)} in the target.'
     head = HEAD.format(
         out=out,
         name=out.stem,
         source=source.images,
         target=target.images,
         bases=',\n    '.join(repr(osp.join(bases, file)) for file in files),
-        looked_at=source.looked_at,
-        pairs=len(source.names),
-        shares='\n# '.join(textwrap.wrap(shares_of(source, ids), 110)),
-        classes=tuple(ids.ids),
-        palette=palette_of(list(ids.ids)),
+        shares=comment(f'Share of each class in {found}'),
+        colours=''.join(f'    {name!r}: {rgb},\n' for name, rgb in zip(ids.ids, palette_of(list(ids.ids)))),
         others='another id is ignored' if ids.given else 'another id is an error',
         source_ids=id_map_of(ids),
-        source_sizes=sizes_of(source),
-        target_sizes=sizes_of(target),
+        sizes=comment(f'Images are resized to (width, height). {sizes}'),
         source_scale=fit(source.size),
         target_scale=(width, height),
         batch_size=batch_size,
@@ -156,6 +155,10 @@ def config_text(
         val_dataset = dataset_of(val, val_ids, 8)
         tested = WITH_LABELS.format(same=same, val_ids=id_map_of(val_ids), w=width, h=height, val_dataset=val_dataset)
     return head + tested + MODEL[network].format(n=len(ids.ids))
+
+
+def comment(text: str) -> str:
+    return textwrap.fill(text, 118, initial_indent='# ', subsequent_indent='# ')
 
 
 def sizes_of(look: Look) -> str:
@@ -183,7 +186,7 @@ def id_map_of(ids: ClassIds) -> str:
 def dataset_of(look: Look, ids: ClassIds | None, indent: int) -> str:
     """The arguments that say where the files are and how they are read."""
     prefix = dict(img_path=look.images, **(dict(seg_map_path=look.labels) if look.labels else {}))
-    lines = ["type='IdMappedDataset',", f'data_prefix=dict({", ".join(f"{k}={v!r}" for k, v in prefix.items())}),']
+    lines = ["type='IdMappedDataset',", 'data_prefix=dict(', *(f'    {k}={v!r},' for k, v in prefix.items()), '),']
     lines.append(f'img_suffix={look.img_suffix!r},')
     if look.labels:
         lines.append(f'seg_map_suffix={look.seg_map_suffix!r},')

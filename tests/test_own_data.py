@@ -1,0 +1,253 @@
+"""A user's own folders: docs/own_data.md is walked as it stands; what is looked at, reported and refused."""
+
+import os
+import re
+import runpy
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmseg.registry import MODELS
+from PIL import Image
+
+from mmseg_adapt.datasets import streets
+from mmseg_adapt.datasets.look import look_at
+from mmseg_adapt.errors import UserError
+
+from .tiny import REPO
+
+GUIDE = (REPO / 'docs/own_data.md').read_text()
+COMMANDS = [block.replace('\\\n', ' ') for block in re.findall(r'```bash\n(.*?)\n```', GUIDE, flags=re.S)]
+FEW = ['train_cfg.max_iters=2', 'train_dataloader.batch_size=1', 'default_hooks.logger.interval=1']
+for loader in ('train', 'test', 'val'):
+    FEW += [f'{loader}_dataloader.num_workers=0', f'{loader}_dataloader.persistent_workers=False']
+
+
+def run(command: str, monkeypatch, *further) -> None:
+    """``python tools/… …`` in this process and in the current directory."""
+    python, tool, *arguments = shlex.split(command)
+    assert python == 'python'
+    monkeypatch.setattr(sys, 'argv', [tool, *arguments, *map(str, further)])
+    runpy.run_path(str(REPO / tool), run_name='__main__')
+
+
+@pytest.fixture
+def here(street_data, tmp_path, monkeypatch) -> Path:
+    """An empty folder with the demo's data, in which commands are run."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'data').mkdir()
+    (tmp_path / 'data/streets').symlink_to(street_data)
+    return tmp_path
+
+
+def test_the_walk_through_the_guide(here, monkeypatch, capsys):
+    prepare, write, browse, train, test, train_cached = COMMANDS
+    assert prepare == 'python -m mmseg_adapt.datasets.streets data/streets'  # here: fewer images, by the fixture
+    run(write, monkeypatch)
+    said = capsys.readouterr().out
+    assert 'source: 4 pairs, data/streets/source/images/*.png + data/streets/source/labels/*.png' in said
+    assert '  sizes: 4 of 192×96\n  ids in 4 labels: 0, 1, 2, 3, 4, 5, 6, 7\n' in said
+    assert 'target: 4 images, data/streets/target/train/images/*.png' in said
+    assert 'target, validation: 2 pairs, data/streets/target/val/images/*.png' in said
+    labels = [cv2.imread(str(p), cv2.IMREAD_UNCHANGED) for p in (here / 'data/streets/source/labels').iterdir()]
+    assert f'share of the pixels: road {100 * (np.stack(labels) == 0).mean():.1f} %, sidewalk' in said
+    config = Path('configs/own/streets.py').read_text()
+    assert [line for line in config.splitlines() if len(line) > 120 and '_base_/' not in line] == []
+
+    run(browse, monkeypatch)
+    assert cv2.imread('work_dirs/streets/data.png').shape[0] > 500
+    run(train, monkeypatch, '--cfg-options', *FEW, 'experiment_name=walk', 'visualizer.name=walk')
+    capsys.readouterr()
+    few = test.replace('iter_500.pth', 'iter_2.pth')
+    assert few != test
+    assert Config.fromfile('configs/own/streets.py').train_cfg.max_iters == 500
+    run(few, monkeypatch, '--cfg-options', *FEW, 'experiment_name=walk_test', 'visualizer.name=walk_test')
+    assert 'IoU.car' in capsys.readouterr().out
+    assert sorted(os.listdir('work_dirs/streets/pictures')) == ['00000.png', '00001.png']
+    run(train_cached, monkeypatch, '--cfg-options', *FEW, 'experiment_name=cached', 'visualizer.name=cached')
+    assert list(Path('data/cache').rglob('*.npz'))
+    assert Path('work_dirs/streets_cached/iter_2.pth').exists()
+
+
+NEW = (
+    'python tools/new_config.py own.py --source-images data/streets/source/images '
+    '--source-labels data/streets/source/labels --target-images data/streets/target/train/images --network small '
+)
+
+
+def test_without_target_labels_a_config_trains_and_predicts(here, monkeypatch, capsys):
+    run(NEW + '--classes street=0+1,road_user=6+7', monkeypatch)
+    said = capsys.readouterr().out
+    run(
+        'python tools/train.py own.py', monkeypatch, '--cfg-options', *FEW[:5], 'experiment_name=o', 'visualizer.name=o'
+    )
+    command = 'python tools/test.py own.py work_dirs/own/iter_2.pth'
+    run(command, monkeypatch, '--cfg-options', *FEW[5:7], 'experiment_name=ot', 'visualizer.name=ot')
+    predicted = [cv2.imread(str(p), cv2.IMREAD_UNCHANGED) for p in Path('work_dirs/own/predictions').iterdir()]
+    assert [p.shape for p in predicted] == [(96, 192)] * 4
+    assert np.stack(predicted).max() <= 1
+    labels = [cv2.imread(str(p), cv2.IMREAD_UNCHANGED) for p in Path('data/streets/source/labels').iterdir()]
+    ignored = 100 * np.isin(np.stack(labels), [2, 3, 4, 5]).mean()
+    assert f'ignored {ignored:.1f} %' in said
+
+
+def test_the_default_network_is_the_papers_with_as_many_classes_as_were_named(here, monkeypatch):
+    run(NEW.replace(' --network small', '') + '--classes street=0+1,other=2+3+4+5,road_user=6+7', monkeypatch)
+    cfg = Config.fromfile('own.py')
+    cfg.model.segmentor.backbone.init_cfg = None
+    with torch.device('meta'):
+        model = MODELS.build(cfg.model)
+    assert {level: d.in_channels for level, d in model.discriminator.items()} == {'decode': 3, 'aux': 3}
+    assert model.decode_head.num_classes == model.segmentor.auxiliary_head.num_classes == 3
+    assert cfg.train_dataloader.batch_size == 1
+
+
+def test_a_config_is_never_overwritten(here, monkeypatch, capsys):
+    Path('own.py').write_text('mine')
+    assert 'own.py exists: choose another name, or remove it' in refusal(NEW + '--classes road', monkeypatch, capsys)
+    assert Path('own.py').read_text() == 'mine'
+
+
+def refusal(command: str, monkeypatch, capsys) -> str:
+    """The one sentence on standard error with which a command stops."""
+    with pytest.raises(SystemExit) as stop:
+        run(command, monkeypatch)
+    assert stop.value.code == 1
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line]
+    return line.removeprefix('error: ')
+
+
+VAL = '--target-val-images data/streets/target/val/images --target-val-labels data/streets/target/val/labels '
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ('--classes ""', "--classes '' names no class: write e.g. road,car or, with ids, road=7,car=26+13"),
+        ('--classes road,car,road', "--classes names 'road' twice: join its ids with +"),
+        ('--classes road=0,car', '--classes gives ids to some classes only: write car=<id>'),
+        ('--classes road=0,car=0+7', '--classes names the id 0 twice: an id belongs to one class'),
+        ('--classes road=256', "--classes: '256' is no id of a class: ids lie in 0…254"),
+        ('--classes road=x', "--classes: 'x' is no id of a class"),
+        ('--classes road,car', 'source/labels holds the ids [0, 1, 2, 3, 4, 5, 6, 7], but --classes names 2 classes'),
+        ('--classes road=70', 'and none of those that --classes names: give each class its id'),
+        (
+            VAL + '--classes road=0 --target-val-classes car=7',
+            '--classes (road) and --target-val-classes (car) share no',
+        ),
+        (VAL + '--classes road=0 --target-val-classes road=0,car=7', "names 'car', --classes only road"),
+        ('--classes road=0 --source-images nowhere', 'nowhere does not exist: name the folder that holds the images'),
+        ('--classes road=0 --target-images data/empty', 'no image in data/empty: name the folder that holds them'),
+    ],
+)
+def test_what_cannot_become_a_config_is_refused_in_one_sentence(options, message, here, monkeypatch, capsys):
+    (here / 'data/empty').mkdir()
+    assert message in refusal(NEW + options, monkeypatch, capsys)
+    assert not Path('own.py').exists()
+
+
+def write(path: Path, array: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path)
+
+
+def tree(root: Path, *names: str, label: np.ndarray | None = None) -> None:
+    """Images, and labels where ``labels`` stands in the path."""
+    for name in names:
+        ids = np.arange(16, dtype=np.uint8).reshape(4, 4) if label is None else label
+        write(root / name, ids if 'labels' in name else np.zeros((4, 4, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ('images', 'labels', 'suffixes'),
+    [
+        (['0001.png', '0002.png'], ['0001.png', '0002.png'], ('.png', '.png')),
+        (['1.jpg', '10.jpg', '2.jpg'], ['1.png', '10.png', '2.png'], ('.jpg', '.png')),
+        (['a/x_1_rgb.png', 'b/x_1_rgb.png'], ['a/x_1_seg.png', 'b/x_1_seg.png'], ('_rgb.png', '_seg.png')),
+        (['u/u_0_leftImg8bit.png'], ['u/u_0_gtFine_labelIds.png'], ('_leftImg8bit.png', '_gtFine_labelIds.png')),
+        (['7.png', '7_b.png'], ['7.png', '7_b.png'], ('.png', '.png')),
+    ],
+)
+def test_names_are_paired_by_how_they_begin(images, labels, suffixes, tmp_path):
+    tree(tmp_path, *(f'images/{n}' for n in images), *(f'labels/{n}' for n in labels))
+    look = look_at(str(tmp_path / 'images'), str(tmp_path / 'labels'))
+    assert (look.img_suffix, look.seg_map_suffix) == suffixes
+    assert len(look.names) == len(images)
+    assert look.without_label == look.without_image == []
+
+
+def test_images_and_labels_without_a_partner_are_counted_and_left_out(here, monkeypatch, capsys):
+    shutil.copytree('data/streets', 'own')
+    Path('own/source/labels/00001.png').unlink()
+    Path('own/source/images/00002.png').unlink()
+    run(NEW.replace('data/streets', 'own') + f'--classes {",".join(streets.CLASSES)}', monkeypatch)
+    said = capsys.readouterr().out
+    assert 'source: 2 pairs' in said
+    assert 'left out: 1 images without a label, such as 00001' in said
+    assert 'left out: 1 labels of no image, such as 00002' in said
+    assert Config.fromfile('own.py').train_dataloader.dataset.source.without_label == 'skip'
+
+
+def test_carlas_raw_labels_are_read_from_their_red_channel(here, monkeypatch, capsys):
+    shutil.copytree('data/streets', 'own')
+    for path in Path('own/source/labels').iterdir():
+        ids = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        write(path, np.stack([ids, ids * 0, ids * 0, ids * 0 + 255], axis=-1))
+    run(NEW.replace('data/streets', 'own') + f'--classes {",".join(streets.CLASSES)}', monkeypatch)
+    assert 'ids in 4 labels (their red channel): 0, 1, 2, 3, 4, 5, 6, 7' in capsys.readouterr().out
+    assert Config.fromfile('own.py').train_dataloader.dataset.source.label_channel == 'red'
+
+
+def test_the_guides_conversion_makes_ids_of_colours(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (script,) = re.findall(r'```python\n(.*?)```', GUIDE, flags=re.S)
+    write(tmp_path / 'colours/a.png', np.array([[[128, 64, 128], [0, 0, 142], [1, 2, 3], [244, 35, 232]]], np.uint8))
+    exec(script, {})
+    assert cv2.imread('labels/a.png', cv2.IMREAD_UNCHANGED).tolist() == [[0, 2, 255, 1]]
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (lambda r: tree(r, 'images/1.jpg'), r'images/1.jpg and 1.png differ only in their ending: keep one of them'),
+        (lambda r: tree(r, 'labels/1.tif'), r'labels/1.png and 1.tif differ only in their ending'),
+        (lambda r: write(r / 'labels/1.png', np.full((4, 4), 300, np.uint16)), r'1.png holds ids up to 300'),
+        (lambda r: write(r / 'labels/1.png', np.zeros((4, 5), np.uint8)), r'labels/1.png is 5×4, its image .* is 4×4'),
+        (lambda r: (r / 'images/1.png').write_bytes(b'no image'), r'images/1.png cannot be read'),
+        (
+            lambda r: tree(r, 'labels/1_color.png'),
+            r'1.png has several labels in .*, ending with .png, _color.png: name',
+        ),
+        (
+            lambda r: [p.rename(p.with_name(f'lbl_{p.name}')) for p in list((r / 'labels').iterdir())],
+            r'no name in .*labels begins like one in .*images, as in lbl_1.png and 1.png: rename or link',
+        ),
+    ],
+)
+def test_folders_that_cannot_be_read_as_pairs_are_refused_by_name(change, message, tmp_path):
+    tree(tmp_path, 'images/1.png', 'images/2.png', 'labels/1.png', 'labels/2.png')
+    change(tmp_path)
+    with pytest.raises(UserError, match=message):
+        look_at(str(tmp_path / 'images'), str(tmp_path / 'labels'))
+
+
+def test_labels_that_are_colours_and_images_of_two_kinds_are_refused(tmp_path):
+    tree(tmp_path, 'images/1.png', 'images/2.jpg')
+    with pytest.raises(UserError, match='images holds images of two kinds, 1.png and 2.jpg'):
+        look_at(str(tmp_path / 'images'))
+    (tmp_path / 'images/2.jpg').unlink()
+    write(tmp_path / 'labels/1.png', np.full((4, 4, 3), (128, 64, 128), np.uint8))
+    with pytest.raises(UserError, match='labels/1.png holds colours, not class ids: export ids .*docs/own_data.md'):
+        look_at(str(tmp_path / 'images'), str(tmp_path / 'labels'))
+
+
+def test_one_kind_of_several_labels_is_chosen_by_its_suffix(tmp_path):
+    tree(tmp_path, 'images/1_leftImg8bit.png', 'labels/1_gtFine_color.png', 'labels/1_gtFine_labelIds.png')
+    look = look_at(str(tmp_path / 'images'), str(tmp_path / 'labels'), '_gtFine_labelIds.png')
+    assert (look.img_suffix, look.seg_map_suffix, look.names) == ('_leftImg8bit.png', '_gtFine_labelIds.png', ['1'])
