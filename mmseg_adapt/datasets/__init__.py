@@ -1,3 +1,4 @@
+from .aan_style_transfer import AANStyleTransfer
 from .cache import Cached
 from .cityscapes import CityscapesLabelsDataset, CrossCityDataset
 from .domain_pair import DomainPairDataset, DomainPairSampler
@@ -7,6 +8,7 @@ from .synthia import SYNTHIADataset
 from .transforms import CropBox, LoadImage, LoadLabels
 
 __all__ = [
+    'AANStyleTransfer',
     'Cached',
     'CityscapesLabelsDataset',
     'CropBox',
