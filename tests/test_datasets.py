@@ -228,6 +228,40 @@ def test_a_target_pipeline_that_loads_labels_is_refused(gta):
         pair_dataset(gta, pipeline=LOAD)
 
 
+def semi_supervised(root, **labeled_target):
+    source = dict(type='GTADataset', data_root=str(root), pipeline=LOAD)
+    target = dict(source, data_prefix=dict(img_path='images'), pipeline=LOAD[:1])
+    labeled_target = dict(source, **labeled_target)
+    cfg = dict(type='DomainPairDataset', source=source, target=target, labeled_target=labeled_target)
+    return DATASETS.build(cfg)
+
+
+def test_a_labelled_part_of_the_target_is_a_third_stream(gta):
+    dataset = semi_supervised(gta, indices=[1])
+    drawn = list(itertools.islice(DomainPairSampler(dataset, seed=3), 4))
+    assert [k for _, _, k in drawn] == [0, 0, 0, 0]
+    item = dataset[drawn[0]]
+    assert list(item) == ['source', 'target', 'labeled_target']
+    labeled = item['labeled_target']['data_samples']
+    assert labeled.img_path.endswith('00002.png')
+    assert 'gt_sem_seg' in labeled
+    pairs_alone = itertools.islice(DomainPairSampler(pair_dataset(gta), seed=3), 4)
+    assert [triple[:2] for triple in drawn] == list(pairs_alone)  # the other streams are as without it
+
+
+@pytest.mark.parametrize(
+    ('labeled_target', 'message'),
+    [
+        (dict(data_prefix=dict(img_path='images')), 'set labeled_target.data_prefix.seg_map_path'),
+        (dict(metainfo=dict(classes=('road', 'car'))), 'set labeled_target.metainfo.classes to those of the source'),
+        (dict(data_root='nowhere'), 'nowhere/images does not exist: set data_root'),
+    ],
+)
+def test_a_labelled_target_that_cannot_be_learned_from_is_refused(gta, labeled_target, message):
+    with pytest.raises(UserError, match=message):
+        semi_supervised(gta, **labeled_target)
+
+
 class Sizes:
     def __init__(self, source, target):
         self.domains = dict(source=range(source), target=range(target))

@@ -58,5 +58,22 @@ def test_two_ranks_share_the_data_and_stay_equal_and_are_tested_together(street_
     assert len(miou) == 1
 
 
+@pytest.mark.slow
+def test_two_ranks_that_play_by_gradient_reversal_stay_equal(street_data, tmp_path):
+    cfg = tiny_config('demo/streets_ran.py', street_data, tmp_path / 'run', iterations=2)
+    cfg.model.reversal = True
+    cfg.custom_imports.imports.append('tests.distributed_hook')
+    cfg.custom_hooks = [*cfg.custom_hooks, dict(type='SaveRank', out_dir=str(tmp_path))]
+    cfg.train_cfg.val_interval = 10
+    cfg.dump(tmp_path / 'two_ranks.py')
+    launch('dist_train.sh', tmp_path / 'two_ranks.py', 2)
+    first, second = (load(tmp_path / f'rank{r}.pth') for r in range(2))
+    assert not {tuple(p) for p in first['seen']} & {tuple(p) for p in second['seen']}
+    assert {name.split('.')[0] for name in first['state']} == {'segmentor', 'discriminator'}
+    trained = [n for n in first['state'] if not n.endswith(('running_mean', 'running_var'))]
+    for name in trained:
+        torch.testing.assert_close(first['state'][name], second['state'][name], rtol=0, atol=0, msg=name)
+
+
 def miou_of(log: str) -> float:
     return float(re.findall(r' mIoU: ([0-9.]+)', log)[-1])

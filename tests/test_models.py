@@ -116,3 +116,39 @@ def test_the_discriminator_names_what_it_cannot_judge(shape, message):
     discriminator = MODELS.build(dict(type='OutputSpaceDiscriminator', in_channels=3, base_channels=2))
     with pytest.raises(UserError, match=message):
         discriminator(torch.rand(shape))
+
+
+def test_the_region_discriminator_equals_its_description():
+    discriminator = MODELS.build(dict(type='RegionDiscriminator', in_channels=5, channels=4))
+    x = torch.rand(2, 5, 7, 9)
+    branches = [
+        F.conv2d(x, branch.weight, branch.bias, padding=rate, dilation=rate)
+        for rate, branch in zip((1, 2, 3, 4), discriminator.branches)
+    ]
+    expected = F.conv2d(torch.cat(branches, dim=1), discriminator.score.weight, discriminator.score.bias)
+    assert expected.shape == (2, 1, 7, 9)
+    assert torch.equal(discriminator(x), expected)
+
+
+def test_the_image_level_discriminator_equals_its_description():
+    discriminator = MODELS.build(dict(type='ImageDiscriminator', in_channels=5, channels=4))
+    hidden, score = (m for m in discriminator.modules() if isinstance(m, nn.Conv2d))
+    x = torch.rand(2, 5, 7, 9)
+    expected = (x.mean(dim=(2, 3)) @ hidden.weight[:, :, 0, 0].T + hidden.bias).relu()
+    expected = expected @ score.weight[:, :, 0, 0].T + score.bias
+    torch.testing.assert_close(discriminator(x), expected[:, :, None, None])
+
+
+def test_the_ablations_region_level_discriminator_differs_from_rans_in_its_rates_alone():
+    with torch.device('meta'):
+        ran, conv, ada = (
+            MODELS.build(Config.fromfile(CONFIGS / f'fcan/gta2cs_{row}.py').model.discriminator.backbone)
+            for row in ('ran', 'conv', 'ada')
+        )
+    aspp = 4 * (2048 * 9 * 128 + 128) + 512 + 1  # four branches, 1×1
+    assert [sum(p.numel() for p in d.parameters()) for d in (ran, conv)] == [aspp, aspp]
+    assert sum(p.numel() for p in ada.parameters()) == 2048 * 512 + 512 + 512 + 1
+    assert [b.dilation for b in ran.branches] == [(r, r) for r in (1, 2, 3, 4)]
+    assert [b.dilation for b in conv.branches] == [(1, 1)]
+    features = torch.empty(1, 2048, 65, 129, device='meta')
+    assert [tuple(d(features).shape) for d in (ran, conv, ada)] == [(1, 1, 65, 129)] * 2 + [(1, 1, 1, 1)]

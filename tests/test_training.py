@@ -21,6 +21,7 @@ DEMO = (
     'demo/streets_target_bn.py',
     'demo/streets_singlelevel.py',
     'demo/streets_multilevel.py',
+    'demo/streets_ran.py',
 )
 
 
@@ -200,6 +201,10 @@ def break_image(data: Path) -> None:
         ),
         (['model.objective=hinge'], "model.objective = 'hinge' is none of"),
         (['optim_wrapper.discriminator.accumulative_counts=2'], 'accumulative_counts is not supported'),
+        (
+            ['model.reversal=True', 'custom_hooks.0.every.segmentor=2'],
+            'moves both players by one backward pass: take begin and every out of AlternatingUpdateHook',
+        ),
         (['custom_hooks.0.begin.critic=2'], "AlternatingUpdateHook names ['critic']"),
         (
             ['optim_wrapper.segmentor.optimizer.lr=1e30', 'default_hooks.finite_loss.interval=1'],

@@ -23,11 +23,14 @@ IMAGES = ('.png', '.jpg', '.jpeg', '.bmp', '.PNG', '.JPG', '.JPEG')
 
 
 def dataset_of(cfg: Config, folder: str | None) -> dict:
-    """The target: images below a folder, prepared as for testing, or the config's own."""
+    """The target: images below a folder, prepared as for testing, or the config's own (of AdaptBNHook or a pair)."""
     if folder is None:
-        if 'target' not in cfg.train_dataloader.dataset:
-            raise UserError(f'{cfg.filename} names no target: say where its images are, --target FOLDER')
-        return cfg.train_dataloader.dataset.target
+        for hook in cfg.get('custom_hooks', ()):
+            if hook.type == 'AdaptBNHook':
+                return hook.dataloader.dataset
+        if 'target' in cfg.train_dataloader.dataset:
+            return cfg.train_dataloader.dataset.target
+        raise UserError(f'{cfg.filename} names no target: say where its images are, --target FOLDER')
     if not osp.isdir(folder):
         raise UserError(f'{folder} does not exist: name a folder of target images after --target')
     pipeline = [step for step in cfg.test_dataloader.dataset.pipeline if step.type not in LABEL_LOADERS]

@@ -1,5 +1,4 @@
-# FCAN, stage 1: on the source alone, GTA5 → BDD100K
-# (Zhang et al., CVPR 2018, ablation table, "FCN").
+# FCAN, stage 1: on the source alone, GTA5 → BDD100K (Zhang et al., CVPR 2018, ablation table, "FCN").
 # Published: none on this split (the paper has its own split, "BDDS"). Ours: not run (needs the data sets and a GPU).
 #   python tools/train.py configs/fcan/gta2bdd_fcn.py
 _base_ = [

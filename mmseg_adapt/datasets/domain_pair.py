@@ -61,7 +61,7 @@ class DomainPairDataset(Dataset):
         self.domains = {'source': self.source, 'target': self.target}
         if labeled_target is not None:
             self.domains['labeled_target'] = build_labeled('labeled_target', labeled_target)
-            theirs, ours = (d.metainfo.get('classes') for d in (self.domains['labeled_target'], self.source))
+            theirs, ours = (list(self.domains[d].metainfo.get('classes') or ()) for d in ('labeled_target', 'source'))
             if theirs != ours:
                 raise UserError(
                     f'train_dataloader.dataset.labeled_target has the classes {theirs}, the source {ours}: set '

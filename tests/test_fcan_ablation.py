@@ -1,0 +1,67 @@
+"""The chain of FCAN's ablation on tiny data: stage 1, its BN statistics, a stage 2 from its checkpoint, the table."""
+
+import importlib.util
+import re
+
+import pytest
+import torch
+
+from .test_training import failure
+from .tiny import REPO, load, run_tool, tiny_config
+
+
+@pytest.fixture(scope='module')
+def setting(street_data, tmp_path_factory):
+    """``<setting>_fcn.py``, ``_abn.py`` and ``_ran.py``, tiny."""
+    folder = tmp_path_factory.mktemp('ablation')
+    fcn = tiny_config('demo/streets_source_only.py', street_data, folder / 'unused')
+    ran = tiny_config('demo/streets_ran.py', street_data, folder / 'unused')
+    abn = fcn.copy()
+    target = dict(ran.train_dataloader.dataset.target)
+    loader = dict(batch_size=2, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=True), dataset=target)
+    abn.custom_hooks = [dict(type='AdaptBNHook', dataloader=loader)]
+    ran.model.segmentor.init_cfg = dict(type='Pretrained', checkpoint='replaced.pth')
+    ran.optim_wrapper.segmentor.optimizer.lr = 1e-3
+    for row, cfg in (('fcn', fcn), ('abn', abn), ('ran', ran)):
+        cfg.pop('work_dir')
+        cfg.pop('randomness')
+        cfg.dump(folder / f'tiny_{row}.py')
+    return folder / 'tiny'
+
+
+def test_the_chain_trains_each_stage_once_and_prints_the_papers_table_beside_ours(setting, monkeypatch, capsys):
+    spec = importlib.util.spec_from_file_location('fcan_ablation', REPO / 'tools/fcan_ablation.py')
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    ran = []
+
+    def run(log, script, config, *arguments):  # in this process; mmengine keeps runners by name
+        name = f'experiment_name={log.parent.parent.name}_{len(ran)}'
+        options = () if '--cfg-options' in arguments else ('--cfg-options',)
+        ran.append((script, log.parent.parent.name))
+        run_tool(script.removeprefix('tools/'), config, *arguments, *options, name, monkeypatch=monkeypatch)
+
+    monkeypatch.setattr(tool, 'run', run)
+    work_dir = setting.parent / 'work'
+    command = ['fcan_ablation', '--setting', str(setting), '--rows', 'fcn', 'abn', 'ran', '--work-dir', str(work_dir)]
+    monkeypatch.setattr('sys.argv', command)
+    tool.main()
+    scripts = ('train.py', 'test.py', 'adapt_bn.py', 'test.py', 'train.py', 'test.py')
+    assert ran == [(f'tools/{s}', row) for s, row in zip(scripts, ('fcn', 'fcn', 'abn', 'abn', 'ran', 'ran'))]
+    table = capsys.readouterr().out
+    for row, paper in (('FCN', '29.15'), ('ABN', '35.51'), ('RAN', '44.81')):
+        assert re.search(rf'{row}.*\|\s+{paper} \|\s+[\d.]+ \|\s+1 \|', table)
+    stage1 = load(work_dir / 'fcn/seed0/iter_2.pth')['state_dict']
+    stage2 = load(work_dir / 'ran/seed0/iter_2.pth')['state_dict']
+    distance = max((stage2[f'segmentor.{k}'] - v).abs().max() for k, v in stage1.items() if k.endswith('conv1.weight'))
+    assert 0 < distance < 0.01  # it started there
+    assert any(not torch.equal(v, stage1[k]) for k, v in load(work_dir / 'abn/seed0/iter_2.pth')['state_dict'].items())
+    monkeypatch.setattr('sys.argv', command)
+    tool.main()
+    assert len(ran) == 6  # all was there
+    assert capsys.readouterr().out.split('paper, GTA5')[1] == table.split('paper, GTA5')[1]
+
+
+def test_an_unknown_setting_fails_in_one_sentence(monkeypatch, capsys):
+    message = failure('fcan_ablation.py', '--setting', 'configs/fcan/nothing', monkeypatch=monkeypatch, capsys=capsys)
+    assert 'configs/fcan/nothing_fcn.py does not exist: name a --setting' in message
