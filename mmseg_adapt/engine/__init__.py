@@ -3,6 +3,7 @@ from .alternating_update_hook import AlternatingUpdateHook
 from .checkpoint_files import AtomicBackend
 from .checkpoint_guard_hook import CheckpointGuardHook
 from .cpu_amp import CPUAmpOptimWrapper
+from .cpu_parallel import CPUDistributedDataParallel, CPUSeparateDistributedDataParallel
 from .exact_resume_hook import ExactResumeHook
 from .fast_segmentor_hook import FastSegmentorHook
 from .finite_loss_hook import FiniteLossHook
@@ -18,6 +19,8 @@ __all__ = [
     'AlternatingUpdateHook',
     'AtomicBackend',
     'CPUAmpOptimWrapper',
+    'CPUDistributedDataParallel',
+    'CPUSeparateDistributedDataParallel',
     'CheckpointGuardHook',
     'ExactResumeHook',
     'FastSegmentorHook',
