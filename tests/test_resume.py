@@ -1,21 +1,26 @@
 """An interrupted and resumed run is the run that was never interrupted."""
 
-import os
-import subprocess
-import sys
-from itertools import product
+import re
+import time
+from itertools import islice, product
 from pathlib import Path
 
 import pytest
 import torch
 
-from .tiny import REPO, load, tiny_config
+from mmseg_adapt.datasets import DomainPairSampler
+from mmseg_adapt.engine.checkpoint_files import AtomicBackend, damage, newest_sound
+from mmseg_adapt.engine.resumable_train_loop import SampleStream, SeededSamples
+from mmseg_adapt.errors import UserError
+
+from . import forked
+from .tiny import load, run_tool, tiny_config, train
 
 STATE = ('state_dict', 'optimizer', 'param_schedulers', 'exact_resume')
 FULL = [f'{kind}-{k}-{w}-{r}' for r, w, kind, k in product((1, 2), (0, 2), ('clean', 'sigterm', 'kill9'), (1, 7, 13))]
-# One interruption of each kind, with and without workers, and on two ranks: 7 is in the middle of an accumulation, of
-# a pass over the data and between two validations; the other iterations add only other offsets of the same arithmetic.
-DEFAULT = ['clean-7-0-1', 'sigterm-7-2-1', 'kill9-7-0-1', 'sigterm-7-0-2']
+# One interruption of each kind, with and without workers, and on two ranks. Iteration 7 lies within an accumulation,
+# within a pass over the data and between two validations; 1 and 13 add only other offsets of the same arithmetic.
+DEFAULT = ['clean-7-0-1', 'sigterm-7-2-1', 'kill9-7-0-1', 'sigterm-10v-0-1', 'sigterm-7-0-2']
 
 
 def small(name: str, data: Path, folder: Path):
@@ -40,13 +45,27 @@ def small(name: str, data: Path, folder: Path):
     return cfg
 
 
-def run(cases: list[str], config: Path, folder: Path) -> None:
-    env = dict(os.environ, PYTHONPATH=str(REPO), OMP_NUM_THREADS='1', CUDA_VISIBLE_DEVICES='')
-    main = 'import tests.interruptions; tests.interruptions.main()'
-    command = [sys.executable, '-W', 'ignore', '-c', main, str(config), str(folder), *cases]
-    done = subprocess.run(command, env=env, cwd=REPO, capture_output=True, text=True, timeout=3600)
-    logs = '\n'.join(path.read_text()[-1500:] for path in sorted(folder.glob('*.log'))[-2:])
-    assert done.returncode == 0, done.stdout + done.stderr[-2000:] + logs
+def jobs_of(case: str, config: Path) -> list[dict]:
+    """A case is <kind>-<iteration>-<workers>-<ranks>; 10v is the validation after iteration 10."""
+    kind, iteration, workers, ranks = case.split('-')
+    work_dir, ranks = config.parent / case, int(ranks)
+    k = int(iteration.removesuffix('v'))
+    options = [f'train_dataloader.num_workers={workers}', f'train_dataloader.persistent_workers={workers != "0"}']
+
+    def job(*more, resume: bool = False, **kwargs) -> dict:
+        arguments = [config, '--work-dir', work_dir, *(['--resume'] if resume else [])]
+        arguments += ['--cfg-options', *options, *more]
+        return dict(tool='train.py', arguments=list(map(str, arguments)), ranks=ranks, log=f'{work_dir}.log', **kwargs)
+
+    if kind == 'none':
+        return [job()]
+    if kind == 'kill9':  # while the next checkpoint is written
+        killed = job('default_hooks.checkpoint.interval=1', kill=f'iter_{k + 1}.pth', codes=[-9] * ranks)
+        return [killed, job(resume=True)]
+    hook = dict(kind=kind, iteration=k, rank=ranks - 1, during_validation=iteration.endswith('v'))
+    interrupt = [f'custom_hooks.1.{key}={value}' for key, value in hook.items()]
+    saving = [f'default_hooks.checkpoint.interval={k}'] if kind == 'clean' else []
+    return [job(*interrupt, *saving), job(resume=True)]
 
 
 @pytest.fixture(scope='module')
@@ -55,13 +74,14 @@ def finished(street_data, tmp_path_factory):
     folder = tmp_path_factory.mktemp('resume')
     config = folder / 'game.py'
     cfg = small('demo/streets_multilevel.py', street_data, folder)
-    cfg.custom_imports.imports.append('tests.interruptions')
+    cfg.custom_imports.imports.append('tests.forked')
     cfg.custom_hooks = [*cfg.custom_hooks, dict(type='Interrupt')]
     cfg.dump(config)
 
     def finish(cases: list[str]) -> Path:
-        wanted = ['none-0-0-1', *sorted({f'none-0-0-{case[-1]}' for case in cases}), *cases]
-        run([case for case in dict.fromkeys(wanted) if not (folder / case).exists()], config, folder)
+        wanted = [*sorted({f'none-0-0-{case[-1]}' for case in cases}), *cases]
+        missing = [case for case in wanted if not (folder / case).exists()]
+        forked.run([job for case in missing for job in jobs_of(case, config)], folder)
         return folder
 
     return finish
@@ -83,12 +103,17 @@ def assert_equal(a, b, tolerance: float, path: str = '') -> None:
 
 
 def check(case: str, folder: Path) -> None:
-    ranks = int(case[-1])
+    """The interrupted run stopped where it should, and ends with the checkpoint of the uninterrupted one."""
+    iteration, ranks = case.split('-')[1].removesuffix('v'), int(case[-1])
+    assert (folder / case / f'iter_{iteration}.pth').exists()
+    log = (folder / f'{case}.log').read_text()
+    assert f'resumed epoch: 0, iter: {iteration}' in log
+    assert 'Advance dataloader' not in log  # no replay
     expected, ours = (load(folder / name / 'iter_20.pth') for name in (f'none-0-0-{ranks}', case))
-    tolerance = 0 if ranks == 1 else 1e-6
     for part in STATE:
-        assert_equal(ours[part], expected[part], tolerance, part)
-    assert ours['meta']['iter'] == 20
+        assert_equal(ours[part], expected[part], 0 if ranks == 1 else 1e-6, part)
+    if case.startswith('sigterm'):
+        assert f'saved after iteration {iteration}; go on with --resume' in log
 
 
 @pytest.mark.parametrize('case', DEFAULT)
@@ -100,3 +125,169 @@ def test_an_interrupted_run_ends_with_the_checkpoint_of_the_uninterrupted_one(ca
 @pytest.mark.parametrize('case', FULL)
 def test_every_interruption_at_every_place_with_and_without_workers_on_one_and_two_ranks(case, finished):
     check(case, finished(FULL))
+
+
+def test_a_validation_that_was_cut_off_is_made_up_for(finished):
+    logs = [(finished(DEFAULT) / f'{case}.log').read_text() for case in ('none-0-0-1', 'sigterm-10v-0-1')]
+    first, second = (re.findall(r' mIoU: ([0-9.]+)', log) for log in logs)
+    assert first == second
+    assert len(first) == 2
+
+
+class Sizes(list):
+    """A pair of domains of which only the sizes matter."""
+
+    def __init__(self, source: int, target: int) -> None:
+        super().__init__(range(max(source, target)))
+        self.source, self.target, self.dataset = range(source), range(target), self
+
+
+@pytest.mark.parametrize('kind', ['DomainPairSampler', 'InfiniteSampler', 'DefaultSampler'])
+def test_a_stream_that_starts_late_is_the_tail_of_the_one_that_started_first(kind):
+    def stream(start: int, count: int, seed: int = 3) -> list:
+        samples = SampleStream(Sizes(7, 5), dict(type=kind), seed=seed)
+        samples.begin(start, 3)
+        return list(islice(samples, count))
+
+    whole = stream(0, 40)
+    assert stream(23, 17) == whole[23:]
+    assert stream(23, 17, seed=99) == whole[23:]  # the checkpoint's seed, not the new process's
+    assert len({seed for seed, _ in whole}) == 40
+
+
+def test_finding_the_place_in_the_data_costs_nothing_however_late_it_is(monkeypatch):
+    orders = []
+    draw = torch.randperm
+    monkeypatch.setattr(torch, 'randperm', lambda *args, **kwargs: orders.append(1) or draw(*args, **kwargs))
+    sampler = DomainPairSampler(Sizes(24966, 2975), seed=0)
+    sampler.start = 10**12
+    next(iter(sampler))
+    assert len(orders) == 2  # one pass of each domain
+
+
+def test_an_augmentation_depends_on_the_sample_and_neither_on_the_worker_nor_on_what_came_before():
+    class Noise(list):
+        def __getitem__(self, index):
+            return torch.rand(2).tolist(), __import__('random').random(), __import__('numpy').random.rand()
+
+    samples = SeededSamples(Noise())
+    state = torch.get_rng_state()
+    first = samples[5, 0]
+    torch.rand(3)
+    assert samples[5, 0] == first != samples[6, 0]
+    torch.set_rng_state(state)
+    samples[7, 0]
+    assert torch.equal(torch.get_rng_state(), state)  # the process's own numbers go on as if nothing had been drawn
+
+
+def test_a_run_without_a_seed_is_resumed_with_the_seed_that_it_drew(street_data, tmp_path):
+    cfg = small('demo/streets_multilevel.py', street_data, tmp_path)
+    cfg.randomness = dict(seed=None)
+    cfg.train_cfg.update(max_iters=2, val_interval=10)
+    drawn = train(cfg.copy()).train_loop.stream
+    cfg.train_cfg.max_iters = 3
+    cfg.resume, cfg.load_from = True, str(tmp_path / 'iter_2.pth')
+    resumed = train(cfg).train_loop.stream
+    assert (resumed.seed, resumed.start) == (drawn.seed, 2)
+
+
+def test_a_resumed_schedule_follows_the_config_when_its_end_was_moved(street_data, tmp_path):
+    def lr_after(iterations: int, end: int, resume: bool = False) -> list:
+        cfg = small('demo/streets_multilevel.py', street_data, tmp_path)
+        cfg.train_cfg.update(max_iters=iterations, val_interval=10)
+        cfg.param_scheduler[0].end = end
+        if resume:
+            cfg.resume, cfg.load_from = True, str(tmp_path / 'iter_3.pth')
+        return [w.param_groups[0]['lr'] for w in train(cfg).optim_wrapper.values()]
+
+    lr_after(3, end=4)
+    expected = [lr * (1 - 5 / 10) ** 0.9 for lr in (0.02, 1e-4)]
+    assert lr_after(5, end=10, resume=True) == pytest.approx(expected)
+
+
+# ------------------------------------------------------------------------------------------------ checkpoint files
+
+
+@pytest.fixture
+def run_with_two_checkpoints(street_data, tmp_path):
+    cfg = small('demo/streets_multilevel.py', street_data, tmp_path / 'run')
+    cfg.train_cfg.update(max_iters=2, val_interval=10)
+    cfg.default_hooks.checkpoint.interval = 1
+    cfg.dump(tmp_path / 'game.py')
+    train(cfg)
+    return tmp_path / 'game.py', tmp_path / 'run'
+
+
+def flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1000])
+
+
+@pytest.mark.parametrize('spoil', [flip_a_bit, truncate, lambda path: path.write_bytes(b'')])
+def test_resuming_passes_over_a_damaged_newest_checkpoint_with_a_warning(
+    spoil, run_with_two_checkpoints, monkeypatch, capsys
+):
+    config, folder = run_with_two_checkpoints
+    spoil(folder / 'iter_2.pth')
+    options = ('--cfg-options', 'train_cfg.max_iters=3', f'experiment_name=resumed{time.time_ns()}')
+    run_tool('train.py', config, '--resume', 'auto', *options, monkeypatch=monkeypatch)
+    words = capsys.readouterr()
+    assert 'iter_2.pth is damaged (' in words.out + words.err
+    assert 'resumed epoch: 0, iter: 1' in words.out + words.err
+    assert load(folder / 'iter_3.pth')['meta']['iter'] == 3
+
+
+def test_what_cannot_be_resumed_from_is_refused_in_a_sentence(run_with_two_checkpoints, monkeypatch, capsys):
+    config, folder = run_with_two_checkpoints
+
+    def message(*arguments) -> str:
+        with pytest.raises(SystemExit) as stop:
+            run_tool('train.py', config, *arguments, monkeypatch=monkeypatch)
+        assert stop.value.code == 1
+        return capsys.readouterr().err
+
+    truncate(folder / 'iter_2.pth')
+    assert 'iter_2.pth is damaged (' in message('--resume', folder / 'iter_2.pth')
+    assert 'iter_9.pth does not exist: name a checkpoint' in message('--resume', folder / 'iter_9.pth')
+    truncate(folder / 'iter_1.pth')
+    assert 'holds no checkpoint to resume from' in message('--resume')
+
+
+def test_a_half_written_or_older_file_is_never_the_newest_sound_one(tmp_path):
+    for number in (50, 10, 20):  # 50: of an older run in the same folder
+        torch.save(dict(weight=torch.ones(1000)), tmp_path / f'iter_{number}.pth')
+        time.sleep(0.01)
+    assert newest_sound(tmp_path).name == 'iter_20.pth'
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'iter_10.pth'))
+    assert newest_sound(tmp_path).name == 'iter_10.pth'
+    truncate(tmp_path / 'iter_10.pth')
+    assert newest_sound(tmp_path).name == 'iter_50.pth'
+    (tmp_path / 'last_checkpoint').write_text('')  # killed while it was written
+    assert newest_sound(tmp_path).name == 'iter_20.pth'
+    assert damage(tmp_path / 'iter_20.pth') is None
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_half_of_the_new_one(tmp_path, monkeypatch):
+    backend, path = AtomicBackend(), tmp_path / 'sub' / 'iter_1.pth'
+    backend.put(b'old', path)
+
+    def full_disk(obj, path):
+        path.write_bytes(obj[:1])
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(AtomicBackend, '_write', staticmethod(full_disk))
+    with pytest.raises(OSError, match='No space left'):
+        backend.put(b'new', path)
+    assert {p.name: p.read_bytes() for p in path.parent.iterdir()} == {'iter_1.pth': b'old'}
+
+
+def test_keeping_a_single_checkpoint_is_refused(street_data, tmp_path):
+    cfg = tiny_config('demo/streets_singlelevel.py', street_data, tmp_path)
+    cfg.default_hooks.checkpoint.max_keep_ckpts = 1
+    with pytest.raises(UserError, match='deletes the only checkpoint before the next is written: set it to 2'):
+        train(cfg)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Test on several GPUs (or, without one, on several CPU processes): tools/dist_test.sh CONFIG CHECKPOINT N [arguments of test.py]
-# Several nodes: set NNODES, NODE_RANK and MASTER_ADDR on each.
+# Several nodes: set NNODES, NODE_RANK and MASTER_ADDR on each (Slurm: slurm_train.sh); PORT for a second job on a node.
 set -euo pipefail
 CONFIG=$1
 CHECKPOINT=$2

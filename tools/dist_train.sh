@@ -1,11 +1,20 @@
 #!/usr/bin/env bash
 # Train on several GPUs (or, without one, on several CPU processes): tools/dist_train.sh CONFIG N [arguments of train.py]
-# Several nodes: set NNODES, NODE_RANK and MASTER_ADDR on each.
+# Several nodes: set NNODES, NODE_RANK and MASTER_ADDR on each (Slurm: slurm_train.sh); PORT for a second job on a node.
 set -euo pipefail
 CONFIG=$1
 GPUS=$2
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
-exec "${PYTHON:-python}" -m torch.distributed.run \
+"${PYTHON:-python}" -m torch.distributed.run \
     --nnodes="${NNODES:-1}" --node_rank="${NODE_RANK:-0}" --master_addr="${MASTER_ADDR:-127.0.0.1}" \
     --master_port="${PORT:-29500}" --nproc_per_node="$GPUS" \
-    "$(dirname "$0")/train.py" "$CONFIG" --launcher pytorch "${@:3}"
+    "$(dirname "$0")/train.py" "$CONFIG" --launcher pytorch "${@:3}" &
+launcher=$!
+# A scheduler's SIGTERM goes to the ranks, which save and exit with 0; torchrun itself would kill them after 30 seconds.
+trap 'stopped=1; pkill -TERM -P "$launcher"' TERM
+while :; do  # a trap ends wait
+    stopped=
+    status=0
+    wait "$launcher" || status=$?
+    [ -n "$stopped" ] || exit "$status"
+done

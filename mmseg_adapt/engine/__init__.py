@@ -5,6 +5,7 @@ from .checkpoint_files import AtomicBackend
 from .checkpoint_guard_hook import CheckpointGuardHook
 from .class_set_hook import ClassSetHook
 from .cpu_amp import CPUAmpOptimWrapper
+from .cpu_parallel import CPUDistributedDataParallel, CPUSeparateDistributedDataParallel
 from .exact_resume_hook import ExactResumeHook
 from .fast_segmentor_hook import FastSegmentorHook
 from .finite_loss_hook import FiniteLossHook
@@ -21,6 +22,8 @@ __all__ = [
     'AlternatingUpdateHook',
     'AtomicBackend',
     'CPUAmpOptimWrapper',
+    'CPUDistributedDataParallel',
+    'CPUSeparateDistributedDataParallel',
     'CheckpointGuardHook',
     'ClassSetHook',
     'ExactResumeHook',

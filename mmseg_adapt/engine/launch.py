@@ -113,13 +113,12 @@ def prepare_devices(cfg: Config) -> None:
         return
     use_gloo_without_gpu(cfg.launcher)
     adapted = issubclass(MODELS.get(cfg.model.type), AdversarialAdapter)
+    kind = 'MM' if torch.cuda.is_available() else 'CPU'
     wrapper = dict(
-        type='MMSeparateDistributedDataParallel' if adapted else 'MMDistributedDataParallel',
+        type=f'{kind}{"Separate" if adapted else ""}DistributedDataParallel',
         broadcast_buffers=False,
         find_unused_parameters=cfg.get('find_unused_parameters', False),
     )
-    if not torch.cuda.is_available():
-        wrapper['device_ids'] = None  # on the CPU DDP accepts no device
     cfg.setdefault('model_wrapper_cfg', wrapper)
 
 

@@ -1,0 +1,23 @@
+"""mmengine's distributed wrappers on a machine without a GPU."""
+
+from __future__ import annotations
+
+from mmengine.model import MMDistributedDataParallel, MMSeparateDistributedDataParallel, revert_sync_batchnorm
+from mmseg.registry import MODEL_WRAPPERS
+from torch import nn
+
+
+@MODEL_WRAPPERS.register_module()
+class CPUDistributedDataParallel(MMDistributedDataParallel):
+    """For a plain model: no device, and SyncBN, which PyTorch has for GPUs only, becomes BN of every process."""
+
+    def __init__(self, module: nn.Module, **kwargs) -> None:
+        super().__init__(revert_sync_batchnorm(module), device_ids=None, **kwargs)
+
+
+@MODEL_WRAPPERS.register_module()
+class CPUSeparateDistributedDataParallel(MMSeparateDistributedDataParallel):
+    """For a game, whose players are wrapped one by one: as :class:`CPUDistributedDataParallel`."""
+
+    def __init__(self, module: nn.Module, **kwargs) -> None:
+        super().__init__(revert_sync_batchnorm(module), device_ids=None, **kwargs)
