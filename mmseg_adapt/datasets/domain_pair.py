@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from mmengine.dataset import BaseDataset
@@ -30,6 +30,17 @@ def domains_of(dataset: dict) -> dict[str, dict]:
     return {name: dataset[name] for name in ('source', 'target') if name in dataset} or {'source': dataset}
 
 
+def unlabelled(pipeline: Sequence[dict]) -> list[dict]:
+    """The same steps without labels: none are loaded, and no crop looks at the classes in it."""
+    steps = [dict(step) for step in pipeline if step['type'] not in LABEL_LOADERS]
+    for step in steps:
+        if 'cat_max_ratio' in step:
+            step['cat_max_ratio'] = 1.0
+        if step['type'] == 'Cached':
+            step['transforms'] = unlabelled(step['transforms'])
+    return steps
+
+
 @DATASETS.register_module()
 class DomainPairDataset(Dataset):
     """Item (i, j) is ``{'source': source[i], 'target': target[j]}``; use it with :class:`DomainPairSampler`.
@@ -38,7 +49,7 @@ class DomainPairDataset(Dataset):
 
     Args:
         source: config of a labelled dataset.
-        target: config of a dataset of images.
+        target: config of a dataset of images; without a ``pipeline`` it has the source's, less what needs labels.
 
     Raises:
         UserError: a domain's folder is missing or no image matched in it; a source without labels; a target pipeline
@@ -46,6 +57,8 @@ class DomainPairDataset(Dataset):
     """
 
     def __init__(self, source: dict, target: dict) -> None:
+        if 'pipeline' not in target:
+            target = {**target, 'pipeline': unlabelled(source.get('pipeline', ()))}
         if loader := next((s for s in steps_of(target.get('pipeline', ())) if s in LABEL_LOADERS), None):
             raise UserError(
                 f'train_dataloader.dataset.target.pipeline has {loader}: remove it; adaptation is unsupervised and '
