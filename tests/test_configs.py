@@ -85,4 +85,4 @@ def test_training_reads_no_target_label(path):
     if target is not None:
         assert 'seg_map_path' not in target.get('data_prefix', {})
         assert target.get('split', 'Train') == 'Train'
-        assert not [step for step in target.pipeline if step.type in ('LoadLabels', 'LoadAnnotations')]
+        assert not [step for step in target.get('pipeline', ()) if step.type in ('LoadLabels', 'LoadAnnotations')]

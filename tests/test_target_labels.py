@@ -26,12 +26,14 @@ def refuse(event: str, arguments: tuple) -> None:
             raise PermissionError(f'{event} {path}')
 
 
+@pytest.fixture(scope='module', autouse=True)
+def _audit():
+    sys.addaudithook(refuse)
+
+
 @pytest.fixture
 def guarded():
-    """Call it with folders that nobody may open from then on."""
-    if not getattr(sys, '_target_labels_audited', False):
-        sys.addaudithook(refuse)
-        sys._target_labels_audited = True
+    """Call it with folders that nobody may open for the rest of the test."""
     yield lambda *folders: forbidden.extend(map(str, folders))
     forbidden.clear()
 

@@ -119,4 +119,5 @@ def cached(pipeline: list[dict], folder: str) -> list[dict]:
 def cache_training(cfg: dict, folder: str) -> None:
     """Change the pipelines of ``cfg.train_dataloader.dataset``, of both domains where there are two."""
     for part in domains_of(cfg['train_dataloader']['dataset']).values():
-        part['pipeline'] = cached(part['pipeline'], folder)
+        if 'pipeline' in part:  # a target without one has the source's
+            part['pipeline'] = cached(part['pipeline'], folder)

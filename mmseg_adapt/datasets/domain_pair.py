@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 
 import torch
@@ -33,6 +33,17 @@ def domains_of(dataset: dict) -> dict[str, dict]:
     return {name: dataset[name] for name in names if name in dataset} or {'source': dataset}
 
 
+def unlabelled(pipeline: Sequence[dict]) -> list[dict]:
+    """The same steps without labels: none are loaded, and no crop looks at the classes in it."""
+    steps = [dict(step) for step in pipeline if step['type'] not in LABEL_LOADERS]
+    for step in steps:
+        if 'cat_max_ratio' in step:
+            step['cat_max_ratio'] = 1.0
+        if step['type'] == 'Cached':
+            step['transforms'] = unlabelled(step['transforms'])
+    return steps
+
+
 @DATASETS.register_module()
 class DomainPairDataset(Dataset):
     """Item (i, j) is ``{'source': source[i], 'target': target[j]}``; use it with :class:`DomainPairSampler`.
@@ -42,7 +53,7 @@ class DomainPairDataset(Dataset):
 
     Args:
         source: config of a labelled dataset.
-        target: config of a dataset of images.
+        target: config of a dataset of images; without a ``pipeline`` it has the source's, less what needs labels.
         labeled_target: config of a dataset of the part of the target that has labels, if any.
 
     Raises:
@@ -51,6 +62,8 @@ class DomainPairDataset(Dataset):
     """
 
     def __init__(self, source: dict, target: dict, labeled_target: dict | None = None) -> None:
+        if 'pipeline' not in target:
+            target = {**target, 'pipeline': unlabelled(source.get('pipeline', ()))}
         if loader := next((s for s in steps_of(target.get('pipeline', ())) if s in LABEL_LOADERS), None):
             raise UserError(
                 f'train_dataloader.dataset.target.pipeline has {loader}: remove it; adaptation is unsupervised and '
