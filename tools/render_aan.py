@@ -95,7 +95,7 @@ def render_all(job: RenderJob, store: RenderStore, todo: dict[str, Path], target
             CONSOLE.print(f'skipped: {error}')
             broken.append(str(error))
             continue
-        size = store.add(name, image)
+        size = store.add(name, image, file)
         if not announced:
             write_preview(preview, job, file, image, targets[len(targets) // 2])
             announce(len(todo) - 1, time.time() - started, size, preview)

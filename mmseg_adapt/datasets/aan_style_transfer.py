@@ -31,8 +31,8 @@ class AANStyleTransfer(BaseTransform):
             now and adds it to the store (seconds to minutes per image).
 
     Raises:
-        UserError: a folder that is no store; an image without a render; a place behind Resize or a crop; rendering on
-            a GPU inside a worker of the data loader.
+        UserError: a folder that is no store; an image without a render, or with that of another image; a place behind
+            Resize or a crop; rendering on a GPU inside a worker of the data loader.
     """
 
     def __init__(self, renders: str, prob: float = 1.0, missing: str = 'error') -> None:
@@ -59,7 +59,7 @@ class AANStyleTransfer(BaseTransform):
         if (path is None and self.missing == 'keep') or np.random.rand() >= self.prob:
             return results
         path = path or self.render(Path(results['img_path']))
-        results['img'] = self.store.read(path, results['img'].shape[:2])
+        results['img'] = self.store.read(path, results['img'].shape[:2], results['img_path'])
         return results
 
     def render(self, file: Path) -> Path:
@@ -78,7 +78,7 @@ class AANStyleTransfer(BaseTransform):
         name = (file.resolve().relative_to(root) if inside else Path(file.name)).with_suffix('').as_posix()
         if (style := self.store.style()) is None:
             raise UserError(f'{self.store.folder} holds no style yet: run {self.command()}')
-        self.store.add(name, self._job.render(file, name, style))
+        self.store.add(name, self._job.render(file, name, style), file)
         return self.store.path(name)
 
     def command(self) -> str:

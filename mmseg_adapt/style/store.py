@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import socket
 from pathlib import Path, PurePath
 
-import cv2
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from ..errors import UserError
 from .gram import Style
 
 MANIFEST, STYLE = 'aan.json', 'style.pth'
+SOURCE_BYTES = 'source bytes'  # a text in the PNG: renders are found by name, and names repeat
 
 
 class RenderStore:
@@ -80,11 +82,13 @@ class RenderStore:
     def path(self, name: str) -> Path:
         return self.folder / f'{name}.png'
 
-    def add(self, name: str, image: np.ndarray) -> int:
-        """Write a render, BGR (H, W, 3) uint8; returns its size in bytes."""
-        data = cv2.imencode('.png', image)[1].tobytes()
-        self._write(f'{name}.png', data)
-        return len(data)
+    def add(self, name: str, image: np.ndarray, source: Path) -> int:
+        """Write the render of a file, BGR (H, W, 3) uint8, and in it the file's size; returns its own."""
+        buffer, text = io.BytesIO(), PngInfo()
+        text.add_text(SOURCE_BYTES, str(source.stat().st_size))
+        Image.fromarray(image[..., ::-1]).save(buffer, 'PNG', pnginfo=text)
+        self._write(f'{name}.png', buffer.getvalue())
+        return buffer.tell()
 
     def find(self, img_path: str) -> Path | None:
         """The render of a source image: that of the longest end of its path which the store knows."""
@@ -93,20 +97,22 @@ class RenderStore:
         return next((path for name in candidates if (path := self.path(name)).exists()), None)
 
     @staticmethod
-    def read(path: Path, size: tuple[int, int]) -> np.ndarray:
-        """A render as BGR (H, W, 3) uint8 at ``size`` = (H, W), that of the file it stands for.
+    def read(path: Path, size: tuple[int, int], source: str) -> np.ndarray:
+        """A render as BGR (H, W, 3) uint8 at ``size`` = (H, W), that of ``source``, the file it stands for.
 
         Raises:
-            UserError: a file that is no image, or of another aspect ratio.
+            UserError: a file that is no image, or the render of another file.
         """
         try:
             with Image.open(path) as file:
-                image = file.convert('RGB')
+                image, number = file.convert('RGB'), file.info.get(SOURCE_BYTES)
         except OSError as error:
             raise UserError(f'{path} cannot be read ({error}): remove it and run tools/render_aan.py again') from error
+        if os.path.isfile(source) and number != str(os.path.getsize(source)):
+            raise UserError(
+                f'{path} is the render of another file than {source} ({number} bytes): name the store of this data set'
+            )
         height, width = size
-        if abs(image.width * height - image.height * width) > max(height, width):  # a pixel's rounding
-            raise UserError(f'{path} is {image.width}×{image.height}, its image {width}×{height}: not of this image')
         if image.size != (width, height):
             image = image.resize((width, height), Image.Resampling.BICUBIC)
         return np.ascontiguousarray(np.asarray(image)[..., ::-1])
