@@ -133,7 +133,7 @@ def test_the_tool_rewrites_statistics_alone_and_never_overwrites(trained, street
     [
         ([], 'names no target: say where its images are, --target FOLDER'),
         (['--target', 'nowhere'], 'nowhere does not exist: name a folder of target images'),
-        (['--target', 'tests'], 'no image matched'),
+        (['--target', 'tests'], 'tests holds no image (.png, .jpg'),
         (['--target', '{images}', '--batch-size', '9'], 'fewer target images than --batch-size 9'),
     ],
 )

@@ -53,3 +53,15 @@ def test_the_hook_writes_the_movers_of_the_runners_iteration_into_the_model():
 def test_a_game_that_cannot_be_played_stops_before_the_first_step(hook, optimised, message):
     with pytest.raises(UserError, match=message):
         AlternatingUpdateHook(**hook).before_train(runner(*optimised))
+
+
+def test_a_minimax_game_is_refused_where_the_players_could_not_move_together():
+    r = runner(*PLAYERS)
+    r.model.reversal = True
+    AlternatingUpdateHook(begin=dict(segmentor=0), every=dict(discriminator=1)).before_train(r)
+    for hook in (dict(begin=dict(segmentor=1)), dict(every=dict(discriminator=2))):
+        with pytest.raises(UserError, match='take begin and every out of AlternatingUpdateHook'):
+            AlternatingUpdateHook(**hook).before_train(r)
+    r.optim_wrapper['discriminator'].loss_scaler = object()
+    with pytest.raises(UserError, match='leave out --amp, or play by turns'):
+        AlternatingUpdateHook().before_train(r)

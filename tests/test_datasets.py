@@ -255,6 +255,7 @@ def test_a_labelled_part_of_the_target_is_a_third_stream(gta):
         (dict(data_prefix=dict(img_path='images')), 'set labeled_target.data_prefix.seg_map_path'),
         (dict(metainfo=dict(classes=('road', 'car'))), 'set labeled_target.metainfo.classes to those of the source'),
         (dict(data_root='nowhere'), 'nowhere/images does not exist: set data_root'),
+        (dict(indices=[0, 2]), 'indices names image 2, but .*images holds 2: complete the data, or change indices'),
     ],
 )
 def test_a_labelled_target_that_cannot_be_learned_from_is_refused(gta, labeled_target, message):

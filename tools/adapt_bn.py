@@ -33,6 +33,8 @@ def dataset_of(cfg: Config, folder: str | None) -> dict:
         raise UserError(f'{cfg.filename} names no target: say where its images are, --target FOLDER')
     if not osp.isdir(folder):
         raise UserError(f'{folder} does not exist: name a folder of target images after --target')
+    if not any(path.suffix in IMAGES for path in Path(folder).rglob('*')):
+        raise UserError(f'{folder} holds no image ({", ".join(IMAGES[:4])}): name a folder of target images')
     pipeline = [step for step in cfg.test_dataloader.dataset.pipeline if step.type not in LABEL_LOADERS]
     return dict(type='IdMappedDataset', data_prefix=dict(img_path=folder), img_suffix=IMAGES, pipeline=pipeline)
 

@@ -102,6 +102,11 @@ def build_domain(domain: str, cfg: dict) -> BaseDataset:
     except (FileNotFoundError, NotADirectoryError) as error:
         missing = getattr(error, 'filename', None) or error
         raise UserError(f'{missing} does not exist: set {key}.data_root to the data, or link it there') from None
+    except IndexError:
+        raise UserError(
+            f'{key}.indices names image {max(cfg["indices"])}, but {dataset.data_prefix["img_path"]} holds '
+            f'{len(dataset.data_list)}: complete the data, or change indices'
+        ) from None
     except ValueError as error:
         if isinstance(error, UserError) or dataset.data_list:
             raise

@@ -5,7 +5,7 @@ what it sees for source. A method (``adaptsegnet.py``) only says what D sees: ``
 decided by :class:`mmseg_adapt.engine.AlternatingUpdateHook`; without it both players move in every iteration.
 
 The players move by turns, S towards the *wrong* domain (the "non-saturating" game). With ``reversal=True`` they play
-one minimax game: S descends what D ascends, −λ_adv · L_d on both domains, and one backward pass per domain gives
+one minimax game: what D descends, on both domains, S ascends with weight λ_adv, and one backward pass per domain gives
 both players their gradients.
 """
 
@@ -141,7 +141,7 @@ class AdversarialAdapter(BaseModel):
         segmentor.backward(losses)
 
         # min_D   Σ ½ L_d(D(view(S(I_s))), source) + ½ L_d(D(view(S(I_t))), target)        S fixed
-        for discriminator in turns[1:] if not self.reversal else ():
+        for discriminator in turns[1:] if not self.reversal else ():  # by reversal D has its gradients by now
             with discriminator.forward(last=False):
                 losses = self.judge(seen_source, 'source')
             discriminator.backward(losses)
