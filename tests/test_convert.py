@@ -121,9 +121,7 @@ def test_the_coco_initialisation_loses_its_classifier_of_21_classes_with_a_line_
         run_tool(CONVERTER, tmp_path / 'init.pth', ours, *arguments, monkeypatch=monkeypatch)
         out = capsys.readouterr().out
         assert 'is: DeepLab initialisation (ImageNet + COCO)' in out
-        assert 'Scale.layer5.conv2d_list.0.bias: classifier of 21 classes, dropped' in out.replace(
-            '    l', '    Scale.l'
-        )
+        assert 'layer5.conv2d_list.0.bias: classifier of 21 classes, dropped' in out
         assert {key.split('.')[1] for key in read_checkpoint(ours)['state_dict']} == {'backbone'}
     assert 'decode_head.conv_seg.0.weight' in out.split('missing:')[1]
     run_tool(CONVERTER, '--reverse', ours, tmp_path / 'back.pth', monkeypatch=monkeypatch)
@@ -242,6 +240,6 @@ def test_an_output_that_exists_is_kept_and_a_missing_folder_is_named(released, t
     assert f'{tmp_path}/nowhere does not exist' in failure(CONVERTER, released, tmp_path / 'nowhere/a.pth', **kwargs)
 
 
-def test_stock_models_have_no_released_format(tmp_path):
+def test_stock_models_have_no_released_format():
     with pytest.raises(UserError, match='decode_head.conv_seg.weight has no place in the released models'):
         reverse(dict(state_dict={'decode_head.conv_seg.weight': torch.ones(1)}), 'stock.pth')
