@@ -24,6 +24,9 @@ from mmseg.registry import DATASETS, HOOKS, MODELS
 from mmseg.structures import SegDataSample
 from torch.utils.data import Dataset
 
+from mmseg_adapt.weights.convert import convert, convert_discriminator, reverse
+from mmseg_adapt.weights.released import DISCRIMINATORS, LAYOUTS, Layout
+
 from .reference import seeded
 
 REFERENCE = Path(__file__).parent / 'reference'
@@ -31,24 +34,23 @@ CONFIGS = Path(__file__).parents[1] / 'configs'
 FIGURES = json.loads((REFERENCE / 'adaptsegnet_figures.json').read_text())
 
 
-def released_name(key: str) -> str:
-    """Our key → the released code's."""
-    if key.startswith('backbone.'):
-        return key.removeprefix('backbone.')
-    layer = {'decode_head': 'layer6', 'auxiliary_head': 'layer5'}[key.split('.')[0]]
-    return key.replace(key.split('.conv_seg')[0] + '.conv_seg', f'{layer}.conv2d_list')
+def release(state: dict, layout: Layout, prefix: str) -> dict[str, torch.Tensor]:
+    """Seeded weights under the keys of the released code, whose classifiers have four convolutions."""
+    keys = [key for key in state if not key.endswith('num_batches_tracked')]
+    shapes = {layout.released(key): tuple(state[key].shape) for key in keys}
+    for key in [key for key in shapes if 'conv2d_list.0.' in key]:
+        shapes.update({key.replace('list.0.', f'list.{i}.'): shapes[key] for i in range(1, 4)})
+    return {key: torch.from_numpy(seeded.tensor(prefix, key, shape)) for key, shape in shapes.items()}
 
 
-def seed_weights(module: torch.nn.Module, prefix: str, rename) -> None:
-    state = module.state_dict()
-    for key, value in state.items():
-        if not key.endswith('num_batches_tracked'):
-            value.copy_(torch.from_numpy(seeded.tensor(prefix, rename(key), tuple(value.shape))))
+def seed_segmentor(segmentor: torch.nn.Module, released: dict) -> None:
+    own = segmentor.state_dict()
+    segmentor.load_state_dict(convert(released, 'seeded', own, branches=2).state)
 
 
 def seed_discriminator(module: torch.nn.Module, prefix: str) -> None:
-    names = ['conv1', 'conv2', 'conv3', 'conv4', 'classifier']
-    seed_weights(module, prefix, lambda key: f'{names[int(key.split(".")[1]) // 2]}.{key.split(".")[2]}')
+    released = release(module.state_dict(), DISCRIMINATORS['discriminator'], prefix)
+    module.load_state_dict(convert_discriminator(released, 'seeded').state)
 
 
 def model_config(name: str, **overrides) -> Config:
@@ -60,9 +62,17 @@ def model_config(name: str, **overrides) -> Config:
 
 
 @pytest.fixture(scope='module')
-def segmentor():
+def released() -> dict[str, torch.Tensor]:
+    """A multi-level checkpoint of the released code."""
+    with torch.device('meta'):
+        model = MODELS.build(model_config('adaptseg/gta2cs_multilevel.py').model.segmentor)
+    return release(model.state_dict(), LAYOUTS['multi'], 'G.')
+
+
+@pytest.fixture(scope='module')
+def segmentor(released):
     model = MODELS.build(model_config('adaptseg/gta2cs_multilevel.py').model.segmentor)
-    seed_weights(model, 'G.', released_name)
+    seed_segmentor(model, released)
     return model.eval()
 
 
@@ -80,6 +90,64 @@ def test_logits_of_both_heads_equal_the_released_codes(eval_outputs, level, figu
     ours = logits.flatten()[::97][:40].numpy()
     theirs = np.array(FIGURES['eval_forward'][figure])
     np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4 * np.abs(theirs).max())
+
+
+def drop(state: dict, layer: str) -> dict:
+    return {key: value for key, value in state.items() if not key.startswith(layer)}
+
+
+def scaled(state: dict, factor: float, *branches: int) -> dict:
+    """Classifiers multiplied by ``factor``, or only some of their convolutions."""
+    chosen = tuple(f'conv2d_list.{i}.' for i in branches or range(4))
+    return {key: value * factor if any(name in key for name in chosen) else value for key, value in state.items()}
+
+
+def renamed(state: dict, old: str, new: str) -> dict:
+    return {key.replace(old, new): value for key, value in state.items()}
+
+
+# format → the multi-level checkpoint in that format, so that its main head still gives the reference's logits
+FORMATS = {
+    'multi': lambda s: s,
+    'multi in DataParallel': lambda s: {f'module.{key}': value for key, value in s.items()},
+    'multi4': lambda s: scaled(s, 0.0, 2, 3),  # ADVENT applies all four
+    'single': lambda s: renamed(drop(s, 'layer5'), 'layer6', 'layer5'),
+    'advent_single': lambda s: scaled(drop(s, 'layer5'), 0.0, 2, 3),
+    'clan': lambda s: scaled(renamed(drop(s, 'layer5'), 'layer6', 'layer5') | drop(s, 'layer5'), 0.5),
+    'init': lambda s: {f'Scale.{k}': v for k, v in renamed(drop(s, 'layer5'), 'layer6', 'layer5').items()},
+}
+
+
+@pytest.mark.parametrize('name', FORMATS)
+def test_a_checkpoint_in_each_released_format_gives_the_logits_of_the_released_code_and_comes_back_bit_for_bit(
+    name, released, segmentor, eval_outputs, tmp_path
+):
+    source = FORMATS[name](released)
+    kind = name.split()[0]
+    branches = 4 if kind in ('multi4', 'advent_single') else 2
+    own = {k: v for k, v in segmentor.state_dict().items() if kind.startswith('multi') or 'auxiliary' not in k}
+    if branches == 4:  # a config with all four rates: ours here has two, so the other two are looked at as tensors
+        own.update({k.replace('seg.0', f'seg.{i}'): own[k] for k in list(own) if 'seg.0' in k for i in (2, 3)})
+    found = convert({'state_dict': source}, 'file.pth', own, branches)
+    assert found.origin['format'] == kind
+    if branches == 4:
+        assert not any(found.state.pop(k).any() for k in list(found.state) if k.split('.')[-2] in '23' and 'seg' in k)
+    ours = segmentor.state_dict()
+    assert all(torch.equal(ours[k], v) for k, v in found.state.items() if k.startswith('backbone.'))
+    heads = {k.removeprefix('decode_head.'): v for k, v in found.state.items() if k.startswith('decode_head.')}
+    head = copy.deepcopy(segmentor.decode_head)
+    head.load_state_dict(heads, strict=True)
+    with torch.no_grad():
+        logits = head.cls_seg(eval_outputs['backbone']).flatten()[::97][:40].numpy()
+    theirs = np.array(FIGURES['eval_forward']['main'])
+    np.testing.assert_allclose(logits, theirs, rtol=1e-4, atol=1e-4 * np.abs(theirs).max())
+    assert not found.missing
+
+    checkpoint = dict(state_dict={f'segmentor.{k}': v for k, v in found.state.items()}, released=found.origin)
+    if branches == 2:
+        _, back = reverse(checkpoint, 'ours.pth')
+        assert back.keys() == source.keys()
+        assert all(torch.equal(back[key].view(torch.int32), source[key].view(torch.int32)) for key in source)
 
 
 def test_scores_of_the_discriminator_equal_the_released_codes(segmentor):
@@ -119,11 +187,13 @@ class SeededPairs(Dataset):
 class SeedWeightsAndRecord(Hook):
     """Puts the seeded weights in before training, in double precision, and keeps what every iteration logs."""
 
+    released: dict
+
     def __init__(self):
         self.losses = []
 
     def before_train(self, runner):
-        seed_weights(runner.model.segmentor, 'G.', released_name)
+        seed_segmentor(runner.model.segmentor, self.released)
         for level, prefix in (('aux', 'D1.'), ('decode', 'D2.')):
             if level in runner.model.discriminator:
                 seed_discriminator(runner.model.discriminator[level], prefix)
@@ -134,7 +204,8 @@ class SeedWeightsAndRecord(Hook):
         self.losses.append({name: float(value) for name, value in outputs.items()})
 
 
-def losses_of_six_iterations(cfg: Config, work_dir: Path) -> list[dict]:
+def losses_of_six_iterations(cfg: Config, work_dir: Path, released: dict) -> list[dict]:
+    SeedWeightsAndRecord.released = released
     cfg.train_dataloader = dict(
         batch_size=1,
         num_workers=0,
@@ -155,7 +226,7 @@ def losses_of_six_iterations(cfg: Config, work_dir: Path) -> list[dict]:
 
 
 @pytest.mark.parametrize('variant', ['as_released', 'unique_parameters'])
-def test_six_multi_level_iterations_through_the_runner_equal_the_released_codes(variant, tmp_path):
+def test_six_multi_level_iterations_through_the_runner_equal_the_released_codes(variant, released, tmp_path):
     cfg = model_config('adaptseg/gta2cs_multilevel.py')
     if variant == 'unique_parameters':
         for group in cfg.optim_wrapper.segmentor.paramwise_cfg.custom_keys.values():
@@ -168,10 +239,10 @@ def test_six_multi_level_iterations_through_the_runner_equal_the_released_codes(
         'loss_d_aux': ('discriminator.aux.loss_dis', 1.0),
         'loss_d_main': ('discriminator.decode.loss_dis', 1.0),
     }
-    assert_losses_equal(losses_of_six_iterations(cfg, tmp_path), FIGURES['multi_level'][variant], weights)
+    assert_losses_equal(losses_of_six_iterations(cfg, tmp_path, released), FIGURES['multi_level'][variant], weights)
 
 
-def test_six_least_squares_iterations_through_the_runner_equal_the_released_codes(tmp_path):
+def test_six_least_squares_iterations_through_the_runner_equal_the_released_codes(released, tmp_path):
     cfg = model_config('adaptseg/gta2cs_singlelevel_lsgan.py')
     for group in cfg.optim_wrapper.segmentor.paramwise_cfg.custom_keys.values():
         group.pop('repeats', None)
@@ -181,7 +252,7 @@ def test_six_least_squares_iterations_through_the_runner_equal_the_released_code
         'loss_d_main': ('discriminator.decode.loss_dis', 1.0),
     }
     figures = FIGURES['single_level_lsgan']['unique_parameters']
-    assert_losses_equal(losses_of_six_iterations(cfg, tmp_path), figures, weights)
+    assert_losses_equal(losses_of_six_iterations(cfg, tmp_path, released), figures, weights)
 
 
 def assert_losses_equal(ours: list[dict], theirs: list[dict], weights: dict) -> None:

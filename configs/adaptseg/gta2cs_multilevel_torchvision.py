@@ -1,5 +1,5 @@
-# AdaptSegNet, multi-level, GTA5 → Cityscapes, from torchvision's ImageNet weights: RGB over the standard deviation,
-# and the stride in a bottleneck's 3×3 convolution.
+# AdaptSegNet, multi-level, GTA5 → Cityscapes, from torchvision's ImageNet weights: RGB over ImageNet's standard
+# deviation, and the stride in a bottleneck's 3×3 convolution.
 # Published: none with these weights. Ours: not run (needs the data sets and a GPU).
 #   python tools/train.py configs/adaptseg/gta2cs_multilevel_torchvision.py
 _base_ = './gta2cs_multilevel.py'

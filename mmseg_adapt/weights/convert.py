@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 import torch
@@ -145,7 +146,7 @@ def reverse(checkpoint: dict, path: str) -> tuple[str, dict[str, Tensor]]:
     state = {k.removeprefix(PLAYER): v for k, v in tensors_of(checkpoint, path).items() if not _of_discriminator(k)}
     origin = checkpoint.get('released', {})
     layout = released.layout_of(origin.get('format') or _own_kind(state), tuple(origin.get('numbers', ())))
-    if strangers := [key for key in state if layout.released(key) is None]:
+    if strangers := [k for k in state if layout.released(k) is None or re.search(r'conv_seg\.\D', k)]:
         raise UserError(f'{path}: {strangers[0]} has no place in the released models, which are DeepLabV2')
     back = {layout.released(key): value for key, value in state.items()}
     if not origin:

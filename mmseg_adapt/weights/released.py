@@ -174,13 +174,14 @@ def acting_branches(state: dict[str, Tensor], layer: str) -> int:
     """How many of a classifier's dilated convolutions have ever been trained.
 
     AdaptSegNet's code creates four and applies two: the others stay as they were drawn, N(0, 0.01), to the statistical
-    error of their standard deviation.
+    error of mean and standard deviation; or they are zeros, as ``--reverse`` writes them.
     """
-    count = branches(state, layer)
+    weights = [state[f'{layer}.conv2d_list.{i}.weight'].double() for i in range(branches(state, layer))]
 
-    def untouched(i: int) -> bool:
-        weight = state[f'{layer}.conv2d_list.{i}.weight'].double()
-        return abs(weight.std().item() - 0.01) < 5 * 0.01 / (2 * weight.numel()) ** 0.5
+    def drawn(weight: Tensor) -> bool:
+        error = 0.01 / weight.numel() ** 0.5
+        return abs(weight.mean().item()) < 5 * error and abs(weight.std().item() - 0.01) < 5 * error
 
-    trained = [not untouched(i) for i in range(count)]
-    return 2 if count == 4 and trained == [True, True, False, False] else count
+    zeros = not any(weight.any() for weight in weights[2:])
+    untouched = all(map(drawn, weights[2:])) and not any(map(drawn, weights[:2]))
+    return 2 if len(weights) == 4 and (zeros or untouched) else len(weights)
