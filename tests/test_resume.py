@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 
 from mmseg_adapt.datasets import DomainPairSampler
 from mmseg_adapt.engine.checkpoint_files import AtomicBackend, damage, newest_sound
+from mmseg_adapt.engine.launch import resume_from
 from mmseg_adapt.engine.resumable_train_loop import SampleStream, SeededSamples
 from mmseg_adapt.errors import UserError
 
@@ -256,6 +258,15 @@ def test_what_cannot_be_resumed_from_is_refused_in_a_sentence(run_with_two_check
     assert 'iter_9.pth does not exist: name a checkpoint' in message('--resume', folder / 'iter_9.pth')
     truncate(folder / 'iter_1.pth')
     assert 'holds no checkpoint to resume from' in message('--resume')
+    assert 'holds no checkpoint to resume from' in message('--resume', 'auto')  # there are some, all damaged
+
+
+def test_auto_begins_a_run_that_has_no_checkpoint_yet(tmp_path):
+    cfg = Config(dict(work_dir=str(tmp_path)))
+    resume_from(cfg, 'auto')
+    assert not cfg.get('resume')
+    with pytest.raises(UserError, match='holds no checkpoint to resume from'):
+        resume_from(cfg, 'newest')
 
 
 def test_a_half_written_or_older_file_is_never_the_newest_sound_one(tmp_path):

@@ -200,10 +200,13 @@ def break_image(data: Path) -> None:
             'model.discriminator.aux.in_channels = 19, but the segmentor predicts 8',
         ),
         (['model.objective=hinge'], "model.objective = 'hinge' is none of"),
-        (['optim_wrapper.discriminator.accumulative_counts=2'], 'accumulative_counts is not supported'),
         (
             ['model.reversal=True', 'custom_hooks.0.every.segmentor=2'],
             'moves both players by one backward pass: take begin and every out of AlternatingUpdateHook',
+        ),
+        (
+            ['optim_wrapper.discriminator.accumulative_counts=0'],
+            'accumulative_counts = 0 must be a whole number from 1',
         ),
         (['custom_hooks.0.begin.critic=2'], "AlternatingUpdateHook names ['critic']"),
         (
@@ -334,7 +337,7 @@ def test_checkpoints_that_do_not_fit_are_refused_by_name(config_file, tmp_path, 
 
 def test_weights_that_are_not_finite_are_never_saved(street_data, tmp_path):
     cfg = tiny_config('demo/streets_singlelevel.py', street_data, tmp_path, iterations=4)
-    cfg.default_hooks.checkpoint.update(interval=1, max_keep_ckpts=1)  # the older file goes before the newer is written
+    cfg.default_hooks.checkpoint.update(interval=1, max_keep_ckpts=2)  # the oldest goes before the newest is written
     cfg.default_hooks.finite_loss.interval = 100  # only the look at the weights is left
 
     @HOOKS.register_module(name='PoisonWeights', force=True)
@@ -348,4 +351,4 @@ def test_weights_that_are_not_finite_are_never_saved(street_data, tmp_path):
     cfg.custom_hooks = [*cfg.custom_hooks, dict(type='PoisonWeights')]
     with pytest.raises(UserError, match=r'discriminator.decode.layers.0.bias is not finite at iteration 3'):
         train(cfg)
-    assert sorted(p.name for p in tmp_path.glob('*.pth')) == ['iter_2.pth']
+    assert sorted(p.name for p in tmp_path.glob('*.pth')) == ['iter_1.pth', 'iter_2.pth']

@@ -22,8 +22,9 @@ def main() -> None:
     parser.add_argument(
         '--resume',
         nargs='?',
-        const='auto',
-        help='go on from the newest sound checkpoint in the work dir, or from the one that is named',
+        const='newest',
+        metavar='auto|FILE',
+        help='go on from the newest sound checkpoint of the work dir; auto: or begin, if it has none; FILE: from it',
     )
     parser.add_argument('--overwrite', action='store_true', help='allow a work dir that holds another run')
     parser.add_argument(

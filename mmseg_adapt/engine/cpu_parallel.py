@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mmengine.model import MMDistributedDataParallel, MMSeparateDistributedDataParallel, revert_sync_batchnorm
-from mmseg.registry import MODEL_WRAPPERS
+from mmengine.registry import MODEL_WRAPPERS
 from torch import nn
 
 
@@ -12,7 +12,7 @@ class CPUDistributedDataParallel(MMDistributedDataParallel):
     """For a plain model: no device, and SyncBN, which PyTorch has for GPUs only, becomes BN of every process."""
 
     def __init__(self, module: nn.Module, **kwargs) -> None:
-        super().__init__(revert_sync_batchnorm(module), device_ids=None, **kwargs)
+        super().__init__(revert_sync_batchnorm(module), **{**kwargs, 'device_ids': None})
 
 
 @MODEL_WRAPPERS.register_module()
@@ -20,4 +20,4 @@ class CPUSeparateDistributedDataParallel(MMSeparateDistributedDataParallel):
     """For a game, whose players are wrapped one by one: as :class:`CPUDistributedDataParallel`."""
 
     def __init__(self, module: nn.Module, **kwargs) -> None:
-        super().__init__(revert_sync_batchnorm(module), device_ids=None, **kwargs)
+        super().__init__(revert_sync_batchnorm(module), **{**kwargs, 'device_ids': None})

@@ -145,14 +145,21 @@ def enable_amp(cfg: Config, precision: str = 'auto') -> None:
 
 
 def resume_from(cfg: Config, checkpoint: str) -> None:
-    """Let the run go on from ``checkpoint``, or with ``'auto'`` from the newest in the work dir that is not damaged.
+    """Let the run go on from a checkpoint.
+
+    Args:
+        checkpoint: a file; ``'newest'`` in the work dir that is not damaged; ``'auto'``, the same, or a new run in a
+            work dir that holds none, for jobs that a scheduler starts again and again.
 
     Raises:
         UserError: no such file, a damaged one, or a work dir that holds no sound one.
     """
-    if checkpoint == 'auto':
+    if checkpoint in ('newest', 'auto'):
         file = newest_sound(Path(cfg.work_dir))
         if file is None:
+            if checkpoint == 'auto' and not any(Path(cfg.work_dir).glob('iter_*.pth')):
+                print_log(f'{cfg.work_dir} holds no checkpoint yet: the run begins', logger='current')
+                return
             raise UserError(
                 f'{cfg.work_dir} holds no checkpoint to resume from: check --work-dir, or leave out --resume'
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from functools import partial
 
 import torch
@@ -11,7 +12,7 @@ from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
-from .resumable_train_loop import Preempted
+from .resumable_train_loop import Preempted, ResumableTrainLoop
 
 
 def ignore_signals(worker_id: int, signals: tuple[int, ...], then=None) -> None:
@@ -27,7 +28,7 @@ class PreemptionHook(Hook):
     """Save a checkpoint and end the run after the iteration in which a signal arrives; ``--resume`` goes on from there.
 
     A validation is left after its current image. All ranks stop after the same iteration, whichever of them the signal
-    reached: they agree on the CPU, so no device is waited for. Needs ``ResumableTrainLoop``.
+    reached: they agree on the CPU, so no device is waited for. Only ``ResumableTrainLoop`` can leave a validation.
 
     Args:
         signals: names; schedulers send SIGTERM, and Slurm another one on request (``#SBATCH --signal=USR1@120``).
@@ -38,16 +39,19 @@ class PreemptionHook(Hook):
     def __init__(self, signals: tuple[str, ...] = ('SIGTERM',)) -> None:
         self.signals = tuple(getattr(signal, name) for name in signals)
         self.received: str | None = None
-        self.stopping = False
+        self.stopping = self.training = False
         self.group = None
         self.previous: dict = {}
 
     def before_train(self, runner: Runner) -> None:
+        self.training = True
         if runner.distributed and dist.get_backend() != 'gloo':
             self.group = dist.new_group(backend='gloo')
         for loop in filter(None, (runner.train_loop, runner.val_loop)):
             loader = getattr(loop.dataloader, 'loader', loop.dataloader)
             loader.worker_init_fn = partial(ignore_signals, signals=self.signals, then=loader.worker_init_fn)
+        if threading.current_thread() is not threading.main_thread():
+            return  # Python handles signals in the main thread only
         for number in self.signals:
             self.previous[number] = signal.signal(number, self._receive)
 
@@ -59,7 +63,7 @@ class PreemptionHook(Hook):
             runner.train_loop.stop_training = True
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        if self._agree(runner):
+        if self.training and isinstance(runner.train_loop, ResumableTrainLoop) and self._agree(runner):
             raise Preempted
 
     def _agree(self, runner: Runner) -> bool:
