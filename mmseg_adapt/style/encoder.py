@@ -28,8 +28,6 @@ class StyleEncoder(BaseModule):
             covariance of the colours, of which the convolutions of some networks say little.
         mean, std: of every channel in 0–255, in the order that the network reads.
         bgr_to_rgb: whether the network reads RGB.
-        init_cfg: of the weights; without one they stay random.
-
     Shape: BGR 0–255 (N, 3, H, W) → layer → (N, C, h, w), after the layer's ReLU.
 
     Raises:
@@ -194,12 +192,14 @@ class VGGStyleEncoder(StyleEncoder):
 
 
 def build_encoder(cfg: dict) -> StyleEncoder:
-    """The encoder of a config with its weights loaded, frozen.
+    """The encoder of a config with its weights loaded, frozen. Random weights are the same in every process.
 
     Raises:
         UserError: weights that do not fill the whole encoder (mmengine would warn and go on with random ones).
     """
-    encoder = MODELS.build(cfg).requires_grad_(False).eval()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        encoder = MODELS.build(cfg).requires_grad_(False).eval()
     if not cfg.get('init_cfg'):
         return encoder
     weights = [(n, t) for n, t in encoder.state_dict().items() if t.is_floating_point() and n not in ('mean', 'std')]

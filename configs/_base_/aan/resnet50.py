@@ -1,0 +1,12 @@
+# AAN in the paper's encoder and layers, a ResNet-50 at conv1, res2c, res3d, res4f, res5c. The paper's α = 1e-14 comes
+# without its resolution and without the weights of its layers; `balanced` makes the layers count alike and α a plain
+# number (docs/aan.md). The text literally:
+#   tools/render_aan.py … --paper --cfg-options aan.objective.weights=unit aan.objective.alpha=1e-14
+aan = dict(
+    encoder=dict(
+        type='ResNetStyleEncoder',
+        init_cfg=dict(type='Pretrained', checkpoint='open-mmlab://detectron2/resnet50_caffe'),
+    ),
+    objective=dict(weights='balanced', alpha=1.0),
+    fast=True,
+)
