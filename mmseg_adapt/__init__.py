@@ -10,6 +10,6 @@ compat.stub_missing_ops()
 compat.name_the_fork()
 compat.allow_mmengine_checkpoints()
 
-from . import datasets, engine, evaluation, methods, models  # noqa: E402, F401
+from . import datasets, engine, evaluation, methods, models, style  # noqa: E402, F401
 
 __version__ = '0.1.0'

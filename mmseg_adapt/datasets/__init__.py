@@ -1,3 +1,4 @@
+from .aan_style_transfer import AANStyleTransfer
 from .cityscapes import CityscapesLabelsDataset, CrossCityDataset
 from .domain_pair import DomainPairDataset, DomainPairSampler
 from .gta import GTADataset
@@ -6,6 +7,7 @@ from .synthia import SYNTHIADataset
 from .transforms import CropBox, LoadImage, LoadLabels
 
 __all__ = [
+    'AANStyleTransfer',
     'CityscapesLabelsDataset',
     'CropBox',
     'CrossCityDataset',

@@ -1,0 +1,88 @@
+"""Source images in the target's style: a look-up in a store of renders (``tools/render_aan.py``)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+from mmseg.registry import TRANSFORMS
+from torch.utils.data import get_worker_info
+
+from ..errors import UserError
+from ..style.job import RenderJob
+from ..style.store import RenderStore
+
+
+@TRANSFORMS.register_module()
+class AANStyleTransfer(BaseTransform):
+    """Replace the image by its render, FCAN's appearance adaptation (Zhang et al., CVPR 2018, arXiv 1804.08286).
+
+    It stands right behind the loading of the image, so that one store serves every size and crop. In a source pipeline
+    the store holds the source in the target's style; in a test pipeline, with ``prob=1``, the target in the source's.
+
+    Required keys: img, img_path, ori_shape. Modified: img.
+
+    Args:
+        renders: folder of the store.
+        prob: share of the images that are replaced; the others stay as they are.
+        missing: of an image without a render, ``'error'`` stops, ``'keep'`` keeps the original, ``'render'`` renders it
+            now and adds it to the store (seconds to minutes per image).
+
+    Raises:
+        UserError: a folder that is no store; an image without a render, or with that of another image; a place behind
+            Resize or a crop; rendering on a GPU inside a worker of the data loader.
+    """
+
+    def __init__(self, renders: str, prob: float = 1.0, missing: str = 'error') -> None:
+        if missing not in ('error', 'keep', 'render'):
+            raise UserError(f"AANStyleTransfer.missing = {missing!r} is none of 'error', 'keep', 'render'")
+        if not 0 <= prob <= 1:
+            raise UserError(f'AANStyleTransfer.prob = {prob} is no probability: set it to 0…1')
+        self.store = RenderStore(renders)
+        self.prob = prob
+        self.missing = missing
+        self._job: RenderJob | None = None
+        if not self.store.exists:
+            raise UserError(f'{renders} is no store of renders; make it: {self.command()}')
+
+    def transform(self, results: dict) -> dict:
+        if results['img'].shape[:2] != tuple(results['ori_shape'][:2]) or 'crop_box' in results or results.get('flip'):
+            raise UserError('AANStyleTransfer must stand right behind the loading of the image: move it there')
+        path = self.store.find(results['img_path'])
+        if path is None and self.missing == 'error':
+            raise UserError(
+                f'{results["img_path"]} has no render in {self.store.folder}: make it: {self.command()}'
+                " (or set AANStyleTransfer.missing = 'keep')"
+            )
+        if (path is None and self.missing == 'keep') or np.random.rand() >= self.prob:
+            return results
+        path = path or self.render(Path(results['img_path']))
+        results['img'] = self.store.read(path, results['img'].shape[:2], results['img_path'])
+        return results
+
+    def render(self, file: Path) -> Path:
+        """Render a file into the store, under the name that the tool would give it."""
+        device = 'cuda' if torch.cuda.is_available() else 'cpu'
+        if device == 'cuda' and get_worker_info() is not None:
+            raise UserError(
+                "AANStyleTransfer.missing = 'render' cannot use the GPU in a worker of the data loader: set "
+                f'num_workers=0, or render beforehand: {self.command()}'
+            )
+        manifest = self.store.manifest()
+        if self._job is None:
+            self._job = RenderJob.from_settings(manifest['settings'], device)
+        root = Path(manifest['made_with']['source']).resolve()
+        inside = file.resolve().is_relative_to(root)
+        name = (file.resolve().relative_to(root) if inside else Path(file.name)).with_suffix('').as_posix()
+        if (style := self.store.style()) is None:
+            raise UserError(f'{self.store.folder} holds no style yet: run {self.command()}')
+        self.store.add(name, self._job.render(file, name, style), file)
+        return self.store.path(name)
+
+    def command(self) -> str:
+        """What makes the store."""
+        made_with = self.store.manifest()['made_with'] if self.store.exists else {}
+        config, source, target = (made_with.get(key, key.upper()) for key in ('config', 'source', 'target'))
+        return f'python tools/render_aan.py {config} --source {source} --target {target} --out {self.store.folder}'

@@ -1,0 +1,220 @@
+"""The fixed networks in whose features AAN compares images: named layers of a ResNet-50 or a VGG-16."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+
+import torch
+from mmengine.logging import MMLogger
+from mmengine.model import BaseModule, Sequential
+from mmseg.models.backbones import ResNet
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from ..errors import UserError
+
+CAFFE_MEAN = (104.00698793, 116.66876762, 122.67891434)  # BGR
+COLOUR = 'colour'
+
+
+class StyleEncoder(BaseModule):
+    """Images in, features of named layers out; always in evaluation mode, its weights never trained.
+
+    Args:
+        layers: names of the layers that are returned; nothing behind the deepest one is built. Unlike the paper there
+            is also ``'colour'``, the pixels themselves and a constant map: its Gram matrix holds the mean and the
+            covariance of the colours, of which the convolutions of some networks say little.
+        mean, std: of every channel in 0–255, in the order that the network reads.
+        bgr_to_rgb: whether the network reads RGB.
+        init_cfg: of the weights; without one they stay random.
+
+    Shape: BGR 0–255 (N, 3, H, W) → layer → (N, C, h, w), after the layer's ReLU.
+
+    Raises:
+        UserError: a layer that the network does not have, or no layer.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[str],
+        mean: Sequence[float] = CAFFE_MEAN,
+        std: Sequence[float] = (1.0, 1.0, 1.0),
+        bgr_to_rgb: bool = False,
+    ) -> None:
+        super().__init__()
+        known = [COLOUR, *self.known_layers()]
+        if unknown := [name for name in layers if name not in known]:
+            raise UserError(
+                f'aan.encoder.layers names {unknown}, {type(self).__name__} has {known[0]}, {known[1]}, … {known[-1]}'
+            )
+        if not set(layers) - {COLOUR}:
+            raise UserError(f'aan.encoder.layers = {list(layers)} names no layer of {type(self).__name__}')
+        self.layers = tuple(sorted(layers, key=known.index))
+        self.bgr_to_rgb = bgr_to_rgb
+        self.register_buffer('mean', torch.tensor(mean).view(1, 3, 1, 1))
+        self.register_buffer('std', torch.tensor(std).view(1, 3, 1, 1))
+
+    @classmethod
+    def known_layers(cls) -> Iterator[str]:
+        """Names of all layers, shallow to deep."""
+        raise NotImplementedError
+
+    def stages(self) -> Iterator[tuple[str, nn.Module]]:
+        """(name, module) in the order in which they are applied; a name that is no layer is not returned."""
+        raise NotImplementedError
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        features = {}
+        if COLOUR in self.layers:
+            features[COLOUR] = torch.cat([images, torch.full_like(images[:, :1], 255.0)], 1)
+        x = images.flip(1) if self.bgr_to_rgb else images
+        x = (x - self.mean) / self.std
+        for name, module in self.stages():
+            x = module(x)
+            if name in self.layers:
+                features[name] = x
+            if name == self.layers[-1]:
+                break
+        return features
+
+    def train(self, mode: bool = True) -> StyleEncoder:
+        return super().train(False)
+
+    def fingerprint(self) -> str:
+        """Changes with any weight, layer or the normalisation of the input."""
+        digest = hashlib.sha256(repr((type(self).__name__, self.layers, self.bgr_to_rgb)).encode())
+        for name, tensor in self.state_dict().items():
+            digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+
+@MODELS.register_module()
+class ResNetStyleEncoder(StyleEncoder):
+    """ResNet-50 with Caffe's names of layers: ``conv1``, then ``res2a`` … ``res5c``, one per bottleneck.
+
+    MMSegmentation's ``ResNet``: its key names, which are torchvision's too, and its arguments. The defaults are those
+    of Caffe-style weights such as ``open-mmlab://detectron2/resnet50_caffe``; for ``torchvision://resnet50`` set
+    ``style='pytorch', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True``.
+
+    Args:
+        layers: the paper's by default.
+        style: ``'caffe'`` (the stride in a bottleneck's first 1×1 convolution) or ``'pytorch'``.
+        stem_channels, base_channels: widths.
+    """
+
+    BLOCKS = (3, 4, 6, 3)
+
+    def __init__(
+        self,
+        layers: Sequence[str] = ('conv1', 'res2c', 'res3d', 'res4f', 'res5c'),
+        style: str = 'caffe',
+        stem_channels: int = 64,
+        base_channels: int = 64,
+        init_cfg: dict | None = None,
+        **kwargs,
+    ) -> None:
+        super().__init__(layers, **kwargs)
+        stages = max(1, int(re.sub(r'\D', '', self.layers[-1])) - 1)
+        self.backbone = ResNet(
+            50,
+            stem_channels=stem_channels,
+            base_channels=base_channels,
+            num_stages=stages,
+            strides=(1, 2, 2, 2)[:stages],
+            dilations=(1, 1, 1, 1)[:stages],
+            out_indices=(stages - 1,),
+            style=style,
+            init_cfg=init_cfg,
+        )
+
+    @classmethod
+    def known_layers(cls) -> Iterator[str]:
+        yield 'conv1'
+        for stage, blocks in enumerate(cls.BLOCKS, start=2):
+            yield from (f'res{stage}{"abcdef"[block]}' for block in range(blocks))
+
+    def stages(self) -> Iterator[tuple[str, nn.Module]]:
+        net = self.backbone
+        yield 'conv1', nn.Sequential(net.conv1, net.norm1, net.relu)
+        yield 'pool1', net.maxpool
+        names = list(self.known_layers())[1:]
+        yield from zip(names, (block for name in net.res_layers for block in getattr(net, name)))
+
+
+@MODELS.register_module()
+class VGGStyleEncoder(StyleEncoder):
+    """VGG-16 with the names of its rectified layers, ``relu1_1`` … ``relu5_3``, and torchvision's key names.
+
+    Args:
+        layers: the last rectified layer of every block by default, where the paper takes a ResNet's stages.
+        init_cfg: for torchvision's file ``dict(type='Pretrained', checkpoint='torchvision://vgg16',
+            prefix='features.')``; without ``prefix`` for a file of the features alone.
+        mean, std, bgr_to_rgb: torchvision's by default.
+    """
+
+    BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
+
+    def __init__(
+        self,
+        layers: Sequence[str] = ('relu1_2', 'relu2_2', 'relu3_3', 'relu4_3', 'relu5_3'),
+        mean: Sequence[float] = (123.675, 116.28, 103.53),
+        std: Sequence[float] = (58.395, 57.12, 57.375),
+        bgr_to_rgb: bool = True,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(layers, mean, std, bgr_to_rgb)
+        modules, channels = [], 3
+        for name in self._all_stages():
+            if name.startswith('conv'):
+                width = dict(enumerate((w for _, w in self.BLOCKS), start=1))[int(name[4])]
+                modules.append(nn.Conv2d(channels, width, 3, padding=1))
+                channels = width
+            else:
+                modules.append(nn.ReLU(inplace=True) if name.startswith('relu') else nn.MaxPool2d(2, 2))
+            if name == self.layers[-1]:
+                break
+        self.features = Sequential(*modules, init_cfg=init_cfg)
+
+    @classmethod
+    def _all_stages(cls) -> Iterator[str]:
+        for block, (convs, _) in enumerate(cls.BLOCKS, start=1):
+            for i in range(1, convs + 1):
+                yield f'conv{block}_{i}'
+                yield f'relu{block}_{i}'
+            yield f'pool{block}'
+
+    @classmethod
+    def known_layers(cls) -> Iterator[str]:
+        return (name for name in cls._all_stages() if name.startswith('relu'))
+
+    def stages(self) -> Iterator[tuple[str, nn.Module]]:
+        return zip(self._all_stages(), self.features)
+
+
+def build_encoder(cfg: dict) -> StyleEncoder:
+    """The encoder of a config with its weights loaded, frozen.
+
+    Raises:
+        UserError: weights that do not fill the whole encoder (mmengine would warn and go on with random ones).
+    """
+    encoder = MODELS.build(cfg).requires_grad_(False).eval()
+    if not cfg.get('init_cfg'):
+        return encoder
+    weights = [(n, t) for n, t in encoder.state_dict().items() if t.is_floating_point() and n not in ('mean', 'std')]
+    for _, tensor in weights:
+        tensor.fill_(torch.nan)
+    logger = MMLogger.get_current_instance()  # mmengine logs every tensor
+    level = logger.level
+    logger.setLevel('ERROR')
+    try:
+        encoder.init_weights()
+    finally:
+        logger.setLevel(level)
+    if missing := [name for name, tensor in weights if tensor.isnan().any()]:
+        raise UserError(
+            f'{cfg["init_cfg"].get("checkpoint")} has no {missing[0].split(".", 1)[1]} of the right shape (nor '
+            f'{len(missing) - 1} more): name weights of this encoder, or set aan.encoder.init_cfg.prefix'
+        )
+    return encoder.requires_grad_(False)

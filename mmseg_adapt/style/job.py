@@ -1,0 +1,138 @@
+"""From the section ``aan`` of a config to renders: files in, images out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmcv.transforms import Compose
+from mmseg.registry import TRANSFORMS
+from torch import Tensor
+
+from ..errors import UserError
+from .encoder import build_encoder
+from .gram import Style, style_of
+from .objective import Objective
+from .render import AppearanceAdapter
+
+SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.webp', '.tif', '.tiff')
+
+
+class RenderJob:
+    """The encoder, the objective, the recipe and the two ways of reading files that a config's ``aan`` names.
+
+    Args:
+        encoder: config of a :class:`~mmseg_adapt.style.encoder.StyleEncoder`.
+        objective: arguments of :class:`~mmseg_adapt.style.objective.Objective`.
+        fast: False is the paper's recipe.
+        recipe: fields that differ from it, :class:`~mmseg_adapt.style.render.Recipe`.
+        content: transforms that read an image to render; they may resize it but not crop it, as its labels stay.
+        style: transforms that read an image of the pool.
+        device: of the computation.
+
+    Raises:
+        UserError: an unknown or wrong setting.
+    """
+
+    def __init__(
+        self,
+        encoder: dict,
+        objective: dict | None = None,
+        fast: bool = True,
+        recipe: dict | None = None,
+        content: Sequence[dict] = (dict(type='LoadImage'),),
+        style: Sequence[dict] = (dict(type='LoadImage'),),
+        device: str | torch.device = 'cpu',
+    ) -> None:
+        try:
+            self.objective = Objective(**objective or {})
+        except TypeError as error:
+            raise UserError(f'aan.objective: {error}') from None
+        self.encoder = build_encoder(encoder).to(device)
+        self.adapter = AppearanceAdapter(self.encoder, self.objective, fast=fast, **recipe or {})
+        self.pipelines = {
+            role: Compose([TRANSFORMS.build(dict(step)) for step in steps])
+            for role, steps in (('content', content), ('style', style))
+        }
+        self.device = device
+        self.config = dict(encoder=dict(encoder), content=list(content), style=list(style))
+
+    @classmethod
+    def from_config(cls, aan: dict | None, device: str | torch.device) -> RenderJob:
+        """Raises: UserError: no such section, or an unknown key in it."""
+        if aan is None:
+            raise UserError('the config has no section aan: add configs/_base_/aan/… to its _base_')
+        try:
+            return cls(**aan, device=device)
+        except TypeError as error:
+            raise UserError(f'aan: {error}') from None
+
+    @classmethod
+    def from_settings(cls, settings: dict, device: str | torch.device) -> RenderJob:
+        """The job that made a store, from what its ``aan.json`` says."""
+        keys = ('encoder', 'objective', 'recipe', 'content', 'style')
+        job = cls(**{key: settings[key] for key in keys}, fast=False, device=device)
+        if job.encoder.fingerprint() != settings['encoder_fingerprint']:
+            raise UserError(f'{settings["encoder"].get("init_cfg")} holds other weights than those of the store')
+        return job
+
+    def settings(self, targets: list[Path]) -> dict:
+        """All that decides what a render looks like."""
+        return dict(
+            self.config,
+            objective=asdict(self.objective),
+            recipe=asdict(self.adapter.recipe),
+            encoder_fingerprint=self.encoder.fingerprint(),
+            target_images=len(targets),
+            target_fingerprint=fingerprint_of(targets),
+        )
+
+    def load(self, file: Path, role: str) -> Tensor:
+        """A file as ``'content'`` or ``'style'``: BGR 0–255 (1, 3, H, W)."""
+        results = self.pipelines[role](dict(img_path=str(file), seg_fields=[]))
+        if role == 'content' and 'crop_box' in results:
+            raise UserError('aan.content crops: renders stand for whole images, crop in the data set’s pipeline')
+        image = np.ascontiguousarray(results['img'].transpose(2, 0, 1))
+        return torch.from_numpy(image)[None].float().to(self.device)
+
+    def style_of(self, files: list[Path], progress: Callable = iter) -> Style:
+        """The style of a pool of files."""
+        style = style_of(self.encoder, (self.load(file, 'style') for file in progress(files)))
+        style.about.update(encoder=self.encoder.fingerprint(), layers=list(self.encoder.layers))
+        return style
+
+    def render(self, file: Path, name: str, style: Style) -> np.ndarray:
+        """A file in a style: BGR (H, W, 3) uint8. Its noise depends on its name alone."""
+        seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], 'big')
+        image = self.adapter.render(self.load(file, 'content'), style, [seed]).images[0]
+        return image.round().byte().permute(1, 2, 0).cpu().numpy()
+
+
+def images_in(folder: Path, option: str) -> dict[str, Path]:
+    """Name (path below the folder without its suffix) → file, sorted.
+
+    Raises:
+        UserError: no such folder, no image in it, two images of one name.
+    """
+    if not folder.is_dir():
+        raise UserError(f'{folder} does not exist: name a folder of images with {option}')
+    files = sorted(f for f in folder.rglob('*') if f.suffix.lower() in SUFFIXES and not f.name.startswith('.'))
+    if not files:
+        raise UserError(f'{folder} holds no image ({", ".join(SUFFIXES)}): name another folder with {option}')
+    named: dict[str, Path] = {}
+    for file in files:
+        name = file.relative_to(folder).with_suffix('').as_posix()
+        if name in named:
+            raise UserError(f'{named[name]} and {file} would share the render {name}.png: rename one of them')
+        named[name] = file
+    return named
+
+
+def fingerprint_of(files: list[Path]) -> str:
+    """Of a list of files: names and sizes, so that a large pool need not be read again."""
+    text = '\n'.join(f'{file.name} {file.stat().st_size}' for file in files)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

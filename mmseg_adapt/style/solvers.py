@@ -1,0 +1,74 @@
+"""Ways down the objective: generators that change ``x`` in place and yield the objective, (N,), before each step.
+
+``recipe`` is a :class:`~mmseg_adapt.style.render.Recipe`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+Loss = Callable[[Tensor], Tensor]  # (N, 3, H, W) → (N,)
+
+
+def value_and_gradient(loss: Loss, x: Tensor) -> tuple[Tensor, Tensor]:
+    """The images of a batch are separate problems: the gradient of the sum is each image's own."""
+    leaf = x.detach().requires_grad_()
+    with torch.enable_grad():
+        values = loss(leaf)
+    return values.detach(), torch.autograd.grad(values.sum(), leaf)[0]
+
+
+def normalised_gradient(loss: Loss, x: Tensor, iterations: int, recipe) -> Iterator[Tensor]:
+    """The paper's: x^i = x^{i−1} − w^{i−1} g^{i−1} / ‖g^{i−1}‖_1 with w^{i−1} = β (I − i) / I.
+
+    ``norm='mean'`` divides by the mean absolute gradient, so that a pixel moves by about w grey levels; ``'sum'`` is
+    the formula taken literally, by which a pixel of a photograph moves about 1e-3 grey levels in all iterations.
+    """
+    for i in range(1, iterations + 1):
+        values, gradient = value_and_gradient(loss, x)
+        size = gradient.abs().flatten(1)
+        size = size.mean(1) if recipe.norm == 'mean' else size.sum(1)
+        step = recipe.beta * (iterations - i) / iterations
+        x -= step * gradient / size.clamp_min(torch.finfo(size.dtype).tiny).view(-1, 1, 1, 1)
+        yield values
+
+
+def adam(loss: Loss, x: Tensor, iterations: int, recipe) -> Iterator[Tensor]:
+    """Adam whose step falls from β grey levels to 0 as the paper's does."""
+    optimiser = torch.optim.Adam([x])
+    for i in range(1, iterations + 1):
+        optimiser.param_groups[0]['lr'] = recipe.beta * (iterations - i) / iterations
+        values, x.grad = value_and_gradient(loss, x)
+        optimiser.step()
+        yield values
+    x.grad = None
+
+
+def lbfgs(loss: Loss, x: Tensor, iterations: int, recipe) -> Iterator[Tensor]:
+    """L-BFGS with a line search (strong Wolfe conditions) on one image, yielding every ``patience`` iterations.
+
+    Its variable is x in units of ``β √(3HW)`` grey levels, so that a first step of length 1 is no smaller than the
+    image needs; evaluations are bounded by 1.25 per iteration.
+    """
+    unit = recipe.beta * x[0].numel() ** 0.5
+    z = (x / unit).contiguous()
+    options = dict(history_size=10, line_search_fn='strong_wolfe', tolerance_grad=0, tolerance_change=0)
+    optimiser = torch.optim.LBFGS([z], lr=1, **options)
+
+    def closure() -> Tensor:
+        values, gradient = value_and_gradient(loss, z * unit)
+        z.grad = (gradient * unit).contiguous()
+        return values.sum()
+
+    for start in range(0, iterations, recipe.patience):
+        steps = min(recipe.patience, iterations - start)
+        optimiser.param_groups[0].update(max_iter=steps, max_eval=steps + steps // 4 + 1)
+        before = optimiser.step(closure)
+        x.copy_(z * unit)
+        yield before.view(1)
+
+
+SOLVERS = {'normalised': normalised_gradient, 'adam': adam, 'lbfgs': lbfgs}

@@ -1,0 +1,277 @@
+"""tools/render_aan.py and its store on images of 32×48: whole, split, killed, refused."""
+
+import json
+import multiprocessing
+import os
+import random
+import runpy
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmseg_adapt.errors import UserError
+from mmseg_adapt.style import RenderStore, VGGStyleEncoder
+from mmseg_adapt.style.store import MANIFEST, STYLE
+
+from .tiny import REPO, run_tool
+
+STEPS = 20
+
+
+@pytest.fixture(autouse=True, scope='module')
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)  # a forked child cannot use the parent's threads
+    yield
+    torch.set_num_threads(before)
+
+
+def write_images(folder: Path, count: int, seed: int) -> Path:
+    rng = np.random.default_rng(seed)
+    for i in range(count):
+        file = folder / f'town{i % 2}' / f'{i:03d}.png'
+        file.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(file), cv2.resize(rng.integers(0, 256, (8, 12, 3), np.uint8), (48, 32)))
+    return folder
+
+
+@pytest.fixture(scope='module')
+def world(tmp_path_factory) -> Path:
+    """``source`` (40 images), ``target`` (3), weights, and ``aan.py``."""
+    root = tmp_path_factory.mktemp('aan')
+    write_images(root / 'source', 40, seed=0)
+    write_images(root / 'target', 3, seed=1)
+    torch.manual_seed(0)
+    torch.save(VGGStyleEncoder(['relu1_1']).features.state_dict(), root / 'vgg.pth')
+    aan = dict(
+        encoder=dict(
+            type='VGGStyleEncoder',
+            layers=['relu1_1'],
+            init_cfg=dict(type='Pretrained', checkpoint=str(root / 'vgg.pth')),
+        ),
+        objective=dict(weights='balanced', alpha=1.0),
+        fast=False,
+        recipe=dict(levels=[(1.0, STEPS)]),
+    )
+    Config(dict(custom_imports=dict(imports=['mmseg_adapt']), aan=aan)).dump(root / 'aan.py')
+    return root
+
+
+def arguments(world: Path, out: Path, *more) -> list:
+    return [world / 'aan.py', '--source', world / 'source', '--target', world / 'target', '--out', out, *more]
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(f.relative_to(folder)): f.read_bytes() for f in folder.rglob('*') if f.is_file()}
+
+
+def tool_in_a_child(argv: list, log: Path) -> None:
+    with log.open('a') as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    sys.argv = ['render_aan.py', *map(str, argv)]
+    runpy.run_path(str(REPO / 'tools/render_aan.py'), run_name='__main__')
+
+
+def start(argv: list, log: Path) -> multiprocessing.Process:
+    """The tool in a process of its own, forked so that it need not import torch again."""
+    child = multiprocessing.get_context('fork').Process(target=tool_in_a_child, args=(argv, log))
+    child.start()
+    return child
+
+
+@pytest.fixture(scope='module')
+def undisturbed(world) -> Path:
+    """The store of two processes that nobody kills; ``seconds`` holds how long they took."""
+    started = time.time()
+    children = [start(arguments(world, world / 'whole', '--shard', f'{i}/2'), world / 'whole.log') for i in range(2)]
+    for child in children:
+        child.join()
+        assert child.exitcode == 0, (world / 'whole.log').read_text()[-2000:]
+    (world / 'seconds').write_text(str(time.time() - started))
+    return world / 'whole'
+
+
+def test_killed_at_twenty_random_moments_the_store_of_two_processes_is_the_undisturbed_one(world, undisturbed):
+    out, log, rng = world / 'killed', world / 'killed.log', random.Random(0)
+    longest = float((world / 'seconds').read_text()) / 8  # so that twenty kills fall into the job
+    shards = [arguments(world, out, '--shard', f'{i}/2') for i in range(2)]
+    children = [start(argv, log) for argv in shards]
+    progress = []
+    for kill in range(20):
+        time.sleep(rng.uniform(0, longest))
+        victim = kill % 2
+        if children[victim].is_alive():
+            progress.append(len(list(out.rglob('*.png'))))
+        children[victim].kill()
+        children[victim].join()
+        children[victim] = start(shards[victim], log)
+    for child in children:
+        child.join()
+        assert child.exitcode == 0, log.read_text()[-2000:]
+    assert len(progress) >= 15
+    assert len(set(progress)) > 5  # the kills fell into the rendering
+    assert content(out) == content(undisturbed)
+    assert len(content(out)) == 40 + 2
+
+
+def test_one_process_makes_the_store_of_two_and_a_second_call_renders_nothing(
+    world, undisturbed, tmp_path, monkeypatch, capsys
+):
+    run_tool('render_aan.py', *arguments(world, tmp_path / 'store', '--count', 4), monkeypatch=monkeypatch)
+    text = capsys.readouterr().out
+    assert '0 rendered, 4 to render' in text
+    assert '3 to go: about' in text
+    assert 'MiB here; preview (source, render, target)' in text
+    assert cv2.imread(str(tmp_path / 'store.preview.png')).shape == (32, 3 * 48, 3)
+    renders = {k: v for k, v in content(tmp_path / 'store').items() if k.endswith('.png')}
+    assert sorted(renders) == ['town0/000.png', 'town0/020.png', 'town1/001.png', 'town1/021.png']
+    whole = content(undisturbed)
+    assert all(whole[name] == data for name, data in renders.items())
+    before = {f: f.stat().st_mtime_ns for f in (tmp_path / 'store').rglob('*')}
+    run_tool('render_aan.py', *arguments(world, tmp_path / 'store', '--count', 4), monkeypatch=monkeypatch)
+    assert '4 rendered, 0 to render' in capsys.readouterr().out
+    assert before == {f: f.stat().st_mtime_ns for f in (tmp_path / 'store').rglob('*')}
+
+
+def test_torchruns_ranks_share_the_images(world, tmp_path, monkeypatch):
+    for rank, expected in ((0, ['000', '001']), (1, ['020', '021'])):
+        monkeypatch.setenv('RANK', str(rank))
+        monkeypatch.setenv('WORLD_SIZE', '2')
+        out = tmp_path / f'rank{rank}'
+        run_tool('render_aan.py', *arguments(world, out, '--count', 4), monkeypatch=monkeypatch)
+        assert sorted(f.stem for f in out.rglob('*.png')) == expected
+
+
+def test_the_manifest_names_every_setting(undisturbed):
+    manifest = json.loads((undisturbed / MANIFEST).read_text())
+    assert manifest['settings'].keys() == {
+        *('encoder', 'encoder_fingerprint', 'objective', 'recipe', 'content', 'style'),
+        *('target_images', 'target_fingerprint'),
+    }
+    assert manifest['settings']['objective']['alpha'] == 1.0
+    assert manifest['settings']['recipe']['start'] == 'noise'
+    assert manifest['settings']['target_images'] == 3
+    style = RenderStore(undisturbed).style()
+    assert style.about['images'] == 3
+    assert style.about['layers'] == ['relu1_1']
+
+
+def failure(*argv, monkeypatch, capsys) -> str:
+    with pytest.raises(SystemExit) as stop:
+        run_tool('render_aan.py', *argv, monkeypatch=monkeypatch)
+    assert stop.value.code == 1
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith('error: ')]
+    assert len(errors) == 1
+    return errors[0]
+
+
+def test_a_store_of_other_settings_is_refused_with_the_difference_named(
+    world, undisturbed, tmp_path, monkeypatch, capsys
+):
+    kwargs = dict(monkeypatch=monkeypatch, capsys=capsys)
+    before = content(undisturbed)
+    message = failure(*arguments(world, undisturbed, '--cfg-options', 'aan.objective.alpha=2.0'), **kwargs)
+    assert 'was made with other settings: objective.alpha is 1.0 there and 2.0 here' in message
+    message = failure(*arguments(world, undisturbed, '--paper'), **kwargs)
+    assert f'recipe.levels[0][1] is {STEPS} there and 1000 here' in message
+    other = write_images(tmp_path / 'target', 4, seed=1)
+    message = failure(*arguments(world, undisturbed), '--target', other, **kwargs)
+    assert 'target_fingerprint is' in message
+    torch.save(VGGStyleEncoder(['relu1_1']).features.state_dict(), tmp_path / 'vgg.pth')
+    weights = f'aan.encoder.init_cfg.checkpoint={tmp_path / "vgg.pth"}'
+    assert 'encoder_fingerprint is' in failure(*arguments(world, undisturbed, '--cfg-options', weights), **kwargs)
+    assert content(undisturbed) == before
+
+
+def test_a_broken_source_image_is_skipped_listed_and_ends_in_an_error(world, tmp_path, monkeypatch, capsys):
+    source = tmp_path / 'source'
+    shutil.copytree(world / 'source' / 'town0', source)
+    broken = source / '004.png'
+    broken.write_bytes(broken.read_bytes()[:60])
+    argv = [world / 'aan.py', '--source', source, '--target', world / 'target', '--out', tmp_path / 'store']
+    message = failure(*argv, '--count', 10, monkeypatch=monkeypatch, capsys=capsys)
+    assert f'1 images were skipped: {broken} cannot be read' in message
+    assert sorted(f.stem for f in (tmp_path / 'store').glob('*.png')) == [f'{i:03d}' for i in range(0, 40, 4) if i != 4]
+
+
+@pytest.mark.parametrize(
+    ('more', 'message'),
+    [
+        (['--shard', '2/2'], '--shard 2/2: write i/n with 0 ≤ i < n'),
+        (['--shard', 'half'], '--shard half: write i/n'),
+        (['--count', '0'], '--count 0: render at least one image'),
+        (['--source', 'nowhere'], 'nowhere does not exist: name a folder of images with --source'),
+        (['--target', 'configs'], 'configs holds no image'),
+        (
+            ['--cfg-options', 'aan.objective.beta=1'],
+            "aan.objective: Objective.__init__() got an unexpected keyword argument 'beta'",
+        ),
+        (['--cfg-options', 'aan.speed=1'], "aan: RenderJob.__init__() got an unexpected keyword argument 'speed'"),
+        (['--cfg-options', 'aan.encoder.init_cfg.checkpoint=nowhere.pth'], 'nowhere.pth can not be found'),
+    ],
+)
+def test_bad_arguments_fail_in_one_sentence_and_leave_no_store(more, message, world, tmp_path, monkeypatch, capsys):
+    out = tmp_path / 'store'
+    assert message in failure(*arguments(world, out, *more), monkeypatch=monkeypatch, capsys=capsys)
+    assert not out.exists()
+
+
+def test_a_folder_of_other_files_a_config_without_aan_and_two_images_of_one_name_are_refused(
+    world, tmp_path, monkeypatch, capsys
+):
+    kwargs = dict(monkeypatch=monkeypatch, capsys=capsys)
+    (tmp_path / 'notes.txt').write_text('mine')
+    assert 'holds other files and no aan.json' in failure(*arguments(world, tmp_path), **kwargs)
+    assert [f.name for f in tmp_path.iterdir()] == ['notes.txt']
+    config = REPO / 'configs/_base_/default_runtime.py'
+    argv = arguments(world, tmp_path / 'store')
+    assert 'the config has no section aan' in failure(config, *argv[1:], **kwargs)
+    shutil.copytree(world / 'source/town0', tmp_path / 'source')
+    shutil.copy(tmp_path / 'source/000.png', tmp_path / 'source/000.jpg')
+    message = failure(*argv, '--source', tmp_path / 'source', **kwargs)
+    assert 'would share the render 000.png: rename one of them' in message
+
+
+def test_the_part_of_a_dead_process_is_removed_and_that_of_a_living_one_is_not(tmp_path):
+    store = RenderStore(tmp_path / 'store')
+    store.create(dict(a=1), {})
+    host = os.uname().nodename
+    dead, alive = (store.folder / f'.part-{host}-{pid}' for pid in (2**22 + 1, os.getppid()))
+    dead.touch(), alive.touch()
+    store.create(dict(a=1), {})
+    assert not dead.exists()
+    assert alive.exists()
+    assert RenderStore(tmp_path / 'store').style() is None
+
+
+def test_a_render_is_found_by_the_longest_end_of_the_path_and_resized_to_its_image(tmp_path):
+    store = RenderStore(tmp_path)
+    flat = np.full((8, 12, 3), (10, 20, 30), np.uint8)
+    source = tmp_path / 'source.jpg'
+    source.write_bytes(b'12345')
+    store.add('a/1', flat, source)
+    store.add('1', flat + 100, source)
+    assert store.find('/data/a/1.jpg') == store.path('a/1')
+    assert store.find('/data/b/1.jpg') == store.path('1')
+    assert store.find('2.png') is None
+    image = store.read(store.path('a/1'), (16, 24), str(source))
+    assert image.shape == (16, 24, 3)
+    assert (image == (10, 20, 30)).all()
+    other = tmp_path / 'other.jpg'
+    other.write_bytes(b'123456')
+    with pytest.raises(UserError, match='is the render of another file than .*other.jpg'):
+        store.read(store.path('1'), (8, 12), str(other))
+    store.path('1').write_bytes(b'no image')
+    with pytest.raises(UserError, match='remove it and run tools/render_aan.py again'):
+        store.read(store.path('1'), (8, 12), str(source))
+    (tmp_path / STYLE).write_bytes(b'no style')
+    with pytest.raises(UserError, match='is no style file'):
+        store.style()
