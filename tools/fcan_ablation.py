@@ -69,7 +69,7 @@ def adapted(config: str, checkpoint: Path, work_dir: Path) -> Path:
 
 def miou(config: str, checkpoint: Path, work_dir: Path) -> float:
     """Of a checkpoint on the target's test images, in percent."""
-    out = work_dir / 'test'
+    out = work_dir / f'test_{checkpoint.stem}'
     if not list(out.glob('*/*.json')):
         run(work_dir / 'test.log', 'tools/test.py', config, checkpoint, '--work-dir', out)
     newest = max(out.glob('*/*.json'), key=lambda file: file.stat().st_mtime)
