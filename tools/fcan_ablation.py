@@ -10,7 +10,7 @@ import json
 import re
 import subprocess
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +76,7 @@ def miou(config: str, checkpoint: Path, work_dir: Path) -> float:
     return json.loads(newest.read_text().splitlines()[-1])['mIoU']
 
 
-def one_row(row: str, seed: int, args) -> float:
+def one_row(row: str, seed: int, args: Namespace) -> float:
     work_dir = args.work_dir / row / f'seed{seed}'
     config = f'{args.setting}_{row}.py'
     stage1 = trained(f'{args.setting}_fcn.py', args.work_dir / 'fcn' / f'seed{seed}', seed, args.cfg_options)
