@@ -10,7 +10,7 @@ import json
 import re
 import subprocess
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 import numpy as np
@@ -69,14 +69,14 @@ def adapted(config: str, checkpoint: Path, work_dir: Path) -> Path:
 
 def miou(config: str, checkpoint: Path, work_dir: Path) -> float:
     """Of a checkpoint on the target's test images, in percent."""
-    out = work_dir / 'test'
+    out = work_dir / f'test_{checkpoint.stem}'
     if not list(out.glob('*/*.json')):
         run(work_dir / 'test.log', 'tools/test.py', config, checkpoint, '--work-dir', out)
     newest = max(out.glob('*/*.json'), key=lambda file: file.stat().st_mtime)
     return json.loads(newest.read_text().splitlines()[-1])['mIoU']
 
 
-def one_row(row: str, seed: int, args) -> float:
+def one_row(row: str, seed: int, args: Namespace) -> float:
     work_dir = args.work_dir / row / f'seed{seed}'
     config = f'{args.setting}_{row}.py'
     stage1 = trained(f'{args.setting}_fcn.py', args.work_dir / 'fcn' / f'seed{seed}', seed, args.cfg_options)
