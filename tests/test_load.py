@@ -154,7 +154,7 @@ def test_torchvisions_names_lead_to_torchvisions_weights(tmp_path, monkeypatch):
 
     vgg = {
         f'features.{i}.{name}': value
-        for i, layer in enumerate(torchvision.models.vgg16(weights=None).features)
+        for i, layer in enumerate(torchvision.models.vgg.make_layers(torchvision.models.vgg.cfgs['D']))
         for name, value in layer.state_dict().items()
     }
     torch.save({**vgg, 'classifier.6.bias': torch.ones(1000)}, tmp_path / 'hub/checkpoints/vgg16-397923af.pth')

@@ -250,7 +250,7 @@ def test_missing_files_of_stock_parts_fail_in_one_sentence(config_file, tmp_path
     options = ('model.segmentor.backbone.init_cfg.type=Pretrained', weights, 'experiment_name=weights')
     config = config_file('demo/streets_singlelevel.py')
     message = failure('train.py', config, '--overwrite', '--cfg-options', *options, **kwargs)
-    assert 'nowhere.pth can not be found' in message
+    assert 'nowhere.pth does not exist: put or link the checkpoint to' in message
 
 
 def test_mmsegs_own_inference_api_predicts_with_an_adapted_checkpoint(street_data, tmp_path):

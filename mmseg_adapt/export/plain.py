@@ -37,6 +37,7 @@ def plain_config(cfg: Config) -> Config:
         for key in ('test_dataloader', 'test_evaluator'):
             plain[key] = deepcopy(cfg[key])
         plain['test_cfg'] = dict(type='TestLoop')
+        plain['test_pipeline'] = deepcopy(cfg.test_dataloader.dataset.get('pipeline', []))  # init_model looks here
     if not ours(model):
         plain = stock(plain)
     imports = [name for name in (cfg.get('custom_imports') or {}).get('imports', []) if name != 'mmseg_adapt']

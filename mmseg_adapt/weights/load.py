@@ -23,7 +23,7 @@ from ..compat import allow_mmengine_checkpoints
 from ..errors import UserError
 
 UNSAFE = 'MMSEG_ADAPT_UNSAFE'  # in the environment, so that worker processes inherit it
-NEEDS_CODE = re.compile(r'GLOBAL (\S+)|unrecognized function|unsafe loading|not an allowed|legacy \.tar')
+NEEDS_CODE = re.compile(r'GLOBAL (\S+)|unrecognized function|unsafe loading|add_safe_globals|legacy \.tar')
 REMOTE = ('http://', 'https://', 'torchvision://', 'modelzoo://', 'open-mmlab://', 'openmmlab://', 'mmcls://')
 
 
@@ -89,7 +89,10 @@ def _one_sentence(name: str) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:  # pickle, zip and safetensors raise almost anything on a damaged file
-        found = isinstance(error, (UnpicklingError, RuntimeError)) and NEEDS_CODE.search(str(error))
+        first = (
+            error.__context__ if isinstance(error.__context__, UnpicklingError) else error
+        )  # without PyTorch's advice
+        found = isinstance(first, (UnpicklingError, RuntimeError)) and NEEDS_CODE.search(str(first))
         if found and not unsafe():
             what = f' ({found[1]})' if found[1] else ''
             raise UserError(

@@ -1,0 +1,285 @@
+"""An exported model is the adapted one: same labels from MMSegmentation's own tools, from ONNX and from TorchScript."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import mmseg
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+import torch.nn.functional as F
+from mmengine.config import Config
+from mmseg.apis import inference_model, init_model
+from mmseg.registry import MODELS
+from safetensors.torch import load_file
+
+from mmseg_adapt.export import export_segmentor, graph
+from mmseg_adapt.export.plain import ours
+from mmseg_adapt.weights.load import read_checkpoint
+
+from .test_training import failure
+from .tiny import CONFIGS, REPO, load, random_checkpoint, run_tool, tiny_config
+
+STOCK_TEST = Path(mmseg.__file__).parent / '.mim/tools/test.py'
+
+
+def adapted(name: str, data: Path, folder: Path) -> tuple[Path, Path]:
+    """A config that resizes images before they are predicted, and a checkpoint of it."""
+    cfg = tiny_config('demo/streets_multilevel.py', data, folder / 'run')
+    if name == 'stock':
+        cfg.model = Config.fromfile(CONFIGS / 'adaptseg/gta2cs_segformer_b0.py').model
+        segmentor = cfg.model.segmentor
+        segmentor.backbone.update(init_cfg=None, embed_dims=8, num_layers=[1, 1, 1, 1], num_heads=[1, 1, 2, 2])
+        segmentor.decode_head.update(in_channels=[8, 8, 16, 16], channels=16, num_classes=8)
+        cfg.model.discriminator.decode.update(in_channels=8, base_channels=2)
+    resize = dict(type='Resize', scale=(160, 80), keep_ratio=False, interpolation='bicubic', backend='pillow')
+    cfg.test_pipeline.insert(1, resize)
+    cfg.test_dataloader.dataset.pipeline = cfg.test_pipeline
+    cfg.dump(folder / 'trained.py')
+    return folder / 'trained.py', random_checkpoint(cfg, folder / 'run/iter_2.pth')
+
+
+@pytest.fixture(scope='module')
+def deeplab(street_data, tmp_path_factory) -> Path:
+    """A folder with trained.py, run/ and the export: everything that can be asked for."""
+    folder = tmp_path_factory.mktemp('deeplab')
+    config, checkpoint = adapted('deeplab', street_data, folder)
+    log = folder / 'run/20260101/vis_data/scalars.json'
+    log.parent.mkdir(parents=True)
+    log.write_text(json.dumps({'mIoU': 12.34, 'IoU.road': 56.78, 'step': 2}) + '\n{"mIoU": 99.0, "step": 4}\n')
+    kwargs = dict(onnx='probabilities', torchscript='labels', safetensors=True)
+    export_segmentor(Config.fromfile(config), str(checkpoint), folder / 'exported', **kwargs)
+    return folder
+
+
+@pytest.fixture(scope='module')
+def stock(street_data, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp('stock')
+    config, checkpoint = adapted('stock', street_data, folder)
+    export_segmentor(Config.fromfile(config), str(checkpoint), folder / 'exported')
+    return folder
+
+
+def labels_of(config: Path, checkpoint: Path, image: Path) -> np.ndarray:
+    model = init_model(Config.fromfile(config), str(checkpoint), device='cpu')
+    return inference_model(model, str(image)).pred_sem_seg.data[0].numpy()
+
+
+def val_image(data: Path) -> Path:
+    return data / 'target/val/images/00000.png'
+
+
+def test_the_exported_deeplab_labels_every_pixel_as_the_adapter_and_its_weights_are_encoder_decoders(
+    deeplab, street_data
+):
+    expected = labels_of(deeplab / 'trained.py', deeplab / 'run/iter_2.pth', val_image(street_data))
+    exported = deeplab / 'exported'
+    assert len(np.unique(expected)) > 2
+    assert np.array_equal(labels_of(exported / 'config.py', exported / 'model.pth', val_image(street_data)), expected)
+    cfg = Config.fromfile(exported / 'config.py')
+    assert cfg.custom_imports.imports == ['mmseg_adapt']
+    assert 'discriminator' not in str(cfg)
+    state = load(exported / 'model.pth')['state_dict']
+    for kind in ('MultiLevelSegmentor', 'EncoderDecoder'):
+        MODELS.build(dict(cfg.model, type=kind)).load_state_dict(state, strict=True)
+    safe = load_file(exported / 'model.safetensors')
+    assert safe.keys() == state.keys()
+    assert all(torch.equal(safe[key], state[key]) for key in state)
+    assert read_checkpoint(exported / 'model.safetensors')['state_dict'].keys() == state.keys()
+
+
+def test_encoder_decoder_itself_labels_as_the_adapter_where_no_image_is_resized(deeplab, street_data, tmp_path):
+    cfg = Config.fromfile(deeplab / 'trained.py')
+    cfg.test_pipeline.pop(1)
+    cfg.dump(tmp_path / 'trained.py')
+    plain = Config.fromfile(deeplab / 'exported/config.py')
+    plain.test_pipeline.pop(1)
+    plain.model.type = 'EncoderDecoder'
+    plain.dump(tmp_path / 'plain.py')
+    image = val_image(street_data)
+    expected = labels_of(tmp_path / 'trained.py', deeplab / 'run/iter_2.pth', image)
+    assert np.array_equal(labels_of(tmp_path / 'plain.py', deeplab / 'exported/model.pth', image), expected)
+
+
+def test_mmsegmentations_own_test_script_scores_the_export_as_ours_scores_the_adapter(
+    deeplab, tmp_path, monkeypatch, capsys
+):
+    def score(work_dir: Path) -> dict:
+        rows = json.loads(max(work_dir.glob('*/*.json')).read_text().splitlines()[-1])
+        return {key: value for key, value in rows.items() if 'IoU' in key or 'Acc' in key}
+
+    arguments = ('--work-dir', tmp_path / 'adapter', '--cfg-options', 'experiment_name=export_adapter')
+    run_tool('test.py', deeplab / 'trained.py', deeplab / 'run/iter_2.pth', *arguments, monkeypatch=monkeypatch)
+    exported = deeplab / 'exported'
+    run_tool(
+        *(STOCK_TEST, exported / 'config.py', exported / 'model.pth', '--work-dir', tmp_path / 'plain'),
+        *('--cfg-options', 'experiment_name=export_plain'),
+        monkeypatch=monkeypatch,
+    )
+    assert score(tmp_path / 'plain') == score(tmp_path / 'adapter') != {}
+
+
+WITHOUT_THE_PACKAGE = """
+import importlib.util, runpy, sys
+spec = importlib.util.spec_from_file_location('compat', {compat!r})
+compat = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(compat)
+compat.stub_missing_ops()
+sys.modules['mmseg_adapt'] = None  # importing it fails from here on
+import numpy as np, torch
+from mmseg.apis import inference_model, init_model
+model = init_model({config!r}, {weights!r}, device='cpu')
+model.load_state_dict(torch.load({weights!r}, weights_only=True)['state_dict'], strict=True)
+print(type(model))
+np.save({out!r}, inference_model(model, {image!r}).pred_sem_seg.data[0].numpy())
+sys.argv = ['test.py', {config!r}, {weights!r}, '--work-dir', {work_dir!r}]
+runpy.run_path({test!r}, run_name='__main__')
+"""
+
+
+def test_a_stock_model_is_exported_to_a_config_that_runs_where_this_package_is_not_installed(
+    stock, street_data, tmp_path
+):
+    exported = stock / 'exported'
+    cfg = Config.fromfile(exported / 'config.py')
+    assert cfg.model.type == 'EncoderDecoder'
+    assert 'custom_imports' not in cfg
+    assert not ours(cfg.to_dict())
+    image = val_image(street_data)
+    code = WITHOUT_THE_PACKAGE.format(
+        compat=str(REPO / 'mmseg_adapt/compat.py'),
+        config=str(exported / 'config.py'),
+        weights=str(exported / 'model.pth'),
+        out=str(tmp_path / 'labels.npy'),
+        image=str(image),
+        work_dir=str(tmp_path / 'work'),
+        test=str(STOCK_TEST),
+    )
+    run = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], cwd=tmp_path, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert 'encoder_decoder.EncoderDecoder' in run.stdout
+    assert 'mIoU' in run.stdout
+    expected = labels_of(stock / 'trained.py', stock / 'run/iter_2.pth', image)
+    assert len(np.unique(expected)) > 1
+    assert np.array_equal(np.load(tmp_path / 'labels.npy'), expected)
+
+
+@pytest.fixture(scope='module')
+def by_hand(deeplab):
+    """Class probabilities of an RGB image by plain PyTorch around the exported network."""
+    cfg = Config.fromfile(deeplab / 'exported/config.py')
+    model = MODELS.build(cfg.model)
+    model.load_state_dict(load(deeplab / 'exported/model.pth')['state_dict'])
+    model.eval()
+
+    @torch.no_grad()
+    def probabilities(image):
+        mean = torch.tensor([123.675, 116.28, 103.53])[:, None, None]
+        std = torch.tensor([58.395, 57.12, 57.375])[:, None, None]
+        logits = model((image - mean) / std, mode='tensor')['decode']
+        return F.interpolate(logits, image.shape[2:], mode='bilinear', align_corners=True).softmax(1)
+
+    return probabilities
+
+
+@pytest.mark.parametrize('size', [(96, 192), (80, 64), (77, 123)])
+def test_onnx_and_torchscript_equal_pytorch_at_any_size(size, deeplab, by_hand):
+    image = 255 * torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(1))
+    expected = by_hand(image)
+    session = onnxruntime.InferenceSession(str(deeplab / 'exported/model.onnx'))
+    found = torch.from_numpy(session.run(['probabilities'], {'image': image.numpy()})[0])
+    assert (found - expected).abs().max() < 1e-4
+    labels = torch.jit.load(str(deeplab / 'exported/model.torchscript.pt'))(image)
+    assert torch.equal(labels, expected.argmax(1))
+
+
+@pytest.mark.slow
+def test_attention_goes_through_the_second_exporter(stock):
+    out = stock / 'with_onnx'
+    cfg = Config.fromfile(stock / 'trained.py')
+    export_segmentor(cfg, str(stock / 'run/iter_2.pth'), out, onnx='labels', torchscript='probabilities')
+    session = onnxruntime.InferenceSession(str(out / 'model.onnx'))
+    script = torch.jit.load(str(out / 'model.torchscript.pt'))
+    for size in ((64, 96), (97, 131)):
+        image = 255 * torch.rand(1, 3, *size)
+        labels = torch.from_numpy(session.run(['labels'], {'image': image.numpy()})[0])
+        top = script(image).topk(2, dim=1)
+        clear = top.values[:, 0] - top.values[:, 1] > 2e-4
+        assert torch.equal(labels[clear], top.indices[:, 0][clear])
+
+
+def test_a_graph_that_differs_from_pytorch_is_not_written(deeplab, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(graph, 'check', lambda *args: 2e-4)
+    for exporter in ('_trace_onnx', '_export_onnx'):  # they take long, and are not what is looked at
+        monkeypatch.setattr(graph, exporter, lambda _, path: shutil.copy(deeplab / 'exported/model.onnx', path))
+    arguments = (deeplab / 'trained.py', deeplab / 'run/iter_2.pth', tmp_path / 'out')
+    kwargs = dict(monkeypatch=monkeypatch, capsys=capsys)
+    message = failure('export_segmentor.py', *arguments, '--onnx', **kwargs)
+    assert 'this model has no ONNX form that equals it (it differs from PyTorch by 2.0e-04)' in message
+    assert 'no TorchScript form that equals it' in failure('export_segmentor.py', *arguments, '--torchscript', **kwargs)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_card_says_what_the_model_is(deeplab, stock):
+    card = (deeplab / 'exported/README.md').read_text()
+    assert 'mIoU 12.34 on the validation images of the config at iteration 2' in card
+    assert '* road: 56.78' in card
+    assert '| 0 | road | (128, 64, 128) |' in card
+    assert 'RGB 0–255, minus [123.675, 116.28, 103.53]' in card
+    assert "* `Resize` backend='pillow', interpolation='bicubic', keep_ratio=False, scale=(160, 80)" in card
+    assert 'unlabelled target: IdMappedDataset' in card
+    assert '## Licence' in card
+    assert 'output `probabilities` (N, classes, H, W)' in card
+    assert 'Not measured.' in (stock / 'exported/README.md').read_text()
+
+
+def wrong_checkpoint(kind: str, deeplab: Path, folder: Path) -> Path:
+    file = folder / 'wrong.pth'
+    checkpoint = load(deeplab / 'run/iter_2.pth')
+    state = checkpoint['state_dict']
+    if kind == 'bomb':
+        checkpoint['meta'] = np.array([print], dtype=object)
+    elif kind == 'another network':
+        checkpoint['state_dict'] = {f'encoder.{key}': value for key, value in state.items()}
+    elif kind == 'other classes':
+        checkpoint['state_dict'] = {k: v[:5] if 'decode_head' in k else v for k, v in state.items()}
+    elif kind == 'a part':
+        checkpoint['state_dict'] = {k: v for k, v in state.items() if 'layer4' not in k}
+    elif kind == 'four branches':
+        state.update({k.replace('seg.1', 'seg.2'): v for k, v in state.items() if 'decode_head.conv_seg.1' in k})
+    torch.save(checkpoint, file)
+    if kind == 'truncated':
+        file.write_bytes(file.read_bytes()[:99_999])
+    return file
+
+
+@pytest.mark.parametrize(
+    ('kind', 'message'),
+    [
+        ('bomb', 'to be loaded, which may do anything: pass --unsafe'),
+        ('truncated', 'is truncated, damaged or not a checkpoint'),
+        ('another network', 'a checkpoint of another network'),
+        ('other classes', 'decode_head.conv_seg.0.bias has shape (5,), this config needs (8,)'),
+        ('a part', 'backbone.layer4.0.conv1.weight is not in it'),
+        ('four branches', 'decode_head.conv_seg.2.bias is no part of this config'),
+    ],
+)
+def test_what_cannot_be_exported_is_one_sentence_and_writes_nothing(
+    kind, message, deeplab, tmp_path, monkeypatch, capsys
+):
+    file = wrong_checkpoint(kind, deeplab, tmp_path)
+    arguments = (deeplab / 'trained.py', file, tmp_path / 'out')
+    assert message in failure('export_segmentor.py', *arguments, monkeypatch=monkeypatch, capsys=capsys)
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_an_export_that_exists_is_kept(deeplab, monkeypatch, capsys):
+    before = (deeplab / 'exported/model.pth').stat()
+    arguments = (deeplab / 'trained.py', deeplab / 'run/iter_2.pth', deeplab / 'exported')
+    message = failure('export_segmentor.py', *arguments, monkeypatch=monkeypatch, capsys=capsys)
+    assert 'exported exists: choose another name, or pass --overwrite' in message
+    assert (deeplab / 'exported/model.pth').stat() == before
