@@ -61,7 +61,7 @@ def test_accuracies_shares_and_the_gradient_ratio_equal_those_of_plain_pytorch()
     total = losses['source'] + losses['target']
     assert ours['gradient_ratio'] == pytest.approx((norms['target'] / norms['source']).item(), rel=1e-6)
     for k in LEVELS:
-        assert ours[f'share.{k}.loss_adv'] == pytest.approx((adversarial[k] / total).item(), rel=1e-6)
+        assert ours[f'share.{k}.adv'] == pytest.approx((adversarial[k] / total).item(), rel=1e-6)
         assert ours[f'discriminator.{k}.accuracy.source'] == (scores['source'][k] <= 0).float().mean().item()
         assert ours[f'discriminator.{k}.accuracy.target'] == (scores['target'][k] > 0).float().mean().item()
 

@@ -16,15 +16,17 @@ LAYERS = tuple(f'backbone.layer{i}' for i in range(1, 5))
 
 @pytest.fixture(scope='module')
 def trained(street_data, tmp_path_factory):
-    """Runs three iterations with further hooks and returns the checkpoint, and the plain run's."""
+    """Trains for two iterations with further hooks and returns the weights, and those of the plain run."""
 
     def run(**hooks) -> dict:
         folder = tmp_path_factory.mktemp('fast')
         cfg = small('demo/streets_multilevel.py', street_data, folder)
-        cfg.train_cfg.update(max_iters=3, val_interval=3)
+        cfg.train_cfg.update(max_iters=2)
+        for key in ('val_cfg', 'val_dataloader', 'val_evaluator'):
+            cfg[key] = None
         cfg.default_hooks.update(hooks)
         train(cfg)
-        return load(folder / 'iter_3.pth')['state_dict']
+        return load(folder / 'iter_2.pth')['state_dict']
 
     plain = run()
     return lambda **hooks: (run(**hooks), plain)
@@ -41,7 +43,8 @@ def test_checkpointed_activations_change_no_bit_of_weights_or_bn_statistics(trai
     'line',
     [
         dict(channels_last=True),
-        dict(compile=dict(backend='aot_eager')),
+        dict(compile=dict(backend='eager')),
+        pytest.param(dict(compile=dict(backend='aot_eager')), marks=pytest.mark.slow),
         pytest.param(dict(channels_last=True, compile=True), marks=pytest.mark.slow),  # inductor: minutes on a CPU
     ],
     ids=str,

@@ -23,7 +23,7 @@ class GameHealthHook(Hook):
     Logged beside ``discriminator.<level>.accuracy.<domain>`` (how much of D's map names the domain rightly, which the
     game itself reports):
 
-    * ``share.<level>.loss_adv``: the part of the segmentor's loss that is this level's λ_adv · L_adv;
+    * ``share.<level>.adv``: the part of the segmentor's loss that is this level's λ_adv · L_adv;
     * ``gradient_ratio``: ‖∂ Σ λ_adv L_adv‖ / ‖∂ L_seg‖ on the last layer that all levels share, of one iteration.
 
     Warned of, once each time it begins, when the mean over ``window`` iterations says that at some level D has won
@@ -100,13 +100,13 @@ class GameHealthHook(Hook):
 
     def _log_shares(self, runner: Runner) -> None:
         scalars = runner.message_hub.log_scalars
-        names = [n for n in scalars if n.startswith('train/') and 'loss' in n and not n.startswith('train/share.')]
+        names = [n for n in scalars if n.startswith('train/') and 'loss' in n]
         names = [n for n in names if n != 'train/loss' and not n.startswith('train/discriminator.')]
         mean = {name.removeprefix('train/'): scalars[name].mean(self.interval) for name in names}
         if total := sum(mean.values()):
             for level in self.levels:
                 if f'{level}.loss_adv' in mean:
-                    _log(runner, f'share.{level}.loss_adv', mean[f'{level}.loss_adv'] / total)
+                    _log(runner, f'share.{level}.adv', mean[f'{level}.loss_adv'] / total)
 
     def _warn(self, runner: Runner) -> None:
         found = {}

@@ -99,6 +99,8 @@ class LateLoader:
         return len(self.loader)
 
     def __getattr__(self, name: str):
+        if name == 'loader':  # not there yet: it is being copied
+            raise AttributeError(name)
         return getattr(self.loader, name)
 
 
