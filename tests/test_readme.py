@@ -15,12 +15,12 @@ PYTHON = re.findall(r'```python\n(.*?)```', README, flags=re.S)
 
 def test_the_stock_config_in_the_readme_is_the_file_it_names():
     file = (REPO / 'configs/adaptseg/gta2cs_deeplabv3plus_r50.py').read_text()
-    assert PYTHON[0] == re.sub(r'^(#.*\n)+', '', file)
+    assert PYTHON[1] == re.sub(r'^(#.*\n)+', '', file)
 
 
 def test_the_method_in_the_readme_is_complete_and_trains():
     if 'EntropyAdaptation' not in MODELS:
-        exec(PYTHON[1], {})
+        exec(PYTHON[2], {})
     model = adapter(type='EntropyAdaptation')
     for discriminator in model.discriminator.values():  # the toy's maps are too small for all five layers
         discriminator.forward = discriminator.layers[0].forward
@@ -46,8 +46,8 @@ def test_every_file_that_a_document_names_exists(document):
 @pytest.mark.parametrize(
     ('tool', 'flags'),
     [
-        ('train.py', ('--resume', '--amp', '--work-dir', '--cfg-options', '--overwrite')),
-        ('test.py', ('--out', '--show-dir')),
+        ('train.py', ('--resume', '--amp', '--cache', '--work-dir', '--cfg-options', '--overwrite')),
+        ('test.py', ('--tta', '--out', '--show-dir')),
     ],
 )
 def test_the_tools_have_the_arguments_that_the_readme_names(tool, flags, monkeypatch, capsys):
