@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from mmseg.registry import MODELS
+from mmseg.registry import DATASETS, MODELS
 from PIL import Image
 
 from mmseg_adapt.datasets import streets
@@ -194,6 +194,20 @@ def test_images_and_labels_without_a_partner_are_counted_and_left_out(here, monk
     assert Config.fromfile('own.py').train_dataloader.dataset.source.without_label == 'skip'
 
 
+def test_the_labelled_ones_among_the_target_images_validate_where_no_others_are_named(here, monkeypatch, capsys):
+    (here / 'few').mkdir()
+    shutil.copy('data/streets/source/labels/00000.png', 'few/00002.png')
+    run(NEW + '--classes road=0,car=7 --target-val-labels few --target-val-classes car=7', monkeypatch)
+    assert 'target, validation: 1 pairs' in capsys.readouterr().out
+    cfg = Config.fromfile('own.py')
+    dataset = DATASETS.build(cfg.val_dataloader.dataset)
+    (sample,) = list(dataset)
+    assert sample['data_samples'].img_path == 'data/streets/target/train/images/00002.png'
+    truth = cv2.imread('few/00002.png', cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(sample['data_samples'].gt_sem_seg.data[0], np.where(truth == 7, 1, 255))  # road: no id here
+    assert 'seg_map_path' not in cfg.train_dataloader.dataset.target.data_prefix
+
+
 def test_carlas_raw_labels_are_read_from_their_red_channel(here, monkeypatch, capsys):
     shutil.copytree('data/streets', 'own')
     for path in Path('own/source/labels').iterdir():
@@ -222,7 +236,7 @@ def test_the_guides_conversion_makes_ids_of_colours(tmp_path, monkeypatch):
         (lambda r: (r / 'images/1.png').write_bytes(b'no image'), r'images/1.png cannot be read'),
         (
             lambda r: tree(r, 'labels/1_color.png'),
-            r'1.png has several labels in .*, ending with .png, _color.png: name',
+            r'1.png has several labels in .*, ending with .png, _color.png: choose',
         ),
         (
             lambda r: [p.rename(p.with_name(f'lbl_{p.name}')) for p in list((r / 'labels').iterdir())],

@@ -93,8 +93,8 @@ def pair(images: str, files: list[str], labels: str, candidates: list[str], labe
     kinds = [name.removeprefix(both[0]) for name in candidates if is_of(name, both[0]) and name not in others]
     if label_suffix is None and len(kinds) > 1:
         raise UserError(
-            f'{images}/{both[0]}{img_suffix} has several labels in {labels}, ending with {", ".join(kinds)}: name one '
-            'kind with the label-suffix option'
+            f'{images}/{both[0]}{img_suffix} has several labels in {labels}, ending with {", ".join(kinds)}: choose '
+            'one kind with --source-label-suffix or --target-val-label-suffix'
         )
     return Look(images, labels, img_suffix, seg_map_suffix, both, sorted(names - labelled), sorted(labelled - names))
 

@@ -41,7 +41,8 @@ def read_label(path: str, channel: int | None = None) -> np.ndarray:
             with Image.open(path) as image:
                 label = np.asarray(image)
         else:  # Pillow reads PNGs of 16 bits and several channels as 8 bits
-            label = cv2.imread(path, cv2.IMREAD_UNCHANGED)
+            if (label := cv2.imread(path, cv2.IMREAD_UNCHANGED)) is None:
+                raise OSError('no image, or not a whole one')
             label = label if label.ndim == 2 else label[..., channel]
     except Exception as error:
         raise UserError(f'{path} cannot be read ({error}): restore the file or remove it') from error
