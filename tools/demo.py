@@ -1,4 +1,4 @@
-"""The whole method in minutes on a CPU: two generated domains, four trainings, one table, one picture, one report.
+"""The whole method in minutes on a CPU: two generated domains, renders, four trainings, a table, pictures, a report.
 
 ``make demo`` or ``python tools/demo.py [--seed N] [--work-dir work_dirs/demo]``
 """
@@ -7,6 +7,7 @@ import base64
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -91,6 +92,20 @@ def test(method: str, work_dir: Path) -> dict[str, float]:
     return {name: value for name, value in result.items() if name == 'mIoU' or name.startswith('IoU.')}
 
 
+def render_pool(work_dir: Path, count: int = 6) -> Path:
+    """AAN: a few source images in the target's style. A picture: sources, renders, target images."""
+    store, source, target = work_dir / 'aan', DATA / 'source' / 'images', DATA / 'target' / 'train' / 'images'
+    shutil.rmtree(store, ignore_errors=True)
+    config, log = ROOT / 'configs' / '_base_' / 'aan' / 'streets.py', work_dir / 'aan.log'
+    folders = ['--source', source, '--target', target, '--out', store]
+    check(run(['tools/render_aan.py', config, *folders, '--count', count], log), log)
+    renders = sorted(store.glob('*.png'))
+    rows = [[source / r.name for r in renders], renders, sorted(target.iterdir())[:count]]
+    picture = np.vstack([np.hstack([cv2.imread(str(file)) for file in row]) for row in rows])
+    cv2.imwrite(str(work_dir / 'aan.png'), picture)
+    return work_dir / 'aan.png'
+
+
 def table_of(results: dict[str, dict]) -> Table:
     """Classes down, methods across: it fits 80 columns."""
     table = Table(title='IoU on the unlabelled domain, %')
@@ -156,7 +171,7 @@ def write_report(results: dict, picture: Path, work_dir: Path, out: Path) -> Non
     for method, iou in results.items():
         cells = ''.join(f'<td>{v:.1f}</td>' for v in (iou['mIoU'], *(iou[f'IoU.{c}'] for c in streets.CLASSES)))
         body += f'<tr><th>{METHODS[method]}</th>{cells}</tr>'
-    image = base64.b64encode(picture.read_bytes()).decode()
+    image, renders = (base64.b64encode(file.read_bytes()).decode() for file in (picture, work_dir / 'aan.png'))
     count = len(list((DATA / 'target/val/images').iterdir()))
     out.write_text(f"""<!doctype html><meta charset="utf-8"><title>mmseg_adapt: demo</title>
 <style>body{{font:15px sans-serif;margin:2em;max-width:1500px}}td,th{{padding:.3em .8em;text-align:right}}
@@ -166,6 +181,8 @@ th:first-child{{text-align:left}}tr:nth-child(even){{background:#f2f2f2}}img,svg
 images with exact labels.</p>
 <table><tr>{head}</tr>{body}</table><h2>Predictions</h2><img src="data:image/png;base64,{image}">
 <h2>Training</h2>{draw_curves(work_dir)}
+<h2>Appearance adaptation</h2><p>Source images, the same in the target's style, target images.</p>
+<img src="data:image/png;base64,{renders}">
 """)
 
 
@@ -180,6 +197,7 @@ def main() -> None:
     work_dir = args.work_dir.resolve()
 
     console.print(f'data: {streets.write(DATA)}')
+    console.print(f"source images in the target's style: {render_pool(work_dir)}", soft_wrap=True, highlight=False)
     options = [f'randomness.seed={args.seed}', *args.cfg_options]
     columns = TextColumn('{task.description:21}'), BarColumn(), TextColumn('{task.completed:.0f}/{task.total:.0f}')
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console) as progress:

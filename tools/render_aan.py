@@ -95,10 +95,10 @@ def render_all(job: RenderJob, store: RenderStore, todo: dict[str, Path], target
             CONSOLE.print(f'skipped: {error}')
             broken.append(str(error))
             continue
-        size = store.add(name, image, file)
+        size, seconds = store.add(name, image, file), time.time() - started
         if not announced:
             write_preview(preview, job, file, image, targets[len(targets) // 2])
-            announce(len(todo) - 1, time.time() - started, size, preview)
+            announce(len(todo) - 1, seconds, size, preview)
             announced = True
     return broken
 

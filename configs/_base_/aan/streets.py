@@ -1,13 +1,18 @@
-# The demo: no weights to download, so the encoder's stay random (the same in every process), which is enough for
-# colours and fine texture.
+# The demo: no weights to download, so those of a small encoder stay random (the same in every process), which is
+# enough for colours and fine texture.
 aan = dict(
-    encoder=dict(type='VGGStyleEncoder', layers=['colour', 'relu1_1', 'relu1_2']),
+    encoder=dict(
+        type='ResNetStyleEncoder',
+        layers=['colour', 'conv1', 'res2a'],
+        stem_channels=16,
+        base_channels=8,
+    ),
     objective=dict(
         weights='balanced',
         alpha=1.0,
-        content_weights=dict(colour=0.0, relu1_1=0.0),
-        style_weights=dict(colour=10.0),
+        content_weights=dict(colour=0.0, conv1=0.3),
+        style_weights=dict(colour=30.0),
     ),
     fast=True,
-    recipe=dict(levels=[(0.5, 20), (1.0, 10)]),
+    recipe=dict(levels=[(0.5, 20), (1.0, 15)]),
 )

@@ -1,0 +1,85 @@
+"""How far images are from the target domain, layer by layer, before and after rendering.
+
+``python tools/analysis/style_distance.py STORE --source FOLDER --target FOLDER [--config CONFIG]``
+
+Statistics are the mean and the standard deviation of every channel over an image. The distance of an image to the
+target is | its statistic − that of the target pool | in units of the statistic's spread over target images, averaged
+over channels and images; for a target image it is about 0.8 (the mean of |z| of a normal variable).
+"""
+
+from argparse import ArgumentParser
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from mmengine.config import DictAction
+from prettytable import PrettyTable, TableStyle
+
+from mmseg_adapt.engine.launch import one_sentence, read_config
+from mmseg_adapt.errors import UserError
+from mmseg_adapt.style.job import RenderJob, images_in
+from mmseg_adapt.style.store import RenderStore
+
+Statistics = dict[str, torch.Tensor]  # layer → (images, 2, channels)
+
+
+@torch.no_grad()
+def statistics_of(job: RenderJob, files: Iterable[Path], role: str) -> Statistics:
+    rows: dict[str, list] = {}
+    for file in files:
+        for name, maps in job.encoder(job.load(file, role)).items():
+            flat = maps[0].flatten(1)
+            rows.setdefault(name, []).append(torch.stack([flat.mean(1), flat.std(1)]))
+    return {name: torch.stack(row) for name, row in rows.items()}
+
+
+def distance(images: torch.Tensor, target: torch.Tensor) -> tuple[float, float]:
+    """Of means, of standard deviations; channels that are constant over the target pool are left out."""
+    spread = target.std(0)
+    z = (images - target.mean(0)).abs() / spread
+    return tuple(z[:, i][:, spread[i] > 0].mean().item() for i in (0, 1))
+
+
+def table_of(before: Statistics, after: Statistics, target: Statistics) -> PrettyTable:
+    table = PrettyTable(['layer', 'statistic', 'source', 'renders', 'target'])
+    table.set_style(TableStyle.MARKDOWN)
+    table.align = 'r'
+    table.align['layer'] = table.align['statistic'] = 'l'
+    for name in target:
+        rows = zip(*(distance(images[name], target[name]) for images in (before, after, target)))
+        for statistic, values in zip(('mean', 'deviation'), rows):
+            table.add_row([name, statistic, *(f'{value:.2f}' for value in values)])
+    return table
+
+
+def main() -> None:
+    parser = ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('store', type=Path, help='a store of renders')
+    parser.add_argument('--source', type=Path, required=True, help='the images that were rendered')
+    parser.add_argument('--target', type=Path, required=True, help='the images whose style they took')
+    parser.add_argument('--config', help='a config whose aan.encoder looks (default: the encoder of the store)')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    parser.set_defaults(launcher='none', work_dir=None, local_rank=0)
+    args = parser.parse_args()
+
+    settings = RenderStore(args.store).manifest()['settings']
+    if args.config:
+        aan = read_config(args).to_dict().get('aan') or {}
+        settings = dict(aan, content=settings['content'], style=settings['style'])
+        job = RenderJob.from_config(settings, 'cpu')
+    else:
+        job = RenderJob.from_settings(settings, 'cpu')
+    renders = images_in(args.store, 'STORE')
+    sources = images_in(args.source, '--source')
+    if unknown := sorted(set(renders) - set(sources)):
+        raise UserError(f'{args.source} has no image {unknown[0]}: name the folder that was rendered with --source')
+    before = statistics_of(job, (sources[name] for name in renders), 'content')
+    after = statistics_of(job, renders.values(), 'content')
+    target = statistics_of(job, images_in(args.target, '--target').values(), 'style')
+    print(f'{len(renders)} renders, {type(job.encoder).__name__}')
+    print(table_of(before, after, target))
+
+
+if __name__ == '__main__':
+    with one_sentence():
+        main()
