@@ -17,6 +17,16 @@ from mmseg_adapt.models.losses import domain_loss
 
 from .test_adversarial import CLASSES, Stack, adapter, batch, gradients_of_one_iteration
 
+
+@pytest.fixture(autouse=True, scope='module')
+def _one_thread():
+    """The toys are too small for two."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 REGION = dict(type='RegionDiscriminator', in_channels=32, channels=4)
 
 
