@@ -12,6 +12,7 @@ from mmengine.logging import print_log
 from mmengine.model import revert_sync_batchnorm
 from mmseg.models import EncoderDecoder
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from ..errors import UserError
@@ -44,22 +45,47 @@ class ImageToLabels(nn.Module):
             )
         self.segmentor = revert_sync_batchnorm(segmentor)
         self.output = output
-        before = segmentor.data_preprocessor
-        pads = getattr(before, 'test_cfg', None) or {}
-        if pads.get('size') or (pads.get('size_divisor') or 1) > 1:
-            raise UserError('data_preprocessor.test_cfg pads images, which a graph does not: remove it from the config')
-        self.bgr = not getattr(before, 'channel_conversion', False)  # pipelines load BGR
-        normal = getattr(before, '_enable_normalize', False)
-        self.register_buffer('mean', before.mean.clone() if normal else torch.zeros(3, 1, 1))
-        self.register_buffer('std', before.std.clone() if normal else torch.ones(3, 1, 1))
+        order, mean, std = preprocessing(segmentor.data_preprocessor)
+        self.order = order
+        self.register_buffer('mean', mean)
+        self.register_buffer('std', std)
         self.eval()  # the exporters restore the mode that they find, and pass it on to the segmentor
 
     def forward(self, image: Tensor) -> Tensor:
-        x = image.flip(1) if self.bgr else image
-        logits = self.segmentor.decode_head(self.segmentor.extract_feat((x - self.mean) / self.std))
+        x = (image[:, self.order] - self.mean) / self.std
+        logits = self.segmentor.decode_head(self.segmentor.extract_feat(x))
         size, corners = image.shape[2:], self.segmentor.align_corners
         logits = F.interpolate(logits, size=size, mode='bilinear', align_corners=corners)
         return logits.softmax(1) if self.output == 'probabilities' else logits.argmax(1)
+
+
+def preprocessing(preprocessor: nn.Module) -> tuple[list[int], Tensor, Tensor]:
+    """What a data preprocessor does to an image: the order in which it takes RGB, mean and std, (3, 1, 1) each.
+
+    It is asked, not read: the two supported stacks keep these under different names.
+
+    Raises:
+        UserError: it does something else as well, such as padding.
+    """
+
+    def processed(bgr: Tensor) -> Tensor:
+        return preprocessor(dict(inputs=[bgr], data_samples=[SegDataSample()]), False)['inputs'][0].cpu()
+
+    zero = processed(torch.zeros(3, 5, 7))
+    pure = [torch.zeros(3, 5, 7) for _ in range(3)]
+    for channel, image in enumerate(pure):
+        image[channel] = 255.0
+    gains = torch.stack([processed(image) - zero for image in pure], dim=1)[:, :, 0, 0] / 255  # (network, BGR)
+    order = gains.argmax(1)
+    std = 1 / gains.gather(1, order[:, None])[..., None]
+    mean = -zero[:, :1, :1] * std
+    probe = 255 * torch.rand(3, 5, 7, generator=torch.Generator().manual_seed(0))
+    found = processed(probe)
+    if found.shape != probe.shape or not torch.allclose(found, (probe[order] - mean) / std, atol=1e-4):
+        raise UserError(
+            'data_preprocessor does more than mean and std, such as padding, which a graph does not: remove it'
+        )
+    return [2 - channel for channel in order.tolist()], mean, std
 
 
 def images() -> list[Tensor]:
