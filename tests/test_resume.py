@@ -207,6 +207,26 @@ def test_a_resumed_schedule_follows_the_config_when_its_end_was_moved(street_dat
     assert lr_after(5, end=10, resume=True) == pytest.approx(expected)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
+def test_a_resumed_run_is_the_uninterrupted_one_on_a_gpu(street_data, tmp_path):
+    def run(name: str, iterations: int, resume: str = '') -> dict:
+        cfg = small('demo/streets_multilevel.py', street_data, tmp_path / name)
+        cfg.randomness = dict(seed=0, deterministic=True)
+        cfg.env_cfg.cudnn_benchmark = False
+        cfg.train_cfg.update(max_iters=iterations, val_interval=20)
+        cfg.default_hooks.checkpoint.interval = 6
+        cfg.resume, cfg.load_from = bool(resume), resume or None
+        train(cfg)
+        return load(tmp_path / name / f'iter_{iterations}.pth')
+
+    whole = run('whole', 12)
+    run('half', 6)
+    resumed = run('half', 12, str(tmp_path / 'half/iter_6.pth'))
+    for part in STATE:
+        assert_equal(resumed[part], whole[part], 1e-6, part)
+
+
 # ------------------------------------------------------------------------------------------------ checkpoint files
 
 

@@ -76,3 +76,20 @@ def test_the_8_gb_config_is_the_published_training_with_less_memory():
     ours, published = (Config.fromfile(CONFIGS / f'adaptseg/gta2cs_multilevel{s}.py') for s in ('_8gb', ''))
     assert ours.default_hooks.pop('small_card').type == 'ActivationCheckpointHook'
     assert ours.to_dict() == published.to_dict()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
+@pytest.mark.parametrize(
+    'hooks',
+    [
+        dict(small_card=dict(type='ActivationCheckpointHook', blocks=LAYERS)),
+        dict(fast=dict(type='FastSegmentorHook', channels_last=True)),
+        dict(fast=dict(type='FastSegmentorHook', compile=True)),
+    ],
+    ids=str,
+)
+def test_every_line_trains_to_the_same_weights_on_a_gpu(hooks, trained):
+    ours, plain = trained(**hooks)
+    for name, value in plain.items():
+        torch.testing.assert_close(ours[name], value, rtol=1e-2, atol=1e-3, msg=name)
