@@ -113,6 +113,16 @@ def test_cross_city_has_13_classes_in_label_ids_and_unlabelled_training_images(t
     assert 'gt_sem_seg' not in DATASETS.build(cfg)[0]['data_samples']
 
 
+def test_bdd100k_is_read_through_mmsegmentations_class_in_train_ids(tmp_path):
+    ids = every_id(18)
+    write(tmp_path / 'images/10k/val/a.jpg', np.zeros((*ids.shape, 3), np.uint8))
+    write(tmp_path / 'labels/sem_seg/masks/val/a.png', ids)
+    prefix = dict(img_path='images/10k/val', seg_map_path='labels/sem_seg/masks/val')
+    dataset = DATASETS.build(dict(type='BDD100KDataset', data_root=str(tmp_path), data_prefix=prefix, pipeline=LOAD))
+    assert labels_of(dataset) == [*range(19), *[255] * (ids.size - 19)]
+    assert dataset.metainfo['classes'] == GTADataset.METAINFO['classes']
+
+
 def test_without_an_id_map_an_id_beyond_the_classes_is_an_error(gta):
     cfg = dict(type='IdMappedDataset', data_root=str(gta), data_prefix=dict(img_path='images', seg_map_path='labels'))
     cfg.update(img_suffix='.png', pipeline=LOAD, metainfo=dict(classes=tuple('abc')))
@@ -195,8 +205,16 @@ def test_the_published_number_of_files_is_scanned_in_little_memory(tmp_path):
         (tmp_path / folder).mkdir()
         for i in range(1, 24967):
             (tmp_path / folder / f'{i:05d}.png').touch()
+    train = tmp_path / 'leftImg8bit/train'
+    for i in range(2975):
+        (train / f'city{i % 18}').mkdir(parents=True, exist_ok=True)
+        (train / f'city{i % 18}/{i:06d}_leftImg8bit.png').touch()
     tracemalloc.start()
-    assert len(gta_dataset(tmp_path)) == 24964
+    source = gta_dataset(tmp_path)
+    target = DATASETS.build(
+        dict(type='CityscapesLabelsDataset', data_root=str(tmp_path), data_prefix=dict(img_path='leftImg8bit/train'))
+    )
+    assert (len(source), len(target)) == (24964, 2975)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 100e6

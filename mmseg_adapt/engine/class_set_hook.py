@@ -11,6 +11,10 @@ from torch import nn
 from ..errors import UserError
 
 
+def classes_of(dataset) -> tuple[str, ...] | None:
+    return getattr(dataset, 'metainfo', {}).get('classes')
+
+
 @HOOKS.register_module()
 class ClassSetHook(Hook):
     """Compare the names of the classes before the first iteration: a wrong set trains, and tests as nonsense.
@@ -21,14 +25,13 @@ class ClassSetHook(Hook):
     """
 
     def before_train(self, runner: Runner) -> None:
-        trained = runner.train_dataloader.dataset.metainfo.get('classes')
+        trained = classes_of(runner.train_dataloader.dataset)
         self._check_channels(runner, 'train_dataloader', trained)
         if runner._val_loop is not None:
-            tested = runner.val_loop.dataloader.dataset.metainfo.get('classes')
-            self._check_names(trained, tested)
+            self._check_names(trained, classes_of(runner.val_dataloader.dataset))
 
     def before_test(self, runner: Runner) -> None:
-        self._check_channels(runner, 'test_dataloader', runner.test_dataloader.dataset.metainfo.get('classes'))
+        self._check_channels(runner, 'test_dataloader', classes_of(runner.test_dataloader.dataset))
 
     @staticmethod
     def _check_names(trained: tuple | None, tested: tuple | None) -> None:
