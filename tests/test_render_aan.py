@@ -275,3 +275,37 @@ def test_a_render_is_found_by_the_longest_end_of_the_path_and_resized_to_its_ima
     (tmp_path / STYLE).write_bytes(b'no style')
     with pytest.raises(UserError, match='is no style file'):
         store.style()
+
+
+def test_the_distance_of_channel_statistics_is_that_of_plain_means_and_deviations(
+    world, undisturbed, monkeypatch, capsys
+):
+    folders = ('--source', world / 'source', '--target', world / 'target')
+    run_tool('analysis/style_distance.py', undisturbed, *folders, monkeypatch=monkeypatch)
+    rows = [[c.strip() for c in line.split('|')[1:-1]] for line in capsys.readouterr().out.splitlines() if '|' in line]
+    encoder = VGGStyleEncoder(['relu1_1'])
+    encoder.features.load_state_dict(torch.load(world / 'vgg.pth'))
+
+    def means(folder):
+        images = [torch.from_numpy(cv2.imread(str(f))).permute(2, 0, 1)[None].float() for f in folder.rglob('*.png')]
+        return torch.cat([encoder(image)['relu1_1'].mean((2, 3)) for image in images]).detach()
+
+    target = means(world / 'target')
+    for folder, printed in zip((world / 'source', undisturbed, world / 'target'), rows[2][2:]):
+        z = (means(folder) - target.mean(0)).abs() / target.std(0)
+        assert float(printed) == pytest.approx(z[:, target.std(0) > 0].mean().item(), abs=0.006)
+    assert rows[2][:2] == ['relu1_1', 'mean']
+    assert rows[3][:2] == ['relu1_1', 'deviation']
+
+
+def test_the_benchmark_prints_both_recipes_and_an_iteration(world, monkeypatch, capsys):
+    argv = arguments(world, 'unused')[:-2]
+    size = ('--size', 48, 32, '--pool', 2, '--iterations', 3)
+    options = ('--device', 'cpu', '--cfg-options', 'aan.fast=True')
+    run_tool('analysis/benchmark_aan.py', *argv, *size, *options, monkeypatch=monkeypatch)
+    text = capsys.readouterr().out
+    rows = {row[0]: row for line in text.splitlines() if len(row := [c.strip() for c in line.split('|')[1:-1]]) > 2}
+    assert float(rows['naive'][1]) > 0 < float(rows['ours'][1])
+    assert rows['paper, 3 iterations'][2] == '3'
+    assert rows['paper, 3 iterations'][4:] == ['1.000', '1.000']
+    assert float(rows['fast'][3]) < float(rows['paper, 3 iterations'][3])
