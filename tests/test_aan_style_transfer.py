@@ -1,5 +1,6 @@
 """AANStyleTransfer in a pipeline and in training, and late fusion of what was trained."""
 
+import re
 from pathlib import Path
 
 import cv2
@@ -12,9 +13,10 @@ from mmseg.registry import TRANSFORMS
 
 from mmseg_adapt.datasets import aan_style_transfer
 from mmseg_adapt.errors import UserError
-from mmseg_adapt.style import RenderStore, VGGStyleEncoder
+from mmseg_adapt.style import FAST, RenderStore, VGGStyleEncoder
+from mmseg_adapt.style.job import RenderJob
 
-from .tiny import run_tool, tiny_config, train
+from .tiny import REPO, run_tool, tiny_config, train
 
 
 @pytest.fixture(autouse=True, scope='module')
@@ -216,3 +218,20 @@ def test_a_store_keeps_what_it_needs_to_go_on(root):
         'aan.json',
         'style.pth',
     ]
+
+
+def test_the_configs_in_the_documentation_are_complete(root):
+    snippets = re.findall(r'```python\n(.*?)```', (REPO / 'docs/aan.md').read_text(), flags=re.S)
+    names: dict = {}
+    for snippet in snippets:
+        exec(snippet, names)
+    names['source_pipeline'][1]['renders'] = str(root / 'source')
+    pipeline(*names['source_pipeline'])
+    del names['aan']['encoder']['init_cfg']
+    assert RenderJob.from_config(names['aan'], 'cpu').adapter.recipe == FAST
+
+
+@pytest.mark.parametrize('step', ['CropBox', 'RandomCrop', 'RandomFlip'])
+def test_a_render_stands_for_a_whole_image(step):
+    with pytest.raises(UserError, match=f'aan.content has {step}: renders stand for whole images'):
+        RenderJob(dict(type='VGGStyleEncoder', layers=['relu1_1']), content=[dict(type='LoadImage'), dict(type=step)])

@@ -6,6 +6,7 @@ import os
 import random
 import runpy
 import shutil
+import socket
 import sys
 import time
 from pathlib import Path
@@ -72,17 +73,16 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(f.relative_to(folder)): f.read_bytes() for f in folder.rglob('*') if f.is_file()}
 
 
-def tool_in_a_child(argv: list, log: Path) -> None:
-    with log.open('a') as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
+def tool_in_a_child(argv: list, log: Path, env: dict) -> None:
+    os.environ.update(env)
+    sys.stdout = sys.stderr = log.open('a', buffering=1)
     sys.argv = ['render_aan.py', *map(str, argv)]
     runpy.run_path(str(REPO / 'tools/render_aan.py'), run_name='__main__')
 
 
-def start(argv: list, log: Path) -> multiprocessing.Process:
+def start(argv: list, log: Path, **env: str) -> multiprocessing.Process:
     """The tool in a process of its own, forked so that it need not import torch again."""
-    child = multiprocessing.get_context('fork').Process(target=tool_in_a_child, args=(argv, log))
+    child = multiprocessing.get_context('fork').Process(target=tool_in_a_child, args=(argv, log, env))
     child.start()
     return child
 
@@ -141,13 +141,25 @@ def test_one_process_makes_the_store_of_two_and_a_second_call_renders_nothing(
     assert before == {f: f.stat().st_mtime_ns for f in (tmp_path / 'store').rglob('*')}
 
 
-def test_torchruns_ranks_share_the_images(world, tmp_path, monkeypatch):
-    for rank, expected in ((0, ['000', '001']), (1, ['020', '021'])):
-        monkeypatch.setenv('RANK', str(rank))
-        monkeypatch.setenv('WORLD_SIZE', '2')
-        out = tmp_path / f'rank{rank}'
-        run_tool('render_aan.py', *arguments(world, out, '--count', 4), monkeypatch=monkeypatch)
-        assert sorted(f.stem for f in out.rglob('*.png')) == expected
+def test_torchruns_ranks_share_the_images_and_end_together(world, undisturbed, tmp_path):
+    source, out = tmp_path / 'source', tmp_path / 'store'
+    shutil.copytree(world / 'source' / 'town0', source)
+    broken = source / '000.png'
+    broken.write_bytes(broken.read_bytes()[:60])
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = str(free.getsockname()[1])
+    argv = [world / 'aan.py', '--source', source, '--target', world / 'target', '--out', out, '--count', 10]
+    env = dict(WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT=port)
+    ranks = [start(argv, tmp_path / f'rank{r}.log', RANK=str(r), **env) for r in range(2)]
+    for rank in ranks:
+        rank.join()
+        assert rank.exitcode == 1  # torchrun would end the others
+    logs = [(tmp_path / f'rank{r}.log').read_text() for r in range(2)]
+    assert all('0 rendered, 5 to render' in log for log in logs)
+    assert all(f'error: 1 images were skipped: {broken} cannot be read' in log for log in logs)
+    assert len(list(out.glob('*.png'))) == 9
+    assert (out / 'style.pth').read_bytes() == (undisturbed / 'style.pth').read_bytes()
 
 
 def test_the_manifest_names_every_setting(undisturbed):
@@ -215,6 +227,9 @@ def test_a_broken_source_image_is_skipped_listed_and_ends_in_an_error(world, tmp
             "aan.objective: Objective.__init__() got an unexpected keyword argument 'beta'",
         ),
         (['--cfg-options', 'aan.speed=1'], "aan: RenderJob.__init__() got an unexpected keyword argument 'speed'"),
+        (['--cfg-options', 'aan.encoder.type=AlexNet'], 'aan.encoder: '),
+        (['--cfg-options', 'aan.content=[Resize]'], 'aan: string indices must be integers'),
+        (['--device', 'cuda'], '--device cuda: PyTorch finds no GPU here'),
         (['--cfg-options', 'aan.encoder.init_cfg.checkpoint=nowhere.pth'], 'nowhere.pth can not be found'),
     ],
 )
@@ -275,3 +290,37 @@ def test_a_render_is_found_by_the_longest_end_of_the_path_and_resized_to_its_ima
     (tmp_path / STYLE).write_bytes(b'no style')
     with pytest.raises(UserError, match='is no style file'):
         store.style()
+
+
+def test_the_distance_of_channel_statistics_is_that_of_plain_means_and_deviations(
+    world, undisturbed, monkeypatch, capsys
+):
+    folders = ('--source', world / 'source', '--target', world / 'target')
+    run_tool('analysis/style_distance.py', undisturbed, *folders, monkeypatch=monkeypatch)
+    rows = [[c.strip() for c in line.split('|')[1:-1]] for line in capsys.readouterr().out.splitlines() if '|' in line]
+    encoder = VGGStyleEncoder(['relu1_1'])
+    encoder.features.load_state_dict(torch.load(world / 'vgg.pth'))
+
+    def means(folder):
+        images = [torch.from_numpy(cv2.imread(str(f))).permute(2, 0, 1)[None].float() for f in folder.rglob('*.png')]
+        return torch.cat([encoder(image)['relu1_1'].mean((2, 3)) for image in images]).detach()
+
+    target = means(world / 'target')
+    for folder, printed in zip((world / 'source', undisturbed, world / 'target'), rows[2][2:]):
+        z = (means(folder) - target.mean(0)).abs() / target.std(0)
+        assert float(printed) == pytest.approx(z[:, target.std(0) > 0].mean().item(), abs=0.006)
+    assert rows[2][:2] == ['relu1_1', 'mean']
+    assert rows[3][:2] == ['relu1_1', 'deviation']
+
+
+def test_the_benchmark_prints_both_recipes_and_an_iteration(world, monkeypatch, capsys):
+    argv = arguments(world, 'unused')[:-2]
+    size = ('--size', 48, 32, '--pool', 2, '--iterations', 3)
+    options = ('--device', 'cpu', '--cfg-options', 'aan.fast=True')
+    run_tool('analysis/benchmark_aan.py', *argv, *size, *options, monkeypatch=monkeypatch)
+    text = capsys.readouterr().out
+    rows = {row[0]: row for line in text.splitlines() if len(row := [c.strip() for c in line.split('|')[1:-1]]) > 2}
+    assert float(rows['naive'][1]) > 0 < float(rows['ours'][1])
+    assert rows['paper, 3 iterations'][2] == '3'
+    assert rows['paper, 3 iterations'][4:] == ['1.000', '1.000']
+    assert float(rows['fast'][3]) < float(rows['paper, 3 iterations'][3])

@@ -10,6 +10,7 @@ import os
 import time
 from argparse import ArgumentParser
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import cv2
@@ -103,6 +104,15 @@ def render_all(job: RenderJob, store: RenderStore, todo: dict[str, Path], target
     return broken
 
 
+def gathered(items: list[str]) -> list[str]:
+    """The items of all ranks, once all are here."""
+    if not torch.distributed.is_initialized():
+        return items
+    lists: list = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(lists, items)
+    return [item for part in lists for item in part]
+
+
 def parse() -> ArgumentParser:
     parser = ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('config', help='a config with a section aan')
@@ -120,6 +130,8 @@ def parse() -> ArgumentParser:
 def device_of(name: str | None) -> str:
     if name is None:
         return f'cuda:{os.environ.get("LOCAL_RANK", 0)}' if torch.cuda.is_available() else 'cpu'
+    if name != 'cpu' and not torch.cuda.is_available():
+        raise UserError(f'--device {name}: PyTorch finds no GPU here; leave it out to render on the CPU')
     return name
 
 
@@ -135,14 +147,17 @@ def main() -> None:
     sources, targets = images_in(args.source, '--source'), list(images_in(args.target, '--target').values())
     names = spread(list(sources), args.count)
     job = RenderJob.from_config(aan, device_of(args.device))
+    if shards > 1 and args.shard is None:  # torchrun
+        torch.distributed.init_process_group('gloo', timeout=timedelta(days=30))
 
     store = RenderStore(args.out)
     store.create(job.settings(targets), dict(config=args.config, source=str(args.source), target=str(args.target)))
-    if store.style() is None:
+    if store.style() is None and (index == 0 or args.shard is not None):
         store.add_style(job.style_of(targets, lambda files: tracked(files, len(files), 'style of the target')))
+    gathered([])  # the other ranks wait for the style
     todo = {name: sources[name] for name in names[index::shards] if not store.path(name).exists()}
     CONSOLE.print(f'{store.folder}: {len(names[index::shards]) - len(todo)} rendered, {len(todo)} to render')
-    broken = render_all(job, store, todo, targets)
+    broken = gathered(render_all(job, store, todo, targets))  # torchrun ends all ranks when one fails
     if broken:
         raise UserError(f'{len(broken)} images were skipped: ' + '; '.join(broken))
 

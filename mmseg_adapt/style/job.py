@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,6 +21,15 @@ from .objective import Objective
 from .render import AppearanceAdapter
 
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.webp', '.tif', '.tiff')
+
+
+@contextmanager
+def _named(section: str) -> Iterator[None]:
+    """What a registry or a constructor says of a wrong setting, with the section that holds it."""
+    try:
+        yield
+    except (KeyError, TypeError) as error:
+        raise UserError(f'{section}: {str(error).splitlines()[0]}') from None
 
 
 class RenderJob:
@@ -48,16 +58,22 @@ class RenderJob:
         style: Sequence[dict] = (dict(type='LoadImage'),),
         device: str | torch.device = 'cpu',
     ) -> None:
-        try:
+        for step in content:
+            if any(word in step['type'] for word in ('Crop', 'Flip', 'Rotate')):
+                raise UserError(
+                    f'aan.content has {step["type"]}: renders stand for whole images, whose labels stay; move it into '
+                    'the pipeline of the data set'
+                )
+        with _named('aan.objective'):
             self.objective = Objective(**objective or {})
-        except TypeError as error:
-            raise UserError(f'aan.objective: {error}') from None
-        self.encoder = build_encoder(encoder).to(device)
+        with _named('aan.encoder'):
+            self.encoder = build_encoder(encoder).to(device)
+        with _named('aan.content or aan.style'):
+            self.pipelines = {
+                role: Compose([TRANSFORMS.build(dict(step)) for step in steps])
+                for role, steps in (('content', content), ('style', style))
+            }
         self.adapter = AppearanceAdapter(self.encoder, self.objective, fast=fast, **recipe or {})
-        self.pipelines = {
-            role: Compose([TRANSFORMS.build(dict(step)) for step in steps])
-            for role, steps in (('content', content), ('style', style))
-        }
         self.device = device
         self.config = dict(encoder=dict(encoder), content=list(content), style=list(style))
 
@@ -94,8 +110,6 @@ class RenderJob:
     def load(self, file: Path, role: str) -> Tensor:
         """A file as ``'content'`` or ``'style'``: BGR 0–255 (1, 3, H, W)."""
         results = self.pipelines[role](dict(img_path=str(file), seg_fields=[]))
-        if role == 'content' and 'crop_box' in results:
-            raise UserError('aan.content crops: renders stand for whole images, crop in the data set’s pipeline')
         image = np.ascontiguousarray(results['img'].transpose(2, 0, 1))
         return torch.from_numpy(image)[None].float().to(self.device)
 

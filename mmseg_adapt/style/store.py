@@ -66,7 +66,7 @@ class RenderStore:
             UserError: a folder that is no store.
         """
         try:
-            return json.loads((self.folder / MANIFEST).read_text())
+            return json.loads((self.folder / MANIFEST).read_text(encoding='utf-8'))
         except (OSError, ValueError):
             raise UserError(f'{self.folder} is no store of renders: make it with tools/render_aan.py') from None
 
@@ -130,8 +130,11 @@ class RenderStore:
             os.link(part, path)
         except FileExistsError:
             pass
+        except OSError:  # a file system without links
+            if not path.exists():
+                os.replace(part, path)
         finally:
-            part.unlink()
+            part.unlink(missing_ok=True)
 
     def _remove_dead_parts(self) -> None:
         """What a killed process of this machine left."""
