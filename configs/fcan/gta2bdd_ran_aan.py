@@ -6,5 +6,5 @@
 #   python tools/train.py configs/fcan/gta2bdd_ran_aan.py
 _base_ = './gta2bdd_ran.py'
 load, *others = _base_.train_dataloader.dataset.source.pipeline
-aan = dict(type='AANStyleTransfer', renders='data/renders/gta2bdd')
+aan = dict(type='AANStyleTransfer', renders='data/aan/gta2bdd')
 train_dataloader = dict(dataset=dict(source=dict(pipeline=[load, aan, *others])))

@@ -6,5 +6,5 @@
 #   python tools/train.py configs/fcan/gta2cs_ran_aan.py
 _base_ = './gta2cs_ran.py'
 load, *others = _base_.train_dataloader.dataset.source.pipeline
-aan = dict(type='AANStyleTransfer', renders='data/renders/gta2cs')
+aan = dict(type='AANStyleTransfer', renders='data/aan/gta2cs')
 train_dataloader = dict(dataset=dict(source=dict(pipeline=[load, aan, *others])))
