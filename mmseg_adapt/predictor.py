@@ -54,7 +54,8 @@ class Predictor:
         device: 'cuda' where there is a GPU, else 'cpu', by default.
 
     Raises:
-        UserError: a missing file, a checkpoint that is not this config's or needs code to be loaded.
+        UserError: a missing file, a checkpoint that is not this config's or needs code to be loaded, a device that is
+            not there.
 
     Example::
 
@@ -77,7 +78,10 @@ class Predictor:
         self.cfg = config_of(str(config))
         self.device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
         segmentor, loaded = load_segmentor(self.cfg, str(checkpoint))
-        self.segmentor = segmentor.to(self.device)
+        try:
+            self.segmentor = segmentor.to(self.device)
+        except (RuntimeError, AssertionError) as error:
+            raise UserError(f'device {self.device} cannot be used here: name another, such as cpu') from error
         meta = dataset_meta(self.cfg, loaded, segmentor.decode_head.num_classes)
         self.classes: list[str] = meta['classes']
         self.palette: list[list[int]] = meta['palette']

@@ -163,6 +163,8 @@ def test_what_cannot_be_predicted_is_one_sentence_and_leaves_nothing(trained, im
     assert 'taken exists' in failure('predict.py', exported, images[0], *taken, monkeypatch=monkeypatch, capsys=capsys)
     with pytest.raises(UserError, match='tiny.py is no folder of an exported model'):
         Predictor(config)
+    with pytest.raises(UserError, match='device cuda:99 cannot be used here'):
+        Predictor(exported, device='cuda:99')
     with pytest.raises(AttributeError, match="no attribute 'Predictors'"):
         mmseg_adapt.Predictors  # noqa: B018
 
@@ -195,7 +197,10 @@ def test_the_commands_and_the_code_of_the_docs_run_in_their_order(trained, image
     expected = {'RELEASED.pth', 'again.pth', 'exported', 'ours.pth', 'predictions', 'street.png', 'test'}
     assert {p.name for p in tmp_path.iterdir()} == expected
     monkeypatch.chdir(tmp_path)
-    scope: dict = {}
-    exec(re.search(r'```python\n(.*?)```', text, flags=re.S)[1], scope)
-    assert scope['labels'].shape == (80, 192)
+    snippets = re.findall(r'```python\n(.*?)```', text + (REPO / 'README.md').read_text(), flags=re.S)
+    for snippet in [snippet for snippet in snippets if 'Predictor(' in snippet]:
+        scope: dict = {}
+        exec(snippet, scope)
+        assert scope['labels'].shape == (80, 192)
+    assert 'Predictor(' in text
     assert CONVERTER in text

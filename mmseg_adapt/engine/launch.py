@@ -93,7 +93,7 @@ def read_config(args: Namespace) -> Config:
         UserError: no such file, or a file that is no config.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    if args.unsafe:
+    if getattr(args, 'unsafe', False):
         allow_unsafe()
     cfg = config_of(args.config)
     if args.cfg_options is not None:
