@@ -13,4 +13,4 @@ model = dict(
     discriminator=dict(decode=dict(type='OutputSpaceDiscriminator', in_channels=3)),
     lambda_adv=dict(decode=0.005),
 )
-default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=50, max_keep_ckpts=1))
+default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=50, max_keep_ckpts=2))
