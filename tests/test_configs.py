@@ -39,6 +39,7 @@ def test_a_config_builds_and_no_parameter_has_two_optimisers_or_none(path):
     optimised = [id(p) for group in groups for p in group['params'] if p.requires_grad]
     trained = [id(p) for p in model.parameters() if p.requires_grad]
     assert sorted(optimised) == sorted(trained)
+    assert cfg.default_hooks.checkpoint.get('max_keep_ckpts') != 1  # refused by CheckpointGuardHook
 
 
 @pytest.mark.parametrize('path', PATHS, ids=name)
