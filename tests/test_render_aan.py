@@ -174,6 +174,9 @@ def test_the_manifest_names_every_setting(undisturbed):
     style = RenderStore(undisturbed).style()
     assert style.about['images'] == 3
     assert style.about['layers'] == ['relu1_1']
+    assert style.about['first_size'] == [32, 48]
+    assert style.about['encoder'] == manifest['settings']['encoder_fingerprint']
+    assert style.about['files'] == manifest['settings']['target_fingerprint']
 
 
 def failure(*argv, monkeypatch, capsys) -> str:

@@ -116,7 +116,9 @@ class RenderJob:
     def style_of(self, files: list[Path], progress: Callable = iter) -> Style:
         """The style of a pool of files."""
         style = style_of(self.encoder, (self.load(file, 'style') for file in progress(files)))
-        style.about.update(encoder=self.encoder.fingerprint(), layers=list(self.encoder.layers))
+        size = list(self.load(files[0], 'style').shape[2:])
+        about = dict(encoder=self.encoder.fingerprint(), layers=list(self.encoder.layers), first_size=size)
+        style.about.update(about, files=fingerprint_of(files))
         return style
 
     def render(self, file: Path, name: str, style: Style) -> np.ndarray:
