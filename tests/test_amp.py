@@ -66,7 +66,7 @@ def test_the_game_trains_in_mixed_precision_on_the_cpu_and_keeps_its_loss_scales
             self.before = {n: p.clone() for n, p in runner.model.named_parameters()}
             for player, layer in (('S', 'segmentor.backbone.conv1'), ('D', 'discriminator.decode.layers.0')):
                 runner.model.get_submodule(layer).register_forward_hook(
-                    lambda m, i, o, p=player: seen.setdefault(p, o.dtype)
+                    lambda m, i, o, p=player: seen.setdefault(p, o.dtype) and None
                 )
 
         def after_train(self, runner):

@@ -1,5 +1,6 @@
 """An interrupted and resumed run is the run that was never interrupted."""
 
+import os
 import re
 import time
 from itertools import islice, product
@@ -251,7 +252,9 @@ def flip_a_bit(path: Path) -> None:
 
 
 def truncate(path: Path) -> None:
+    written = path.stat().st_mtime_ns
     path.write_bytes(path.read_bytes()[:-1000])
+    os.utime(path, ns=(written, written))
 
 
 @pytest.mark.parametrize('spoil', [flip_a_bit, truncate, lambda path: path.write_bytes(b'')])
