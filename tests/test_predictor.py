@@ -66,18 +66,6 @@ def test_labels_and_certainty_are_those_of_mmsegmentations_own_api(trained, pred
     assert np.array_equal(found.image, cv2.imread(str(images[0]))[16:, :, ::-1])
 
 
-def test_the_three_lines_of_the_readme_predict(trained, predictor, images, tmp_path, monkeypatch):
-    (snippet,) = re.findall(
-        r'```python\n(from mmseg_adapt import Predictor\n.*?)```', (REPO / 'README.md').read_text(), re.S
-    )
-    shutil.copytree(trained / 'exported', tmp_path / 'exported')
-    shutil.copy(images[0], tmp_path / 'street.png')
-    monkeypatch.chdir(tmp_path)
-    names = {}
-    exec(snippet, names)
-    assert np.array_equal(names['labels'], predictor(images[0]).labels)
-
-
 def test_files_arrays_batches_and_configs_give_the_same(trained, predictor, images):
     arrays = [cv2.imread(str(file))[..., ::-1] for file in images]
     other = np.zeros((120, 100, 3), np.uint8)
