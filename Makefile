@@ -1,5 +1,6 @@
-# make demo    the whole method in minutes on a CPU        make test    the test suite
-# make lint    ruff and codespell                          STACK=onedl  the same on the maintained fork of OpenMMLab
+# make demo    the whole method in minutes on a CPU        make test       the test suite
+# make lint    ruff and codespell                          test-slow  its long tests
+# STACK=onedl with any of them: the same on the maintained fork of OpenMMLab
 # Each target makes its own virtual environment; a second call reuses it.
 PYTHON ?= python3
 STACK ?= upstream
@@ -8,13 +9,16 @@ VENV := $(if $(filter onedl,$(STACK)),.venv-onedl,.venv)
 REQUIREMENTS := $(if $(filter onedl,$(STACK)),requirements-onedl.txt,requirements.txt)
 PY := $(VENV)/bin/python
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-slow lint clean
 
 demo: $(VENV)/ready
 	$(PY) -W ignore tools/demo.py --seed $(SEED)
 
 test: $(VENV)/ready
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 8 --dist worksteal
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 8 --dist worksteal -m 'not slow'
+
+test-slow: $(VENV)/ready
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m slow
 
 lint: $(VENV)/ready
 	$(PY) -m pip install -q -e '.[lint]'

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 
+from mmseg_adapt.style import RenderStore
+
 from .test_training import scalars
 from .tiny import CONFIGS, train
 
@@ -66,6 +68,15 @@ def trees(tmp_path_factory) -> Path:
     return root
 
 
+def renders_of(data: Path, folder: Path) -> Path:
+    """A store with a render of every image: the image, darker."""
+    store = RenderStore(folder)
+    store.create({}, {})
+    for file in sorted((data / 'images').rglob('*.png')):
+        store.add(file.stem, cv2.imread(str(file)) // 2, file)
+    return folder
+
+
 def shrink(cfg: Config, root: Path) -> None:
     """The config's own data, game, optimisers and evaluation, on images of 64×128 and a narrow ResNet-18 or VGG."""
 
@@ -77,6 +88,8 @@ def shrink(cfg: Config, root: Path) -> None:
                 node['scale'] = (128, 64)
             if node.get('type') == 'OutputSpaceDiscriminator':
                 node['base_channels'] = 2
+            if node.get('type') == 'AANStyleTransfer':
+                node['renders'] = str(renders_of(root / 'gta', root / 'renders'))
         for child in node.values() if isinstance(node, dict) else node if isinstance(node, (list, tuple)) else ():
             walk(child)
 

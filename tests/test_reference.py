@@ -168,6 +168,7 @@ class SeededPairs(Dataset):
 
     metainfo = dict(classes=tuple(map(str, range(19))))
     source = target = range(6)
+    domains = dict(source=source, target=target)
 
     def __len__(self):
         return 6

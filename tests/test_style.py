@@ -323,9 +323,13 @@ def test_weights_must_fill_the_encoder(tmp_path):
     file = tmp_path / 'vgg.pth'
     torch.save({f'features.{k}': v for k, v in vgg().features.state_dict().items()}, file)
     cfg = dict(type='VGGStyleEncoder', layers=LAYERS, init_cfg=dict(type='Pretrained', checkpoint=str(file)))
-    with pytest.raises(UserError, match=r'has no 0.weight of the right shape \(nor 5 more\)'):
+    with pytest.raises(UserError, match=r'is the file of another network: none of its keys \(prefix: None\)'):
         build_encoder(cfg)
     cfg['init_cfg']['prefix'] = 'features.'
+    torch.save({f'features.{k}': v for k, v in vgg().features.state_dict().items() if k != '0.weight'}, file)
+    with pytest.raises(UserError, match=r'has no 0.weight of the right shape \(nor 0 more\)'):
+        build_encoder(cfg)
+    torch.save({f'features.{k}': v for k, v in vgg().features.state_dict().items()}, file)
     encoder = build_encoder(cfg)
     assert encoder.fingerprint() == vgg().fingerprint() != vgg(seed=1).fingerprint()
     assert not any(p.requires_grad for p in encoder.parameters())
