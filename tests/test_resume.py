@@ -146,7 +146,7 @@ class Sizes(list):
 
     def __init__(self, source: int, target: int) -> None:
         super().__init__(range(max(source, target)))
-        self.source, self.target, self.dataset = range(source), range(target), self
+        self.domains, self.dataset = dict(source=range(source), target=range(target)), self
 
 
 @pytest.mark.parametrize('kind', ['DomainPairSampler', 'InfiniteSampler', 'DefaultSampler'])
