@@ -4,6 +4,12 @@
 #   python tools/adapt_bn.py configs/fcan/gta2bdd_abn.py work_dirs/gta2cs_fcn/iter_30000.pth
 #   python tools/train.py configs/fcan/gta2bdd_abn.py
 _base_ = './gta2bdd_fcn.py'
+target = dict(
+    type='BDD100KDataset',
+    data_root=_base_.bdd_root,
+    data_prefix=dict(img_path='images/10k/train'),
+    pipeline=_base_.target_pipeline,
+)
 custom_hooks = [
     dict(
         type='AdaptBNHook',
@@ -12,16 +18,7 @@ custom_hooks = [
             num_workers=4,
             sampler=dict(type='DefaultSampler', shuffle=True),
             drop_last=True,
-            dataset=dict(
-                type='BDD100KDataset',
-                data_root=_base_.bdd_root,
-                data_prefix=dict(img_path='images/10k/train'),
-                pipeline=[
-                    dict(type='LoadImage'),
-                    dict(type='Resize', scale=(1280, 720), keep_ratio=False, interpolation='bicubic', backend='pillow'),
-                    dict(type='PackSegInputs'),
-                ],
-            ),
+            dataset=target,
         ),
     )
 ]

@@ -5,18 +5,14 @@
 #   python tools/train.py configs/fcan/gta2cs_ran_semi50.py
 _base_ = './gta2cs_ran.py'
 labels = 50
+load, resize, _ = _base_.target_pipeline
 # the paper does not say which: every k-th of the 2,975 images in the order of their names, so that all cities occur
 labeled_target = dict(
     type='CityscapesLabelsDataset',
     data_root=_base_.cityscapes_root,
     data_prefix=dict(img_path='leftImg8bit/train', seg_map_path='gtFine/train'),
     indices=[i * 2975 // labels for i in range(labels)],
-    pipeline=[
-        dict(type='LoadImage'),
-        dict(type='LoadLabels'),
-        dict(type='Resize', scale=(1024, 512), keep_ratio=False, interpolation='bicubic', backend='pillow'),
-        *_base_.crop,
-    ],
+    pipeline=[load, dict(type='LoadLabels'), resize, *_base_.crop],
 )
 train_dataloader = dict(dataset=dict(labeled_target=labeled_target))
 model = dict(lambda_target=1.0)

@@ -3,6 +3,7 @@
 _base_ = './gta2cs.py'
 bdd_root = 'data/bdd100k'
 resize = dict(type='Resize', scale=(1280, 720), keep_ratio=False, interpolation='bicubic', backend='pillow')
+target_pipeline = [dict(type='LoadImage'), resize, dict(type='PackSegInputs')]
 tta_pipeline = [
     dict(type='LoadImage'),
     dict(
@@ -20,7 +21,7 @@ train_dataloader = dict(
             type='BDD100KDataset',
             data_root=bdd_root,
             data_prefix=dict(img_path='images/10k/train'),
-            pipeline=[dict(type='LoadImage'), resize, dict(type='PackSegInputs')],
+            pipeline=target_pipeline,
         )
     )
 )

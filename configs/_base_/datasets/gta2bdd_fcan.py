@@ -1,24 +1,10 @@
-# GTA5 → BDD100K for FCAN, which trains in batches: crops of one size for both domains. Crop and augmentation are not
-# known. The 8 images of stage 2's batch are read as 4 of the source and 4 of the target.
+# GTA5 → BDD100K for FCAN: the crops of gta2cs_fcan.py.
 _base_ = './gta2bdd.py'
 crop = [dict(type='RandomCrop', crop_size=(512, 1024)), dict(type='RandomFlip', prob=0.5), dict(type='PackSegInputs')]
 train_dataloader = dict(
     batch_size=4,
     dataset=dict(
-        source=dict(
-            pipeline=[
-                dict(type='LoadImage'),
-                dict(type='LoadLabels'),
-                dict(type='Resize', scale=(1280, 720), keep_ratio=False, interpolation='bicubic', backend='pillow'),
-                *crop,
-            ]
-        ),
-        target=dict(
-            pipeline=[
-                dict(type='LoadImage'),
-                dict(type='Resize', scale=(1280, 720), keep_ratio=False, interpolation='bicubic', backend='pillow'),
-                *crop,
-            ]
-        ),
+        source=dict(pipeline=[*_base_.source_pipeline[:-1], *crop]),
+        target=dict(pipeline=[*_base_.target_pipeline[:-1], *crop]),
     ),
 )

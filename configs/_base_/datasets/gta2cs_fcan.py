@@ -5,20 +5,7 @@ crop = [dict(type='RandomCrop', crop_size=(512, 1024)), dict(type='RandomFlip', 
 train_dataloader = dict(
     batch_size=4,
     dataset=dict(
-        source=dict(
-            pipeline=[
-                dict(type='LoadImage'),
-                dict(type='LoadLabels'),
-                dict(type='Resize', scale=(1280, 720), keep_ratio=False, interpolation='bicubic', backend='pillow'),
-                *crop,
-            ]
-        ),
-        target=dict(
-            pipeline=[
-                dict(type='LoadImage'),
-                dict(type='Resize', scale=(1024, 512), keep_ratio=False, interpolation='bicubic', backend='pillow'),
-                *crop,
-            ]
-        ),
+        source=dict(pipeline=[*_base_.source_pipeline[:-1], *crop]),
+        target=dict(pipeline=[*_base_.target_pipeline[:-1], *crop]),
     ),
 )

@@ -1,0 +1,5 @@
+# FCAN's ablation, region-level discriminator without ASPP ("Conv"), on the two generated domains of the demo.
+# Ours: docs/results.md.
+#   python tools/train.py configs/demo/streets_fcan_conv.py
+_base_ = './streets_fcan_ran.py'
+model = dict(discriminator=dict(backbone=dict(dilations=(1,), channels=128)))
