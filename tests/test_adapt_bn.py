@@ -84,7 +84,7 @@ def test_the_statistics_equal_one_pass_in_numpy_and_every_other_tensor_is_bit_eq
     ('net', 'data', 'message'),
     [
         (nn.Conv2d(3, 1, 1), batches(), 'no BN layer whose statistics could be adapted'),
-        (Net(), [], 'no target image to adapt BN statistics to'),
+        (Net(), [], 'no batch of target images to adapt BN statistics to'),
         (
             Net(),
             batches(1) + [dict(inputs=[torch.zeros(3, 5, 6), torch.zeros(3, 5, 7)])],

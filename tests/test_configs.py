@@ -40,6 +40,8 @@ def test_a_config_builds_and_no_parameter_has_two_optimisers_or_none(path):
     trained = [id(p) for p in model.parameters() if p.requires_grad]
     assert sorted(optimised) == sorted(trained)
     assert cfg.default_hooks.checkpoint.get('max_keep_ckpts') != 1  # refused by CheckpointGuardHook
+    if not cfg.filename.endswith('cs2bdd_deeplabv3plus_r50.py'):  # MMSegmentation's own schedule
+        assert cfg.train_cfg.type == 'ResumableTrainLoop'
 
 
 @pytest.mark.parametrize('path', PATHS, ids=name)

@@ -56,7 +56,7 @@ def adapt_bn(model: BaseModel, batches: Iterable[dict]) -> int:
         for module, training in modes.items():
             module.training = training
     if not images:
-        raise UserError('no target image to adapt BN statistics to: name a folder that holds some')
+        raise UserError('no batch of target images to adapt BN statistics to: name a folder that holds enough of them')
     return images
 
 
