@@ -251,6 +251,8 @@ def test_a_plateau_ends_a_level_early_and_a_coarse_level_helps_the_next():
 
     stopped = run((1, 60), plateau=0.2, patience=5)
     assert stopped.evaluations < 40
+    gained_little = run((1, 40), plateau=0.99, patience=20)  # fast=True's last level: two times twenty
+    assert gained_little.evaluations <= 26 < run((1, 40), plateau=0, patience=20).evaluations
     direct, coarse = run((1, 5), plateau=0), run((0.5, 20), (1, 5), plateau=0)
     assert coarse.objective < direct.objective
 
@@ -350,6 +352,9 @@ def test_the_thin_caffe_resnet_fills_its_encoder():
         (lambda: Objective(weights='equal'), "aan.objective.weights = 'equal' is neither 'unit' nor 'balanced'"),
         (lambda: Objective(alpha=-1), 'cannot be negative'),
         (lambda: Recipe(start='black'), "aan.recipe.start = 'black' is none of"),
+        (lambda: Recipe(patience=0), 'aan.recipe.patience = 0: a number of iterations, at least 1'),
+        (lambda: Recipe(levels=[(1.0,)]), r'aan.recipe.levels = \[\(1.0,\)\]: '),
+        (lambda: Recipe(levels=[(0.5, 10)]), 'the last scale is 1'),
         (lambda: Recipe(levels=((0.5, 10),)), 'the last scale is 1'),
         (lambda: AppearanceAdapter(vgg(), Objective(), speed=2), 'aan.recipe: '),
         (lambda: AppearanceAdapter(vgg(), Objective()).render(images(1), gram.Style({})), 'the style has the layers'),

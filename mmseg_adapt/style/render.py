@@ -54,10 +54,13 @@ class Recipe:
         ):
             if getattr(self, name) not in known:
                 raise UserError(f'aan.recipe.{name} = {getattr(self, name)!r} is none of {list(known)}')
-        if not self.levels or self.levels[-1][0] != 1 or any(n < 1 for _, n in self.levels):
+        pairs = bool(self.levels) and all(len(level) == 2 and min(level) > 0 for level in self.levels)
+        if not pairs or self.levels[-1][0] != 1 or any(n < 1 for _, n in self.levels):
             raise UserError(
                 f'aan.recipe.levels = {self.levels}: (scale, iterations) from coarse to fine, the last scale is 1'
             )
+        if self.patience < 1:
+            raise UserError(f'aan.recipe.patience = {self.patience}: a number of iterations, at least 1')
 
 
 PAPER = Recipe()
@@ -119,7 +122,8 @@ class AppearanceAdapter:
             self._descend(loss, x, iterations)
             evaluations, before = evaluations + loss.evaluations, content
         with torch.no_grad():
-            return Rendered(x.clamp(0, 255), loss(x), evaluations)
+            image = x.clamp(0, 255)
+            return Rendered(image, loss(image), evaluations)
 
     def _start(self, content: Tensor, seeds: list[int]) -> Tensor:
         if self.recipe.start == 'content':

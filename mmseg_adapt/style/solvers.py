@@ -1,14 +1,15 @@
-"""Ways down the objective: generators that change ``x`` in place and yield the objective, (N,), before each step.
-
-``recipe`` is a :class:`~mmseg_adapt.style.render.Recipe`.
-"""
+"""Ways down the objective: generators that change ``x`` in place and yield the objective, (N,), before each step."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from .render import Recipe
 
 Loss = Callable[[Tensor], Tensor]  # (N, 3, H, W) → (N,)
 
@@ -21,7 +22,7 @@ def value_and_gradient(loss: Loss, x: Tensor) -> tuple[Tensor, Tensor]:
     return values.detach(), torch.autograd.grad(values.sum(), leaf)[0]
 
 
-def normalised_gradient(loss: Loss, x: Tensor, iterations: int, recipe) -> Iterator[Tensor]:
+def normalised_gradient(loss: Loss, x: Tensor, iterations: int, recipe: Recipe) -> Iterator[Tensor]:
     """The paper's: x^i = x^{i−1} − w^{i−1} g^{i−1} / ‖g^{i−1}‖_1 with w^{i−1} = β (I − i) / I.
 
     ``norm='mean'`` divides by the mean absolute gradient, so that a pixel moves by about w grey levels; ``'sum'`` is
@@ -36,7 +37,7 @@ def normalised_gradient(loss: Loss, x: Tensor, iterations: int, recipe) -> Itera
         yield values
 
 
-def adam(loss: Loss, x: Tensor, iterations: int, recipe) -> Iterator[Tensor]:
+def adam(loss: Loss, x: Tensor, iterations: int, recipe: Recipe) -> Iterator[Tensor]:
     """Adam whose step falls from β grey levels to 0 as the paper's does."""
     optimiser = torch.optim.Adam([x])
     for i in range(1, iterations + 1):
@@ -47,11 +48,11 @@ def adam(loss: Loss, x: Tensor, iterations: int, recipe) -> Iterator[Tensor]:
     x.grad = None
 
 
-def lbfgs(loss: Loss, x: Tensor, iterations: int, recipe) -> Iterator[Tensor]:
+def lbfgs(loss: Loss, x: Tensor, iterations: int, recipe: Recipe) -> Iterator[Tensor]:
     """L-BFGS with a line search (strong Wolfe conditions) on one image, yielding every ``patience`` iterations.
 
     Its variable is x in units of ``β √(3HW)`` grey levels, so that a first step of length 1 is no smaller than the
-    image needs; evaluations are bounded by 1.25 per iteration.
+    image needs. A line search may take several gradients: at most 1 + 1.25 ``patience`` between two yields.
     """
     unit = recipe.beta * x[0].numel() ** 0.5
     z = (x / unit).contiguous()
@@ -66,9 +67,10 @@ def lbfgs(loss: Loss, x: Tensor, iterations: int, recipe) -> Iterator[Tensor]:
     for start in range(0, iterations, recipe.patience):
         steps = min(recipe.patience, iterations - start)
         optimiser.param_groups[0].update(max_iter=steps, max_eval=steps + steps // 4 + 1)
-        before = optimiser.step(closure)
+        with torch.no_grad():
+            yield loss(x)
+        optimiser.step(closure)
         x.copy_(z * unit)
-        yield before.view(1)
 
 
 SOLVERS = {'normalised': normalised_gradient, 'adam': adam, 'lbfgs': lbfgs}
