@@ -85,7 +85,7 @@ def test_accuracies_shares_and_the_gradient_ratio_equal_those_of_plain_pytorch()
             0.8,
             0.7,
             3.0,
-            'the adversarial gradient dwarfs the segmentation gradient (3 times as long): lower model.lambda',
+            'the adversarial gradient dwarfs the segmentation gradient (3 times as long): lower model.lambda_adv, 30 times for',
         ),
         (0.8, 0.7, 0.1, ''),
     ],
@@ -107,6 +107,41 @@ def test_a_sick_game_is_named_once_with_the_knob_to_turn_and_a_healthy_one_is_no
     runner.message_hub.log_scalars['train/gradient_ratio'] = HistoryBuffer([0.1], [1])
     hook.after_train_iter(runner, 499)
     assert len(runner.logger.infos) == bool(words)  # over
+
+
+def ratio_of(model, data) -> float:
+    runner = runner_of(model)
+    hook = GameHealthHook(interval=1, gradient_interval=1)
+    hook.before_train(runner)
+    hook.before_train_iter(runner, 0)
+    for name, value in model.train_step(data, optimisers(model)).items():
+        runner.message_hub.update_scalar(f'train/{name}', value)
+    hook.after_train_iter(runner, 0)
+    ratio = runner.message_hub.log_scalars.get('train/gradient_ratio')
+    return None if ratio is None else ratio.current()
+
+
+def test_labels_of_the_target_do_not_count_as_adversarial_gradient():
+    model = adapter()
+    model.segmentor.eval()
+    alike = ratio_of(copy.deepcopy(model), batch(0))
+    data = dict(batch(0), labeled_target=batch(1)['source'])
+    assert ratio_of(model, data) == pytest.approx(alike, rel=1e-5)
+
+
+def test_by_default_the_layer_is_one_that_every_head_sees():
+    hook, model = GameHealthHook(), adapter()
+    hook.before_train(runner_of(model))
+    names = {id(p): name for name, p in model.segmentor.named_parameters()}
+    assert names[id(hook.weight)].startswith('backbone.layer3.')  # the auxiliary head's
+
+
+def test_without_a_trained_backbone_or_by_reversal_there_is_no_ratio():
+    model = adapter(reversal=True)
+    assert ratio_of(model, batch(0)) is None
+    model = adapter()
+    model.segmentor.backbone.requires_grad_(False)
+    assert ratio_of(model, batch(0)) is None
 
 
 def test_a_layer_that_does_not_exist_is_refused():

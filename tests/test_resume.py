@@ -212,6 +212,27 @@ def test_a_resumed_schedule_follows_the_config_when_its_end_was_moved(street_dat
     assert lr_after(5, end=10, resume=True) == pytest.approx(expected)
 
 
+def test_a_resumed_optimiser_follows_the_config_when_its_numbers_were_changed(street_data, tmp_path):
+    def optimisers_after(iterations: int, **changed):
+        cfg = small('demo/streets_multilevel.py', street_data, tmp_path)
+        cfg.train_cfg.update(max_iters=iterations, val_interval=10)
+        cfg.optim_wrapper.segmentor.optimizer.update(changed)
+        cfg.optim_wrapper.segmentor.paramwise_cfg = dict(custom_keys={'decode_head': dict(lr_mult=1.0)})  # groups
+        if changed:
+            cfg.resume, cfg.load_from = True, str(tmp_path / 'iter_3.pth')
+        return train(cfg)
+
+    optimisers_after(3)
+    runner = optimisers_after(5, lr=1e-3, weight_decay=0.1)
+    segmentor, discriminator = (runner.optim_wrapper[player] for player in ('segmentor', 'discriminator'))
+    poly = (1 - 5 / 24) ** 0.9
+    for group in segmentor.param_groups:  # with several groups the last is what is logged as base_lr
+        assert group['lr'] == pytest.approx(1e-3 * poly)
+        assert group['weight_decay'] == 0.1
+    assert discriminator.param_groups[0]['lr'] == pytest.approx(1e-4 * poly)
+    assert segmentor.optimizer.state  # the momentum is the checkpoint's
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
 def test_a_resumed_run_is_the_uninterrupted_one_on_a_gpu(street_data, tmp_path):

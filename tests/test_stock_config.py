@@ -1,5 +1,6 @@
 """A complete stock config of MMSegmentation, adapted by ``_base_`` and twelve lines."""
 
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from mmseg.registry import DATASETS, HOOKS
 
 from mmseg_adapt.datasets.cache import cached
 from mmseg_adapt.datasets.domain_pair import unlabelled
+from mmseg_adapt.engine.launch import read_config
 
 from .test_benchmarks import bdd100k, image, label
 from .test_training import scalars
@@ -65,6 +67,14 @@ def test_the_config_adds_at_most_twelve_lines_to_the_stock_one():
     assert ours.train_cfg.max_iters == 40000
     assert ours.optim_wrapper.segmentor.optimizer.lr == 0.01
     assert ours.train_dataloader.batch_size == 2
+
+
+def test_the_tools_give_it_what_every_config_of_ours_has_against_loss():
+    cfg = read_config(Namespace(config=str(FILE), cfg_options=None, work_dir=None, launcher='none', local_rank=0))
+    assert cfg.train_cfg.type == 'ResumableTrainLoop'
+    assert cfg.default_hooks.checkpoint.backend_args == dict(backend='AtomicBackend')
+    hooks = {hook['type'] for hook in cfg.default_hooks.values()}
+    assert {'ExactResumeHook', 'PreemptionHook', 'FiniteLossHook', 'CheckpointGuardHook', 'ClassSetHook'} <= hooks
 
 
 def test_it_trains_both_players_and_is_validated_on_the_target(trees, tmp_path):

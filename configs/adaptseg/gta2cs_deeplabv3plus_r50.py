@@ -1,4 +1,4 @@
-# AdaptSegNet on MMSegmentation's own DeepLabV3+ (a stock config adapted in a few lines), GTA5 → Cityscapes.
+# AdaptSegNet on MMSegmentation's own DeepLabV3+ (a stock model adapted in a few lines), GTA5 → Cityscapes.
 # Published: none. Ours: not run (needs the data sets and a GPU).
 #   python tools/train.py configs/adaptseg/gta2cs_deeplabv3plus_r50.py
 _base_ = [

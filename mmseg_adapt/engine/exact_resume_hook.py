@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mmengine.dist import all_gather_object, all_reduce_params, get_rank, get_world_size
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 from torch import Tensor
@@ -13,7 +16,7 @@ from ..random_state import random_state, set_random_state
 from .checkpoint_guard_hook import is_checkpoint_due
 from .resumable_train_loop import ResumableTrainLoop
 
-PROGRESS = ('last_step', '_global_step', '_last_value', 'base_values', 'verbose')  # of a schedule's state
+PROGRESS = ('last_step', '_global_step', '_last_value', 'verbose')  # of a schedule's state
 
 
 @HOOKS.register_module()
@@ -21,8 +24,9 @@ class ExactResumeHook(Hook):
     """Keep in every checkpoint, and put back on resume, what mmengine's lacks.
 
     The place in the data (:class:`ResumableTrainLoop`), the random state of every rank, and the gradients of an
-    accumulation that a checkpoint interrupts. Schedules of which the config has since changed a number (``end``, say)
-    follow the config, as if it had always been so; mmengine would go on with the old ones.
+    accumulation that a checkpoint interrupts. Numbers of a schedule or an optimiser that the config has since changed
+    (``end``, ``lr``, ``weight_decay``, …) follow the config, as if it had always been so; mmengine would go on with the
+    old ones.
     """
 
     priority = 'LOW'
@@ -54,7 +58,7 @@ class ExactResumeHook(Hook):
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         if runner._resume:
             self.loaded = checkpoint.get('exact_resume')
-            if runner.param_schedulers and 'param_schedulers' in checkpoint:
+            if 'optimizer' in checkpoint:
                 _follow_config(runner, checkpoint)
 
     def before_train_epoch(self, runner: Runner) -> None:
@@ -65,6 +69,11 @@ class ExactResumeHook(Hook):
             return
         if 'data' in self.loaded and isinstance(runner.train_loop, ResumableTrainLoop):
             runner.train_loop.resume(self.loaded['data'])
+        else:
+            runner.logger.warning(
+                "the place in the data is lost, since train_cfg.type or the checkpoint's was not "
+                'ResumableTrainLoop: the run is not exact'
+            )
         for name, grad in self.loaded['gradients'].items():
             parameter = _named_parameters(runner)[name]
             parameter.grad = grad.to(parameter.device, copy=True)
@@ -89,23 +98,38 @@ def _gradients(runner: Runner) -> dict[str, Tensor]:
 
 
 def _follow_config(runner: Runner, checkpoint: dict) -> None:
-    """Bring schedules whose numbers the config has changed to the checkpoint's iteration, and put them in its place."""
-    named = isinstance(runner.param_schedulers, dict)
-    for key in runner.param_schedulers if named else (None,):
-        fresh = runner.param_schedulers[key] if named else runner.param_schedulers
-        saved = checkpoint['param_schedulers'][key] if named else checkpoint['param_schedulers']
-        if [_numbers(s.state_dict()) for s in fresh] == [_numbers(s) for s in saved]:
-            continue
-        runner.logger.warning('param_scheduler is not that of the checkpoint: the learning rates follow the config')
-        for _ in range(checkpoint['meta']['iter']):
-            for scheduler in fresh:
-                scheduler.step()
-        saved[:] = [scheduler.state_dict() for scheduler in fresh]
-        optimizer = checkpoint['optimizer'][key] if named else checkpoint['optimizer']
-        for scheduler in fresh:
-            name = scheduler.param_name
-            for old, new in zip(optimizer['param_groups'], scheduler.optimizer.param_groups):
-                old[name] = new[name]
+    """Put numbers of schedules and optimisers that the config has changed into the checkpoint, as of its iteration."""
+    named = isinstance(runner.optim_wrapper, OptimWrapperDict)
+    for player in runner.optim_wrapper.keys() if named else ('',):
+
+        def of(whole, player=player):
+            return whole[player] if named else whole
+
+        schedules = of(runner.param_schedulers) if runner.param_schedulers else []
+        saved = of(checkpoint['param_schedulers']) if 'param_schedulers' in checkpoint else []
+        followed = [_numbers(s.state_dict()) for s in schedules] != [_numbers(s) for s in saved]
+        if followed:
+            for _ in range(checkpoint['meta']['iter']):
+                for schedule in schedules:
+                    schedule.step()
+            saved[:] = [schedule.state_dict() for schedule in schedules]
+        kept = () if followed else [f'{prefix}{s.param_name}' for s in schedules for prefix in ('', 'initial_')]
+        changed = _take_over(of(checkpoint['optimizer']), of(runner.optim_wrapper), kept)
+        if followed or changed:
+            names = ', '.join([*(['param_scheduler'] if followed else []), *sorted(changed)])
+            runner.logger.warning(f'{player or "optim_wrapper"}: {names} follow the config, not the checkpoint')
+
+
+def _take_over(state: dict, wrapper: OptimWrapper, kept: Sequence[str]) -> set[str]:
+    """Write the wrapper's numbers, but those of ``kept``, into its state of a checkpoint. Returns what has changed."""
+    changed = set()
+    groups = [*state['param_groups'], *filter(None, [state.get('base_param_settings')])]
+    for old, new in zip(groups, wrapper.param_groups):
+        for key in new.keys() - {'params', *kept}:
+            if key in old and old[key] != new[key]:
+                old[key] = new[key]
+                changed.add(key)
+    return changed
 
 
 def _numbers(state: dict) -> dict:

@@ -24,7 +24,8 @@ class GameHealthHook(Hook):
     game itself reports):
 
     * ``share.<level>.adv``: the part of the segmentor's loss that is this level's λ_adv · L_adv;
-    * ``gradient_ratio``: ‖∂ Σ λ_adv L_adv‖ / ‖∂ L_seg‖ on the last layer that all levels share, of one iteration.
+    * ``gradient_ratio``: ‖∂ Σ λ_adv L_adv‖ / ‖∂ L_seg‖ on the last layer that all heads share, of one iteration; not by
+      reversal, where one backward pass carries both.
 
     Warned of, once each time it begins, when the mean over ``window`` iterations says that at some level D has won
     (names both domains rightly almost everywhere: its gradient no longer leads anywhere), that D is blind (no better
@@ -37,7 +38,8 @@ class GameHealthHook(Hook):
     Args:
         interval: of the log and the warnings, in iterations.
         gradient_interval: of the gradient ratio, in iterations.
-        layer: name of a parameter of the segmentor; by default the backbone's last trained convolution.
+        layer: name of a parameter of the segmentor; by default the last trained convolution of the backbone, of a
+            ResNet with an auxiliary head of the stage that this head looks at.
         window: iterations that a warning is based on.
         won, blind, dwarfs: the thresholds: D's accuracy on its worse domain, its mean accuracy over both domains, the
             gradient ratio.
@@ -70,18 +72,20 @@ class GameHealthHook(Hook):
         if 'discriminator' not in getattr(model, 'players', ()):
             return
         self.levels = sorted(model.lambda_adv)
-        self.weight = self._watched(unwrapped(model.segmentor))
+        if not model.reversal:
+            self.weight = self._watched(unwrapped(model.segmentor))
 
-    def _watched(self, segmentor: nn.Module) -> Tensor:
+    def _watched(self, segmentor: nn.Module) -> Tensor | None:
         trained = {name: p for name, p in segmentor.named_parameters() if p.requires_grad}
         if self.layer is None:
-            return [p for name, p in trained.items() if name.startswith('backbone.') and p.ndim == 4][-1]
+            shared = f'backbone.{_shared_stage(segmentor)}'
+            return next((p for name, p in reversed(trained.items()) if name.startswith(shared) and p.ndim == 4), None)
         if self.layer not in trained:
             raise UserError(f'GameHealthHook.layer = {self.layer!r} is no trained parameter of the segmentor')
         return trained[self.layer]
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
-        if self.levels and self.every_n_train_iters(runner, self.gradient_interval):
+        if self.weight is not None and self.every_n_train_iters(runner, self.gradient_interval):
             self.norms = []
             self.handle = self.weight.register_hook(lambda gradient: self.norms.append(gradient.detach().norm()))
 
@@ -92,8 +96,8 @@ class GameHealthHook(Hook):
         if not self.levels or not self.every_n_train_iters(runner, self.interval):
             return
         self._log_shares(runner)
-        if len(self.norms) >= 2:  # one per backward pass: the source's first, then the target's
-            source, target = (float(norm) for norm in self.norms[:2])
+        if len(self.norms) >= 2:  # one per backward pass: the source's and the target's are the last
+            source, target = (float(norm) for norm in self.norms[-2:])
             _log(runner, 'gradient_ratio', target / source if source else math.inf)
             self.norms = []
         self._warn(runner)
@@ -116,7 +120,7 @@ class GameHealthHook(Hook):
         ratio = runner.message_hub.log_scalars.get('train/gradient_ratio')
         if ratio is not None and (value := ratio.current()) > self.dwarfs:
             found['the adversarial gradient dwarfs the segmentation gradient'] = (
-                f'({value:.2g} times as long): lower model.lambda_adv, to about a tenth of that ratio'
+                f'({value:.2g} times as long): lower model.lambda_adv, {10 * value:.0f} times for a ratio of 0.1'
             )
         for state in sorted(found.keys() - self.ill):
             runner.logger.warning(f'iteration {runner.iter + 1}: {state} {found[state]}')
@@ -138,6 +142,15 @@ class GameHealthHook(Hook):
             cure = f'raise {_D_LR} or give it a start (AlternatingUpdateHook, begin=dict(segmentor=1000))'
             return {f'D is blind at level {level!r}': f'(right on {percent}): {cure}'}
         return {}
+
+
+def _shared_stage(segmentor: nn.Module) -> str:
+    """The prefix of the ResNet stage that the shallowest head looks at, and all do; '' of another backbone."""
+    stages = getattr(segmentor.backbone, 'res_layers', None)
+    indices = [head.in_index for head in segmentor.heads.values()]
+    if stages is None or not all(isinstance(index, int) for index in indices):
+        return ''
+    return f'{stages[min(index % len(stages) for index in indices)]}.'
 
 
 def _log(runner: Runner, name: str, value: float) -> None:

@@ -34,6 +34,7 @@ GUARDS = {  # hooks that a config of someone else's may lack
     'finite_loss': 'FiniteLossHook',
     'checkpoint_guard': 'CheckpointGuardHook',
     'exact_resume': 'ExactResumeHook',
+    'preemption': 'PreemptionHook',
     'class_set': 'ClassSetHook',
 }
 EXPECTED = (UserError, FileNotFoundError)
@@ -100,9 +101,19 @@ def read_config(args: Namespace) -> Config:
         cfg.merge_from_dict(args.cfg_options)
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join('work_dirs', Path(args.config).stem)
-    for name, hook in GUARDS.items():
-        cfg.setdefault('default_hooks', {}).setdefault(name, dict(type=hook))
+    _guard(cfg)
     return cfg
+
+
+def _guard(cfg: Config) -> None:
+    """What :file:`configs/_base_` gives to every config of ours, for one of someone else's: nothing is lost."""
+    hooks = cfg.setdefault('default_hooks', {})
+    for name, hook in GUARDS.items():
+        hooks.setdefault(name, dict(type=hook))
+    if hooks.get('checkpoint') and 'out_dir' not in hooks['checkpoint']:  # elsewhere may be no local disk
+        hooks['checkpoint'].setdefault('backend_args', dict(backend='AtomicBackend'))
+    if (cfg.get('train_cfg') or {}).get('type') == 'IterBasedTrainLoop':
+        cfg.train_cfg.type = 'ResumableTrainLoop'
 
 
 def prepare_devices(cfg: Config) -> None:
