@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
+import torch
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import nn
 from torch.optim import SGD
@@ -30,8 +31,10 @@ def test_who_moves_at_which_iteration(begin, every, table):
 
 
 def runner(*optimised: str) -> SimpleNamespace:
-    wrapper = OptimWrapper(SGD(nn.Linear(1, 1).parameters(), lr=0.1))
-    wrappers = OptimWrapperDict(**dict.fromkeys(optimised, wrapper)) if optimised else wrapper
+    def wrapper() -> OptimWrapper:
+        return OptimWrapper(SGD(nn.Linear(1, 1).parameters(), lr=0.1))
+
+    wrappers = OptimWrapperDict(**{player: wrapper() for player in optimised}) if optimised else wrapper()
     return SimpleNamespace(model=SimpleNamespace(players=PLAYERS, movers=set(PLAYERS)), optim_wrapper=wrappers, iter=3)
 
 
@@ -62,6 +65,13 @@ def test_a_minimax_game_is_refused_where_the_players_could_not_move_together():
     for hook in (dict(begin=dict(segmentor=1)), dict(every=dict(discriminator=2))):
         with pytest.raises(UserError, match='take begin and every out of AlternatingUpdateHook'):
             AlternatingUpdateHook(**hook).before_train(r)
-    r.optim_wrapper['discriminator'].loss_scaler = object()
-    with pytest.raises(UserError, match='leave out --amp, or play by turns'):
+    discriminator = r.optim_wrapper['discriminator']
+    discriminator.accumulates = 4
+    with pytest.raises(UserError, match='give both players the same'):
+        AlternatingUpdateHook().before_train(r)
+    discriminator.accumulates = 1
+    discriminator.loss_scaler = torch.amp.GradScaler('cpu', enabled=False)  # bfloat16's
+    AlternatingUpdateHook().before_train(r)
+    discriminator.loss_scaler = torch.amp.GradScaler('cpu')
+    with pytest.raises(UserError, match='use --amp bf16, or play by turns'):
         AlternatingUpdateHook().before_train(r)

@@ -2,8 +2,8 @@
 # Train on several GPUs (or, without one, on several CPU processes): tools/dist_train.sh CONFIG N [arguments of train.py]
 # Several nodes: set NNODES, NODE_RANK and MASTER_ADDR on each (Slurm: slurm_train.sh); PORT for a second job on a node.
 set -euo pipefail
-CONFIG=$1
-GPUS=$2
+CONFIG=${1:?usage: tools/dist_train.sh CONFIG N [arguments of train.py]}
+GPUS=${2:?usage: tools/dist_train.sh CONFIG N [arguments of train.py]}
 export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 "${PYTHON:-python}" -m torch.distributed.run \
     --nnodes="${NNODES:-1}" --node_rank="${NODE_RANK:-0}" --master_addr="${MASTER_ADDR:-127.0.0.1}" \
@@ -11,7 +11,8 @@ export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
     "$(dirname "$0")/train.py" "$CONFIG" --launcher pytorch "${@:3}" &
 launcher=$!
 # A scheduler's SIGTERM goes to the ranks, which save and exit with 0; torchrun itself would kill them after 30 seconds.
-trap 'stopped=1; pkill -TERM -P "$launcher"' TERM
+# Before it has started them, the signal is torchrun's own.
+trap 'stopped=1; pkill -TERM -P "$launcher" || kill -TERM "$launcher" || true' TERM
 while :; do  # a trap ends wait
     stopped=
     status=0

@@ -29,7 +29,7 @@ class AlternatingUpdateHook(Hook):
 
     Raises:
         UserError: (before the first iteration) an unknown player, a player without an optimiser, an optimiser without
-            a player, a period below 1; a minimax game (``reversal=True``) whose players do not move together.
+            a player, a period below 1; a minimax game (``reversal=True``) whose players do not move, or step, together.
 
     Example: D warms up for 500 iterations, then S moves in every second one::
 
@@ -85,10 +85,17 @@ class AlternatingUpdateHook(Hook):
                 'model.reversal = True moves both players by one backward pass: take begin and every out of '
                 'AlternatingUpdateHook, or play by turns (reversal = False)'
             )
-        if any(hasattr(wrapper, 'loss_scaler') for wrapper in wrappers.values()):
+        scalers = [wrapper.loss_scaler for wrapper in wrappers.values() if hasattr(wrapper, 'loss_scaler')]
+        if any(scaler.is_enabled() for scaler in scalers):
             raise UserError(
-                'model.reversal = True shares one backward pass, but with --amp each player scales its own loss: leave '
-                'out --amp, or play by turns (reversal = False)'
+                'model.reversal = True shares one backward pass, but with --amp fp16 each player scales its own loss: '
+                'use --amp bf16, or play by turns (reversal = False)'
+            )
+        counts = {player: getattr(wrapper, 'accumulates', 1) for player, wrapper in wrappers.items()}
+        if len(set(counts.values())) > 1:
+            raise UserError(
+                f'model.reversal = True shares one backward pass, but accumulative_counts is {counts}: give both '
+                'players the same'
             )
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
