@@ -1,6 +1,7 @@
 """Real runs through the tools on tiny data: train, resume, test, mixed precision, stock models, and every bad input."""
 
 import json
+import runpy
 import shutil
 from pathlib import Path
 
@@ -183,6 +184,25 @@ def failure(tool, *arguments, monkeypatch, capsys) -> str:
     return lines[0]
 
 
+def test_two_images_of_one_name_are_not_written_over_each_other():
+    check_names = runpy.run_path(str(REPO / 'tools/test.py'))['check_names']
+
+    class Images(list):
+        def get_data_info(self, index):
+            return dict(img_path=self[index])
+
+    check_names(Images(['a/1.png', 'a/2.png']), '--out')
+    with pytest.raises(UserError, match='--out: a/1.png and b/1.png would both be 1.png: test one folder at a time'):
+        check_names(Images(['a/1.png', 'b/1.png']), '--out')
+
+
+def test_options_that_are_no_pairs_are_refused(config_file, monkeypatch, capsys):
+    with pytest.raises(SystemExit) as stop:
+        run_tool('train.py', config_file(), '--cfg-options', 'model.lambda_adv', monkeypatch=monkeypatch)
+    assert stop.value.code == 2
+    assert "argument --cfg-options: 'model.lambda_adv' is no key=value" in capsys.readouterr().err
+
+
 def break_image(data: Path) -> None:
     for file in (data / 'source/images').iterdir():
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
@@ -193,6 +213,8 @@ def break_image(data: Path) -> None:
     [
         (['train_dataloader.dataset.source.data_root=nowhere'], 'nowhere/source/images does not exist: set data_root'),
         (['train_dataloader.dataset.source.img_suffix=.jpg'], 'no image matched *.jpg under'),
+        (['model.type=AdaptSegNett'], "type = 'AdaptSegNett' is not in the registry mmseg::model: correct it in the"),
+        (['default_hooks.preemption.signals=SIGFOO'], "PreemptionHook.signals names ['SIGFOO']: use names such as"),
         (['val_dataloader.dataset.data_root=nowhere'], 'nowhere/target/val/images does not exist: set data_root'),
         (['model.lambda_adv.neck=1'], "model.lambda_adv ['aux', 'decode', 'neck']: name the same levels in both"),
         (

@@ -19,6 +19,7 @@ from prettytable import PrettyTable, TableStyle
 
 from mmseg_adapt.engine.launch import one_sentence
 from mmseg_adapt.errors import UserError
+from mmseg_adapt.style import RenderStore
 
 ROOT = Path(__file__).parents[1]
 ROWS = {
@@ -55,6 +56,8 @@ def trained(config: str, work_dir: Path, seed: int, options: list[str]) -> Path:
     if not last.exists():
         how = '--resume' if (work_dir / 'last_checkpoint').exists() else '--overwrite'
         run(work_dir / 'train.log', 'tools/train.py', config, how, '--work-dir', work_dir, '--cfg-options', *options)
+        if not last.exists():
+            raise UserError(f'{work_dir} was interrupted before {last.name}: repeat the call to go on')
     return last
 
 
@@ -90,6 +93,18 @@ def one_row(row: str, seed: int, args: Namespace) -> float:
     return miou(config, checkpoint, work_dir)
 
 
+def check_renders(row: str, setting: str) -> None:
+    """Raises: UserError: a row whose source images are rendered by AAN, and are not there."""
+    config = f'{setting}_{row}.py'
+    source = Config.fromfile(ROOT / config).train_dataloader.dataset.get('source', {})
+    for step in source.get('pipeline', ()):
+        if step.type == 'AANStyleTransfer' and not RenderStore(ROOT / step.renders).exists:
+            raise UserError(
+                f'{step.renders} is no store of renders: make it as the header of {config} says, or leave {row} out of '
+                '--rows'
+            )
+
+
 def table_of(results: dict[str, list[float]]) -> PrettyTable:
     table = PrettyTable(['', 'paper, GTA5 → Cityscapes', 'ours', 'runs'])
     table.set_style(TableStyle.MARKDOWN)
@@ -112,9 +127,15 @@ def main() -> None:
     args.work_dir = (args.work_dir or ROOT / 'work_dirs/ablation' / Path(args.setting).name).resolve()
     if missing := [r for r in ('fcn', *args.rows) if not (ROOT / f'{args.setting}_{r}.py').exists()]:
         raise UserError(f'{args.setting}_{missing[0]}.py does not exist: name a --setting such as configs/fcan/gta2cs')
-    results = {row: [one_row(row, seed, args) for seed in args.seeds] for row in args.rows}
-    print(table_of(results))
-    print('\nmIoU of the last checkpoint in percent, ± sample standard deviation over seeds')
+    for row in args.rows:
+        check_renders(row, args.setting)
+    results = {}
+    try:
+        for row in args.rows:
+            results[row] = [one_row(row, seed, args) for seed in args.seeds]
+    finally:  # what is finished is shown whatever happens to the rest
+        print(table_of(results))
+        print('\nmIoU of the last checkpoint in percent, ± sample standard deviation over seeds')
 
 
 if __name__ == '__main__':

@@ -2,11 +2,23 @@
 
 import os.path as osp
 from argparse import ArgumentParser
+from pathlib import Path
 
+from mmengine.dataset import BaseDataset
 from mmengine.runner import Runner
 
 from mmseg_adapt.engine.launch import add_arguments, one_sentence, prepare_devices, read_config
 from mmseg_adapt.errors import UserError
+
+
+def check_names(dataset: BaseDataset, option: str) -> None:
+    """Raises: UserError: two images whose predictions would be one file."""
+    seen = {}
+    for path in (dataset.get_data_info(i)['img_path'] for i in range(len(dataset))):
+        if (other := seen.setdefault(Path(path).stem, path)) != path:
+            raise UserError(
+                f'{option}: {other} and {path} would both be {Path(path).stem}.png: test one folder at a time'
+            )
 
 
 def main() -> None:
@@ -29,11 +41,17 @@ def main() -> None:
         cfg.default_hooks.visualization = dict(type='PictureHook', out_dir=args.show_dir)
     if args.tta:
         if missing := [key for key in ('tta_pipeline', 'tta_model') if key not in cfg]:
-            raise UserError(f'--tta: {args.config} has no {missing[0]}: copy it from configs/_base_/datasets/gta2cs.py')
+            raise UserError(
+                f'--tta: {args.config} has no {missing[0]}: copy tta_pipeline from configs/_base_/datasets/gta2cs.py, '
+                'tta_model from configs/_base_/default_runtime.py'
+            )
         cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
         cfg.model = dict(cfg.tta_model, module=cfg.model)
     prepare_devices(cfg)
-    Runner.from_cfg(cfg).test()
+    runner = Runner.from_cfg(cfg)
+    if args.out or args.show_dir:
+        check_names(runner.test_dataloader.dataset, '--out' if args.out else '--show-dir')
+    runner.test()
 
 
 if __name__ == '__main__':

@@ -105,6 +105,8 @@ def _follow_config(runner: Runner, checkpoint: dict) -> None:
         def of(whole, player=player):
             return whole[player] if named else whole
 
+        if not of(checkpoint['optimizer']).get('loss_scaler'):  # bfloat16's is empty, which mmengine's fp16 refuses
+            of(checkpoint['optimizer']).pop('loss_scaler', None)
         schedules = of(runner.param_schedulers) if runner.param_schedulers else []
         saved = of(checkpoint['param_schedulers']) if 'param_schedulers' in checkpoint else []
         followed = [_numbers(s.state_dict()) for s in schedules] != [_numbers(s) for s in saved]

@@ -6,6 +6,7 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
+from torch import nn
 
 from ..methods.adversarial import unwrapped
 
@@ -33,6 +34,7 @@ class FastSegmentorHook(Hook):
         if self.channels_last:
             segmentor.to(memory_format=torch.channels_last)
         if self.compile is not False:
-            for part in (segmentor.backbone, getattr(segmentor, 'neck', None), *segmentor.heads.values()):
-                if part is not None:
-                    part.compile(**self.compile)
+            for name in ('backbone', 'neck', 'decode_head', 'auxiliary_head'):
+                part = getattr(segmentor, name, None)
+                for module in part if isinstance(part, nn.ModuleList) else filter(None, [part]):
+                    module.compile(**self.compile)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import os.path as osp
+import re
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
@@ -38,6 +39,7 @@ GUARDS = {  # hooks that a config of someone else's may lack
     'class_set': 'ClassSetHook',
 }
 EXPECTED = (UserError, FileNotFoundError)
+UNREGISTERED = re.compile(r'(\S+) is not in the (\S+) registry')  # what mmengine says of a type that does not exist
 
 
 @contextmanager
@@ -48,8 +50,9 @@ def one_sentence() -> Iterator[None]:
     """
     try:
         yield
-    except EXPECTED as error:
-        if os.environ.get('MMSEG_ADAPT_TRACEBACK') == '1':
+    except (*EXPECTED, KeyError) as error:
+        unexpected = isinstance(error, KeyError) and not UNREGISTERED.search(str(error))
+        if unexpected or os.environ.get('MMSEG_ADAPT_TRACEBACK') == '1':
             raise
         print(f'error: {sentence(error)}', file=sys.stderr)
         sys.exit(1)
@@ -59,7 +62,23 @@ def sentence(error: BaseException) -> str:
     """The message without what PyTorch's data loader adds to an error of a worker."""
     if isinstance(error, FileNotFoundError) and error.filename:
         return f'{error.filename} does not exist: put or link it there, or change the path in the config'
+    if isinstance(error, KeyError):
+        name, registry = UNREGISTERED.search(str(error)).groups()
+        name = name.strip('"\'')
+        return (
+            f'type = {name!r} is not in the registry {registry}: correct it in the config, or name the module that '
+            'registers it in custom_imports'
+        )
     return str(error).strip().splitlines()[-1].split('UserError: ')[-1]
+
+
+class Overrides(DictAction):
+    """``key=value`` pairs; what is none is refused as argparse refuses."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        if wrong := [value for value in values if '=' not in value]:
+            parser.error(f'argument {option_string}: {wrong[0]!r} is no key=value')
+        super().__call__(parser, namespace, values, option_string)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -69,7 +88,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=Overrides,
         help='overrides, e.g. model.lambda_adv.decode=0.002 randomness.seed=1',
     )
     parser.add_argument('--unsafe', action='store_true', help='load checkpoints that need code to be loaded')
@@ -123,7 +142,8 @@ def prepare_devices(cfg: Config) -> None:
     if cfg.launcher == 'none':
         return
     use_gloo_without_gpu(cfg.launcher)
-    adapted = issubclass(MODELS.get(cfg.model.type), AdversarialAdapter)
+    model = MODELS.get(cfg.model.type)  # None: building it will say so
+    adapted = model is not None and issubclass(model, AdversarialAdapter)
     kind = 'MM' if torch.cuda.is_available() else 'CPU'
     wrapper = dict(
         type=f'{kind}{"Separate" if adapted else ""}DistributedDataParallel',

@@ -12,6 +12,7 @@ from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
+from ..errors import UserError
 from .resumable_train_loop import Preempted, ResumableTrainLoop
 
 
@@ -32,12 +33,18 @@ class PreemptionHook(Hook):
 
     Args:
         signals: names; schedulers send SIGTERM, and Slurm another one on request (``#SBATCH --signal=USR1@120``).
+
+    Raises:
+        UserError: a name that is no signal's.
     """
 
     priority = 'HIGH'  # before the hooks that look after a checkpoint
 
-    def __init__(self, signals: tuple[str, ...] = ('SIGTERM',)) -> None:
-        self.signals = tuple(getattr(signal, name) for name in signals)
+    def __init__(self, signals: str | tuple[str, ...] = ('SIGTERM',)) -> None:
+        names = (signals,) if isinstance(signals, str) else signals
+        if unknown := [name for name in names if name not in signal.Signals.__members__]:
+            raise UserError(f'PreemptionHook.signals names {unknown}: use names such as SIGTERM, SIGUSR1')
+        self.signals = tuple(signal.Signals[name] for name in names)
         self.received: str | None = None
         self.stopping = self.training = False
         self.group = None

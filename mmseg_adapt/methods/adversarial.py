@@ -15,6 +15,7 @@ from collections.abc import Iterable
 
 import torch
 from mmengine.model import BaseModel, ModuleDict, is_model_wrapper
+from mmengine.optim import OptimWrapperDict
 from mmseg.registry import MODELS
 from mmseg.utils import add_prefix
 from torch import Tensor, nn
@@ -31,6 +32,7 @@ def unwrapped(player: nn.Module) -> nn.Module:
 
 
 def detached(views: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What D sees, per level, as a constant: D's turn sends no gradient to S."""
     return {level: view.detach() for level, view in views.items()}
 
 
@@ -116,13 +118,16 @@ class AdversarialAdapter(BaseModel):
         """What the discriminator of a level sees of that level's output, (N, C, h, w) → (N, C', h', w')."""
         raise NotImplementedError(f'{type(self).__name__} must say what its discriminator sees: define view()')
 
-    def train_step(self, data: dict[str, dict], optim_wrapper) -> dict[str, Tensor]:
+    def train_step(self, data: dict[str, dict], optim_wrapper: OptimWrapperDict) -> dict[str, Tensor]:
         """One iteration. Both players' gradients come from the same weights; then both step.
 
         Args:
             data: ``{'source': batch, 'target': batch}`` from a :class:`~mmseg_adapt.datasets.DomainPairDataset`, and a
                 batch ``'labeled_target'`` where part of the target is labelled.
-            optim_wrapper: an ``OptimWrapperDict`` with one wrapper per player.
+            optim_wrapper: one wrapper per player.
+
+        Returns:
+            What is logged: every loss and accuracy, a scalar each.
         """
         source, target = (self.data_preprocessor(data[domain], True) for domain in DOMAINS)
         turns = [Turn(self, player, optim_wrapper[player]) for player in self.players]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from mmseg.registry import MODELS
-from torch import Tensor
 
 from ..errors import UserError
-from .adversarial import AdversarialAdapter
+from .adaptsegnet import FeatureAdaptation
 
 
 @MODELS.register_module()
-class RAN(AdversarialAdapter):
-    """Representation adaptation (Sec. 3.2): D sees every region of the last feature map, level ``'backbone'``.
+class RAN(FeatureAdaptation):
+    """Representation adaptation (Sec. 3.2): D sees the last feature map itself, level ``'backbone'``, every region of it.
 
     With D's probability of "target" the paper plays
 
@@ -34,7 +33,3 @@ class RAN(AdversarialAdapter):
         super().__init__(*args, **kwargs)
         if others := sorted(set(self.levels) - {'backbone'}):
             raise UserError(f"RAN adapts features: model.discriminator names {others}, use 'backbone' alone")
-
-    def view(self, output: Tensor, image_size: tuple[int, int]) -> Tensor:
-        """The features themselves: (N, C, h, w), unchanged."""
-        return output

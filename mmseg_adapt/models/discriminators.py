@@ -23,6 +23,9 @@ class OutputSpaceDiscriminator(BaseModule):
         upsample: upsample the scores to the size of the input, as the paper's text has it and the released code not.
 
     Shape: (N, in_channels, H, W) → (N, 1, H/32, W/32), rounded down at each layer; (N, 1, H, W) with ``upsample``.
+
+    Raises:
+        UserError: (in the first iteration) another number of channels, or a map of less than 32×32.
     """
 
     def __init__(
@@ -66,6 +69,9 @@ class RegionDiscriminator(BaseModule):
         dilations: one branch per rate.
 
     Shape: (N, in_channels, h, w) → (N, 1, h, w).
+
+    Raises:
+        UserError: no rate, or one below 1; (in the first iteration) another number of channels.
     """
 
     def __init__(
@@ -99,6 +105,9 @@ class ImageDiscriminator(BaseModule):
     four branches of :class:`RegionDiscriminator` together.
 
     Shape: (N, in_channels, h, w) → (N, 1, 1, 1).
+
+    Raises:
+        UserError: (in the first iteration) another number of channels.
     """
 
     def __init__(self, in_channels: int, channels: int = 512, init_cfg: dict | None = None) -> None:
@@ -117,6 +126,7 @@ class ImageDiscriminator(BaseModule):
 
 
 def check_channels(x: Tensor, in_channels: int) -> None:
+    """Raises: UserError: ``x`` (N, C, h, w) with C other than ``in_channels``, by the key that has to change."""
     if x.shape[1] != in_channels:
         raise UserError(
             f'a discriminator with in_channels = {in_channels} was shown {x.shape[1]} channels: '
