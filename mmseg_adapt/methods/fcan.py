@@ -10,7 +10,7 @@ from .adaptsegnet import FeatureAdaptation
 
 @MODELS.register_module()
 class RAN(FeatureAdaptation):
-    """Representation adaptation (Sec. 3.2): D sees the last feature map itself, level ``'backbone'``, every region of it.
+    """Representation adaptation (Sec. 3.2): D sees the last feature map itself, level ``'backbone'``.
 
     With D's probability of "target" the paper plays
 
