@@ -134,7 +134,7 @@ def test_the_tool_rewrites_statistics_alone_and_never_overwrites(trained, street
         ([], 'names no target: say where its images are, --target FOLDER'),
         (['--target', 'nowhere'], 'nowhere does not exist: name a folder of target images'),
         (['--target', 'tests'], 'tests holds no image (.png, .jpg'),
-        (['--target', '{images}', '--batch-size', '9'], 'fewer target images than --batch-size 9'),
+        (['--target', '{images}', '--batch-size', '9'], 'fewer target images than a batch of 9'),
     ],
 )
 def test_bad_targets_fail_in_one_sentence(arguments, message, trained, street_data, monkeypatch, capsys, tmp_path):
@@ -151,10 +151,7 @@ def test_the_hook_adapts_the_last_checkpoint_and_what_is_validated(trained, stre
     cfg.work_dir = str(tmp_path / 'run')
     target = tiny_config('demo/streets_singlelevel.py', street_data, tmp_path).train_dataloader.dataset.target
     target.pipeline = [dict(type='LoadImage'), dict(type='PackSegInputs')]
-    loader = dict(
-        batch_size=2, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False), drop_last=True, dataset=target
-    )
-    cfg.custom_hooks = [dict(type='AdaptBNHook', dataloader=loader)]
+    cfg.custom_hooks = [dict(type='AdaptBNHook', dataset=target, batch_size=2)]
     runner = train(cfg)
     hooked, plain = load(tmp_path / 'run/iter_2.pth')['state_dict'], load(trained / 'run/iter_2.pth')['state_dict']
     assert {k for k, v in hooked.items() if not torch.equal(v, plain[k])} == statistics(
@@ -163,6 +160,6 @@ def test_the_hook_adapts_the_last_checkpoint_and_what_is_validated(trained, stre
     validated = scalars(tmp_path / 'run')[-1]['mIoU']
     runner.model.load_state_dict(hooked)
     assert runner.val_loop.run()['mIoU'] == pytest.approx(validated)
-    cfg.custom_hooks[0].dataloader.dataset.pipeline.insert(1, dict(type='LoadLabels'))
-    with pytest.raises(UserError, match='AdaptBNHook.dataloader.dataset.pipeline has LoadLabels: remove it'):
+    cfg.custom_hooks[0].dataset.pipeline.insert(1, dict(type='LoadLabels'))
+    with pytest.raises(UserError, match="LoadLabels is in the pipeline of the target's images: remove it"):
         train(cfg)

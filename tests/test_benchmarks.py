@@ -95,6 +95,7 @@ def shrink(cfg: Config, root: Path) -> None:
         ResNet=dict(depth=18, stem_channels=8, base_channels=8),
         DeepLabV2ResNet=dict(depth=18, stem_channels=8, base_channels=8),
         DeepLabV2VGG=dict(fc_channels=64),
+        AdaptBNHook=dict(batch_size=2),
         PSPHead=dict(in_channels=64, channels=8),
         DeepLabV2Head=dict(in_channels=64),
     )
@@ -104,10 +105,7 @@ def shrink(cfg: Config, root: Path) -> None:
             if isinstance(node.get('data_root'), str):
                 node['data_root'] = node['data_root'].replace('data/', f'{root}/')
             node.update(small.get(node.get('type'), {}))
-            if 'num_workers' in node:
-                node.update(num_workers=0, persistent_workers=False)
-            if node.get('drop_last'):
-                node['drop_last'] = False
+            node.update({key: 0 for key in ('num_workers', 'persistent_workers') if key in node})
             if 'indices' in node:
                 node['indices'] = [0]
             if node.get('init_cfg'):

@@ -18,8 +18,7 @@ def setting(street_data, tmp_path_factory):
     ran = tiny_config('demo/streets_ran.py', street_data, folder / 'unused')
     abn = fcn.copy()
     target = dict(ran.train_dataloader.dataset.target)
-    loader = dict(batch_size=2, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=True), dataset=target)
-    abn.custom_hooks = [dict(type='AdaptBNHook', dataloader=loader)]
+    abn.custom_hooks = [dict(type='AdaptBNHook', dataset=target, batch_size=2)]
     ran.model.segmentor.init_cfg = dict(type='Pretrained', checkpoint='replaced.pth')
     ran.optim_wrapper.segmentor.optimizer.lr = 1e-3
     for row, cfg in (('fcn', fcn), ('abn', abn), ('ran', ran)):

@@ -15,7 +15,7 @@ from mmengine.runner.checkpoint import get_state_dict
 
 from mmseg_adapt.compat import allow_mmengine_checkpoints
 from mmseg_adapt.datasets.domain_pair import LABEL_LOADERS
-from mmseg_adapt.engine.adapt_bn_hook import adapt_bn
+from mmseg_adapt.engine.adapt_bn_hook import adapt_bn, target_loader
 from mmseg_adapt.engine.launch import add_arguments, one_sentence, read_config
 from mmseg_adapt.errors import UserError
 
@@ -27,7 +27,7 @@ def dataset_of(cfg: Config, folder: str | None) -> dict:
     if folder is None:
         for hook in cfg.get('custom_hooks', ()):
             if hook.type == 'AdaptBNHook':
-                return hook.dataloader.dataset
+                return hook.dataset
         if 'target' in cfg.train_dataloader.dataset:
             return cfg.train_dataloader.dataset.target
         raise UserError(f'{cfg.filename} names no target: say where its images are, --target FOLDER')
@@ -64,18 +64,7 @@ def main() -> None:
     runner = Runner.from_cfg(cfg)
     runner.call_hook('before_run')
     runner.load_or_resume()
-    batches = runner.build_dataloader(
-        dict(
-            batch_size=args.batch_size,
-            num_workers=cfg.test_dataloader.num_workers,
-            sampler=dict(type='DefaultSampler', shuffle=True),
-            drop_last=True,
-            dataset=dataset,
-        ),
-        seed=0,
-    )
-    if not len(batches):
-        raise UserError(f'fewer target images than --batch-size {args.batch_size}: lower it, or add images')
+    batches = target_loader(runner, dataset, args.batch_size, cfg.test_dataloader.num_workers)
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     images = adapt_bn(model, batches)
     write(model, source, out)

@@ -10,15 +10,4 @@ target = dict(
     data_prefix=dict(img_path='images/10k/train'),
     pipeline=_base_.target_pipeline,
 )
-custom_hooks = [
-    dict(
-        type='AdaptBNHook',
-        dataloader=dict(
-            batch_size=4,
-            num_workers=4,
-            sampler=dict(type='DefaultSampler', shuffle=True),
-            drop_last=True,
-            dataset=target,
-        ),
-    )
-]
+custom_hooks = [dict(type='AdaptBNHook', dataset=target, num_workers=4)]

@@ -10,15 +10,4 @@ target = dict(
     img_suffix='.png',
     pipeline=_base_.target_pipeline,
 )
-custom_hooks = [
-    dict(
-        type='AdaptBNHook',
-        dataloader=dict(
-            batch_size=4,
-            num_workers=0,
-            sampler=dict(type='DefaultSampler', shuffle=True),
-            drop_last=True,
-            dataset=target,
-        ),
-    )
-]
+custom_hooks = [dict(type='AdaptBNHook', dataset=target)]

@@ -10,8 +10,9 @@ from mmengine.model import BaseModel, is_model_wrapper
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.data import DataLoader
 
-from ..datasets.domain_pair import LABEL_LOADERS
+from ..datasets.domain_pair import LABEL_LOADERS, steps_of
 from ..errors import UserError
 
 
@@ -75,6 +76,22 @@ def _see(model: BaseModel, batch: dict) -> int:
     return len(inputs)
 
 
+def target_loader(runner: Runner, dataset: dict, batch_size: int, num_workers: int) -> DataLoader:
+    """Batches of equal size from all images of a data set's config; a rest is left out.
+
+    Raises:
+        UserError: a pipeline that loads labels; fewer images than ``batch_size``.
+    """
+    if labels := [step for step in steps_of(dataset.get('pipeline', ())) if step in LABEL_LOADERS]:
+        raise UserError(f"{labels[0]} is in the pipeline of the target's images: remove it, labels are not needed")
+    sampler = dict(type='DefaultSampler', shuffle=True)
+    loader = dict(batch_size=batch_size, num_workers=num_workers, sampler=sampler, drop_last=True, dataset=dataset)
+    loader = runner.build_dataloader(loader, seed=0)
+    if not len(loader):
+        raise UserError(f'fewer target images than a batch of {batch_size} to adapt BN to: lower it, or add images')
+    return loader
+
+
 @HOOKS.register_module()
 class AdaptBNHook(Hook):
     """Adapt BN statistics to the target when training is over, before the last checkpoint and validation.
@@ -82,24 +99,23 @@ class AdaptBNHook(Hook):
     ``tools/adapt_bn.py`` does the same to a checkpoint.
 
     Args:
-        dataloader: config of a data loader of target images, whose labels are not needed.
+        dataset: config of the target's images, whose labels are not needed.
+        batch_size: images to normalise by at a time; a rest is left out.
+        num_workers: processes that load them.
 
     Raises:
-        UserError: as :func:`adapt_bn`; a pipeline that loads target labels.
+        UserError: as :func:`adapt_bn` and :func:`target_loader`.
     """
 
     priority = 'HIGH'  # before CheckpointGuardHook, which takes the mean over ranks
 
-    def __init__(self, dataloader: dict) -> None:
-        self.dataloader = dataloader
+    def __init__(self, dataset: dict, batch_size: int = 4, num_workers: int = 0) -> None:
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.num_workers = num_workers
 
     def before_train(self, runner: Runner) -> None:
-        for step in self.dataloader['dataset'].get('pipeline', ()):
-            if step['type'] in LABEL_LOADERS:
-                raise UserError(
-                    f'AdaptBNHook.dataloader.dataset.pipeline has {step["type"]}: remove it, labels are not needed'
-                )
-        self.batches = runner.build_dataloader(self.dataloader, seed=runner.seed)
+        self.batches = target_loader(runner, self.dataset, self.batch_size, self.num_workers)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         if self.is_last_train_iter(runner):
