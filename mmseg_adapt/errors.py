@@ -7,4 +7,4 @@ class UserError(ValueError):
 
 def first_line(error: BaseException) -> str:
     """What an error says, in one line; its type's name where it says nothing."""
-    return next(iter(str(error).splitlines()), '') or type(error).__name__
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
