@@ -113,6 +113,35 @@ def test_an_image_without_a_render_stops_with_the_command_or_is_kept_or_is_rende
     assert np.array_equal(rendered['img'], cv2.imread(str(root / 'source/00002.png')))
 
 
+def test_rendering_leaves_the_trainings_random_numbers_alone(root, street_data, tmp_path):
+    store = copy_without(root, tmp_path)
+    seeds = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.cuda, 'manual_seed_all', seeds.append)
+        torch.manual_seed(7)
+        before = torch.get_rng_state()
+        seeds.clear()
+        pipeline(LOAD, aan(store, missing='render'))(sample(street_data, 2))
+    assert seeds == []  # of a GPU
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_only_files_of_the_folder_that_the_store_renders_are_rendered(root, street_data, tmp_path, monkeypatch):
+    store = copy_without(root, tmp_path)
+    steps = pipeline(LOAD, aan(store, missing='render'))
+    outside = tmp_path / 'town1/00002.png'
+    outside.parent.mkdir()
+    outside.write_bytes(Path(sample(street_data, 2)['img_path']).read_bytes())
+    message = f'town1/00002.png does not lie in {street_data}/source/images, whose renders {store} holds'
+    with pytest.raises(UserError, match=message):
+        steps(dict(img_path=str(outside), seg_fields=[]))
+    monkeypatch.chdir(street_data)  # a path relative to another folder than the tool's
+    steps(dict(img_path='source/images/00002.png', seg_fields=[]))
+    (tmp_path / 'link').symlink_to(street_data / 'source/images')
+    steps(dict(img_path=str(tmp_path / 'link/00001.png'), seg_fields=[]))
+    assert sorted(f.name for f in store.rglob('*.png')) == [f'{i:05d}.png' for i in range(4)]
+
+
 def test_rendering_on_a_gpu_inside_a_worker_is_refused_with_the_cure(root, street_data, tmp_path, monkeypatch):
     steps = pipeline(LOAD, aan(copy_without(root, tmp_path), missing='render'))
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
@@ -193,7 +222,7 @@ def test_fusion_refuses_what_cannot_be_fused(trained, root, monkeypatch, capsys)
     for argv, message in (
         (('--run', config), 'give a config, a checkpoint and, if any, a store of renders'),
         (('--run', config, 'nowhere.pth'), 'nowhere.pth does not exist'),
-        (('--run', config, checkpoint, root / 'source'), '00000.png is the render of another file than'),
+        (('--run', config, checkpoint, root / 'source'), '00000.png has no render in'),
     ):
         with pytest.raises(SystemExit):
             run_tool('analysis/fuse.py', *argv, monkeypatch=monkeypatch)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -81,8 +82,9 @@ def test_a_file_that_is_not_whole_is_made_anew(data, tmp_path):
     whole = file.read_bytes()
     rng = np.random.default_rng(0)
     damaged = [whole[:n] for n in (0, 1, 30, *rng.integers(len(whole), size=20))]
-    for place in rng.integers(len(whole), size=40):
-        damaged.append(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+    header = whole.index(b'PK\x01\x02')  # of the archive's directory: version, flags, method of compression
+    for place in (*rng.integers(len(whole), size=40), *range(header, header + 12)):
+        damaged += [whole[:place] + bytes([whole[place] ^ bits]) + whole[place + 1 :] for bits in (0xFF, 1)]
     for content_of_file in damaged:
         file.write_bytes(content_of_file)
         assert content(kept[0]) == plain
@@ -94,30 +96,37 @@ def test_a_file_that_is_not_whole_is_made_anew(data, tmp_path):
 def test_an_interrupted_write_leaves_no_file_to_be_read(data, tmp_path, monkeypatch):
     plain = content(dataset(data, [*STEPS, PACK])[0])
     kept = dataset(data, cached([*STEPS, PACK], str(tmp_path / 'cache')))
-    savez = np.savez
 
-    def interrupted(file, **arrays):
-        savez(file, **arrays)
-        file.truncate(file.tell() // 2)
+    def interrupted(part, data):
+        part.open('wb').write(data[: len(data) // 2])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(np, 'savez', interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, 'write_bytes', interrupted)
         kept[0]
     assert kept_in(tmp_path / 'cache') == []
-    monkeypatch.setattr(np, 'savez', savez)
     assert content(kept[0]) == content(kept[0]) == plain
     assert len(kept_in(tmp_path / 'cache')) == 1
+
+
+def test_what_a_killed_worker_left_is_removed_an_hour_later(data, tmp_path):
+    folder = tmp_path / 'cache'
+    folder.mkdir()
+    dead, alive = folder / '.part-dead', folder / '.part-alive'
+    dead.touch(), alive.touch()
+    os.utime(dead, (0, 0))
+    dataset(data, cached([*STEPS, PACK], str(folder)))
+    assert list(folder.iterdir()) == [alive]
 
 
 def test_a_full_disk_costs_the_gain_and_not_the_run(data, tmp_path, monkeypatch):
     plain = contents(data, [*STEPS, PACK])
 
-    def full(file, **arrays):
-        file.write(b'0' * 100)
+    def full(part, data):
+        part.open('wb').write(data[:100])
         raise OSError(28, 'No space left on device')
 
-    monkeypatch.setattr(np, 'savez', full)
+    monkeypatch.setattr(Path, 'write_bytes', full)
     lines = []
     monkeypatch.setattr('mmseg_adapt.datasets.cache.print_log', lambda line, logger: lines.append(line))
     assert contents(data, cached([*STEPS, PACK], str(tmp_path / 'cache'))) == plain
@@ -137,9 +146,12 @@ def test_workers_that_make_the_same_file_at_once_agree(data, tmp_path):
     assert len(files) == 4
 
 
-def test_steps_with_randomness_and_target_labels_are_refused():
+def test_steps_with_randomness_a_later_place_and_target_labels_are_refused(street_data, tmp_path):
     with pytest.raises(UserError, match='Cached: RandomFlip cannot be kept, only LoadImage'):
         Cached('cache', [dict(type='LoadImage'), dict(type='RandomFlip', prob=0.5)])
+    later = [dict(type='LoadImage'), dict(type='Cached', folder=str(tmp_path / 'cache'), transforms=STEPS[1:])]
+    with pytest.raises(UserError, match='Cached must be the first step of its pipeline'):
+        dataset(street_data / 'source', [*later, PACK])[0]
     source = dict(type='IdMappedDataset')
     with pytest.raises(UserError, match='target.pipeline has LoadLabels: remove it'):
         DATASETS.build(dict(type='DomainPairDataset', source=source, target=dict(pipeline=cached(STEPS, 'cache'))))

@@ -1,6 +1,7 @@
 """Pairs of domains, id maps and strict loading, on files that the tests write."""
 
 import itertools
+import shutil
 
 import cv2
 import numpy as np
@@ -54,6 +55,16 @@ def test_gtas_broken_pair_is_left_out(gta):
     assert len(gta_dataset(gta)) == 2
 
 
+def test_only_gtas_own_broken_names_are_left_out_and_logged(gta, monkeypatch):
+    for kind in ('images', 'labels'):
+        shutil.copy(gta / kind / '00001.png', gta / kind / '115188.png')
+    lines = []
+    monkeypatch.setattr('mmseg_adapt.datasets.gta.print_log', lambda line, logger: lines.append(line))
+    names = [gta_dataset(gta).get_data_info(i)['img_path'][-10:] for i in range(3)]
+    assert names == ['/00001.png', '/00002.png', '115188.png']
+    assert lines[0] == 'GTADataset: left out 15188.png, whose labels have another size than the image'
+
+
 def test_gta_has_cityscapes_classes():
     assert len(GTADataset.METAINFO['classes']) == len(GTADataset.METAINFO['palette']) == 19
     assert GTADataset.METAINFO['classes'][18] == 'bicycle'
@@ -83,13 +94,14 @@ def test_synthia_reads_the_class_from_the_first_of_its_16_bit_channels(tmp_path)
     assert labels_of(dataset) == [published.get(i, 255) for i in range(23)] + [255]
 
 
-def cityscapes(root, **suffixes):
+def cityscapes(root, kwargs=None, **suffixes):
     """One pair; a label file per suffix."""
     write(root / 'leftImg8bit/val/ulm/a_leftImg8bit.png', np.zeros((6, 6, 3), np.uint8))
     for suffix, ids in suffixes.items():
         write(root / f'gtFine/val/ulm/a_gtFine_{suffix}.png', ids)
     prefix = dict(img_path='leftImg8bit/val', seg_map_path='gtFine/val')
-    return DATASETS.build(dict(type='CityscapesLabelsDataset', data_root=str(root), data_prefix=prefix, pipeline=LOAD))
+    cfg = dict(type='CityscapesLabelsDataset', data_root=str(root), data_prefix=prefix, pipeline=LOAD)
+    return DATASETS.build(dict(cfg, **kwargs or {}))
 
 
 def test_cityscapes_is_read_from_label_ids_or_from_train_ids_whichever_is_there(tmp_path):
@@ -98,6 +110,8 @@ def test_cityscapes_is_read_from_label_ids_or_from_train_ids_whichever_is_there(
     assert labels_of(cityscapes(tmp_path / 'ids', labelIds=label_ids)) == expected
     both = cityscapes(tmp_path / 'both', labelIds=label_ids, labelTrainIds=train_ids)
     assert labels_of(both) == train_ids.ravel().tolist()
+    named = dict(seg_map_suffix='_gtFine_labelIds.png')
+    assert labels_of(cityscapes(tmp_path / 'both', named)) == expected
 
 
 def test_cross_city_has_13_classes_in_label_ids_and_unlabelled_training_images(tmp_path):
@@ -406,6 +420,8 @@ def test_a_target_without_images_is_named(gta):
     [
         (dict(id_map={0: 0, 300: 1}), 'ids must lie in 0…255'),
         (dict(id_map={0: 0, 1: 19}), 'maps 1 to 19, but there are 19 classes'),
+        (dict(id_map={'road': 7}), r"id_map maps 'road' to 7: write id: class, as in \{7: 0\}"),
+        (dict(id_map={7: None}), 'id_map maps 7 to None: write id: class'),
     ],
 )
 def test_an_id_map_that_cannot_be_is_refused(gta, kwargs, message):

@@ -18,6 +18,7 @@ from PIL import Image
 
 from mmseg_adapt.datasets import streets
 from mmseg_adapt.datasets.look import look_at
+from mmseg_adapt.datasets.transforms import LoadImage
 from mmseg_adapt.errors import UserError
 
 from .tiny import REPO
@@ -259,6 +260,22 @@ def test_labels_that_are_colours_and_images_of_two_kinds_are_refused(tmp_path):
     write(tmp_path / 'labels/1.png', np.full((4, 4, 3), (128, 64, 128), np.uint8))
     with pytest.raises(UserError, match='labels/1.png holds colours, not class ids: export ids .*docs/own_data.md'):
         look_at(str(tmp_path / 'images'), str(tmp_path / 'labels'))
+    tree(tmp_path, 'images/0.png')
+    write(tmp_path / 'labels/0.png', np.zeros((4, 4, 3), np.uint8))  # black says nothing of the others
+    with pytest.raises(UserError, match='labels/1.png holds colours, not class ids'):
+        look_at(str(tmp_path / 'images'), str(tmp_path / 'labels'))
+
+
+def test_a_photo_on_its_side_is_looked_at_as_it_is_loaded(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    (tmp_path / 'images').mkdir()
+    Image.new('RGB', (8, 6)).save(tmp_path / 'images/1.jpg', exif=exif)
+    loaded = LoadImage()(dict(img_path=str(tmp_path / 'images/1.jpg')))['img']
+    assert loaded.shape == (8, 6, 3)
+    assert look_at(str(tmp_path / 'images')).size == (6, 8)
+    write(tmp_path / 'labels/1.png', np.zeros((8, 6), np.uint8))
+    assert look_at(str(tmp_path / 'images'), str(tmp_path / 'labels')).size == (6, 8)
 
 
 def test_one_kind_of_several_labels_is_chosen_by_its_suffix(tmp_path):

@@ -1,6 +1,7 @@
 """Predictions in Python and on the command line: the model's labels, probabilities by hand, pictures, video."""
 
 import re
+import runpy
 import shutil
 from pathlib import Path
 
@@ -10,12 +11,14 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmseg.apis import inference_model, init_model
+from mmseg.registry import DATASETS
 from PIL import Image
 
 import mmseg_adapt
 from mmseg_adapt import Predictor
 from mmseg_adapt.errors import UserError
 from mmseg_adapt.export import export_segmentor
+from mmseg_adapt.style.job import images_in
 
 from .test_convert import CONVERTER, release
 from .test_training import failure
@@ -109,6 +112,21 @@ def test_the_tool_writes_labels_overlays_and_maps_below_the_names_of_a_folder(
             np.testing.assert_allclose(np.asarray(written[kind]), 255 * getattr(found, kind), atol=0.6)
     assert Image.open(out / 'legend.png').size == (260, 8 * 28)
     assert sorted(p.name for p in tmp_path.iterdir()) == ['images', 'out']
+
+
+def test_every_tool_finds_the_same_images_in_a_folder(images, tmp_path):
+    folder, elsewhere = tmp_path / 'images', tmp_path / 'elsewhere'
+    folder.mkdir(), elsewhere.mkdir()
+    for name in (folder / 'a.png', folder / 'c.ppm', folder / 'd.JPG', elsewhere / 'b.png'):
+        Image.open(images[0]).save(name)
+    (folder / 'sub').symlink_to(elsewhere)
+    (folder / '._a.png').write_bytes(b"of a Mac's")
+    found, _ = runpy.run_path(str(REPO / 'tools/predict.py'))['collect']([str(folder)])
+    assert list(found) == ['a', 'c', 'd', 'sub/b']
+    assert images_in(folder, '--source') == found
+    cfg = Config(dict(test_dataloader=dict(dataset=dict(pipeline=[]))))
+    dataset = DATASETS.build(runpy.run_path(str(REPO / 'tools/adapt_bn.py'))['dataset_of'](cfg, str(folder)))
+    assert [Path(dataset.get_data_info(i)['img_path']) for i in range(len(dataset))] == list(found.values())
 
 
 def test_a_video_becomes_a_video(trained, images, tmp_path, monkeypatch):

@@ -16,7 +16,10 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
+from mmseg_adapt.atomic import _place
 from mmseg_adapt.errors import UserError
 from mmseg_adapt.style import RenderStore, VGGStyleEncoder
 from mmseg_adapt.style.store import MANIFEST, STYLE
@@ -231,6 +234,11 @@ def test_a_broken_source_image_is_skipped_listed_and_ends_in_an_error(world, tmp
         ),
         (['--cfg-options', 'aan.speed=1'], "aan: RenderJob.__init__() got an unexpected keyword argument 'speed'"),
         (['--cfg-options', 'aan.encoder.type=AlexNet'], 'aan.encoder: '),
+        (['--cfg-options', 'aan.encoder.mean=[1,2]'], 'aan.encoder.mean = [1, 2]: name three numbers'),
+        (
+            ['--cfg-options', 'aan.objective.style_weights.relu9_9=0'],
+            'aan.objective.style_weights names relu9_9, aan.encoder.layers has relu1_1',
+        ),
         (['--cfg-options', 'aan.content=[Resize]'], 'aan: string indices must be integers'),
         (['--device', 'cuda'], '--device cuda: PyTorch finds no GPU here'),
         (
@@ -258,19 +266,93 @@ def test_a_folder_of_other_files_a_config_without_aan_and_two_images_of_one_name
     shutil.copytree(world / 'source/town0', tmp_path / 'source')
     shutil.copy(tmp_path / 'source/000.png', tmp_path / 'source/000.jpg')
     message = failure(*argv, '--source', tmp_path / 'source', **kwargs)
-    assert 'would share the render 000.png: rename one of them' in message
+    assert '000.jpg and 000.png differ only in their ending: keep one of them' in message
 
 
-def test_the_part_of_a_dead_process_is_removed_and_that_of_a_living_one_is_not(tmp_path):
+def test_parts_of_dead_processes_are_removed_those_of_other_machines_an_hour_later(tmp_path):
     store = RenderStore(tmp_path / 'store')
     store.create(dict(a=1), {})
-    host = os.uname().nodename
-    dead, alive = (store.folder / f'.part-{host}-{pid}' for pid in (2**22 + 1, os.getppid()))
-    dead.touch(), alive.touch()
+    child = multiprocessing.get_context('fork').Process(target=os._exit, args=(0,))
+    child.start()
+    child.join()
+    here = _place()
+    names = (
+        f'{here}-{child.pid}-x',
+        'elsewhere-4711-x',
+        f'{here}-{os.getpid()}-x',
+        'elsewhere-1-x',
+        'of-something-else',
+    )
+    parts = [store.folder / f'.part-{name}' for name in names]
+    for part in parts:
+        part.touch()
+    os.utime(parts[1], (0, 0))
     store.create(dict(a=1), {})
-    assert not dead.exists()
-    assert alive.exists()
-    assert RenderStore(tmp_path / 'store').style() is None
+    assert [part.exists() for part in parts] == [False, False, True, True, True]
+    with pytest.raises(UserError, match=r'store holds no style.pth: run tools/render_aan.py'):
+        store.style()
+
+
+def test_processes_of_one_number_in_two_containers_do_not_share_a_part(tmp_path, monkeypatch):
+    store, names = RenderStore(tmp_path), set()
+    monkeypatch.setattr(os, 'getpid', lambda: 7)
+    link = os.link
+    monkeypatch.setattr(os, 'link', lambda part, path: names.add(str(part)) or link(part, path))
+    for folder in ('a', 'b'):
+        RenderStore(store.folder / folder).create({}, {})
+    assert len({Path(name).name for name in names}) == 2
+
+
+def test_a_rank_that_looks_while_another_one_makes_the_store_finds_it(tmp_path, monkeypatch):
+    store = RenderStore(tmp_path / 'store')
+    store.folder.mkdir()
+    listing = Path.iterdir
+
+    def late(folder):  # the other rank writes between our two looks
+        monkeypatch.setattr(Path, 'iterdir', listing)
+        store.create(dict(a=1), {})
+        store.path('1').touch()
+        return listing(folder)
+
+    monkeypatch.setattr(Path, 'iterdir', late)
+    store.create(dict(a=1), {})
+    assert store.path('1').exists()
+
+
+def test_a_broken_target_image_leaves_no_store_and_can_be_removed(world, tmp_path, monkeypatch, capsys):
+    target = shutil.copytree(world / 'target', tmp_path / 'target')
+    broken = target / 'town0/002.png'
+    broken.write_bytes(broken.read_bytes()[:60])
+    argv = [world / 'aan.py', '--source', world / 'source', '--target', target, '--out', tmp_path / 'store']
+    message = failure(*argv, '--count', 1, monkeypatch=monkeypatch, capsys=capsys)
+    assert f'{broken} cannot be read' in message
+    broken.unlink()
+    run_tool('render_aan.py', *argv, '--count', 1, monkeypatch=monkeypatch)
+    assert json.loads((tmp_path / 'store' / MANIFEST).read_text())['settings']['target_images'] == 2
+
+
+def test_a_store_may_be_the_current_folder_but_not_lie_among_the_images(world, tmp_path, monkeypatch, capsys):
+    for option in ('source', 'target'):
+        message = failure(*arguments(world, world / option / 'aan'), monkeypatch=monkeypatch, capsys=capsys)
+        assert f'aan lies in --{option} {world / option}: choose a folder outside of it' in message
+    (tmp_path / 'store').mkdir()
+    monkeypatch.chdir(tmp_path / 'store')
+    monkeypatch.setattr(sys, 'argv', ['render_aan.py', *map(str, arguments(world, '.', '--count', 1))])
+    runpy.run_path(str(REPO / 'tools/render_aan.py'), run_name='__main__')
+    assert (tmp_path / 'store.preview.png').exists()
+
+
+def test_a_source_file_that_changed_is_rendered_again(world, tmp_path, monkeypatch, capsys):
+    source = shutil.copytree(world / 'source/town0', tmp_path / 'source')
+    argv = [world / 'aan.py', '--source', source, '--target', world / 'target', '--out', tmp_path / 'store']
+    run_tool('render_aan.py', *argv, '--count', 2, monkeypatch=monkeypatch)
+    before = content(tmp_path / 'store')
+    shutil.copy(source / '002.png', source / '000.png')
+    assert RenderStore(tmp_path / 'store').find(str(source / '000.png')) is None
+    run_tool('render_aan.py', *argv, '--count', 2, monkeypatch=monkeypatch)
+    assert '1 rendered, 1 to render' in capsys.readouterr().out
+    after = content(tmp_path / 'store')
+    assert [name for name in after if after[name] != before[name]] == ['000.png']
 
 
 def test_a_render_is_found_by_the_longest_end_of_the_path_and_resized_to_its_image(tmp_path):
@@ -283,19 +365,50 @@ def test_a_render_is_found_by_the_longest_end_of_the_path_and_resized_to_its_ima
     assert store.find('/data/a/1.jpg') == store.path('a/1')
     assert store.find('/data/b/1.jpg') == store.path('1')
     assert store.find('2.png') is None
-    image = store.read(store.path('a/1'), (16, 24), str(source))
+    image = store.read(store.path('a/1'), (16, 24))
     assert image.shape == (16, 24, 3)
     assert (image == (10, 20, 30)).all()
-    other = tmp_path / 'other.jpg'
-    other.write_bytes(b'123456')
-    with pytest.raises(UserError, match='is the render of another file than .*other.jpg'):
-        store.read(store.path('1'), (8, 12), str(other))
     store.path('1').write_bytes(b'no image')
     with pytest.raises(UserError, match='remove it and run tools/render_aan.py again'):
-        store.read(store.path('1'), (8, 12), str(source))
-    (tmp_path / STYLE).write_bytes(b'no style')
-    with pytest.raises(UserError, match='is no style file'):
-        store.style()
+        store.read(store.path('1'), (8, 12))
+    assert not store.holds('1', source)
+    for data in (b'no style', b''):
+        (tmp_path / STYLE).write_bytes(data)
+        with pytest.raises(UserError, match=r'is no style file \(.+\): remove it'):
+            store.style()
+
+
+def test_a_render_of_another_file_of_that_name_counts_as_missing(tmp_path):
+    store, image = RenderStore(tmp_path / 'store'), np.zeros((8, 12, 3), np.uint8)
+    one, other, longer = tmp_path / 'a/1.bmp', tmp_path / 'b/1.bmp', tmp_path / 'c/1.bmp'
+    for file, data in ((one, b'black'), (other, b'white'), (longer, b'yellow')):
+        file.parent.mkdir()
+        file.write_bytes(data)
+    store.add('1', image, one)
+    assert store.find(str(one)) == store.path('1')
+    assert store.find(str(other)) is store.find(str(longer)) is None
+    text = PngInfo()
+    text.add_text('source bytes', '5')  # a store of before the checksum
+    Image.fromarray(image).save(store.path('1'), pnginfo=text)
+    assert store.find(str(one)) == store.find(str(other)) == store.path('1')
+    assert store.find(str(longer)) is None
+
+
+def test_a_damaged_render_is_named_with_the_cure_whatever_is_damaged(tmp_path):
+    store, source = RenderStore(tmp_path), tmp_path / 'source.jpg'
+    source.touch()
+    store.add('1', np.random.default_rng(0).integers(0, 256, (8, 12, 3), np.uint8), source)
+    path = store.path('1')
+    whole, damaged = path.read_bytes(), 0
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x01]) + whole[place + 1 :])
+        store.holds('1', source)
+        try:
+            store.read(path, (8, 12))
+        except UserError as error:
+            damaged += 1
+            assert str(error).startswith(f'{path} cannot be read (')
+    assert damaged > len(whole) / 2
 
 
 def test_the_distance_of_channel_statistics_is_that_of_plain_means_and_deviations(

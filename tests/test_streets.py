@@ -1,5 +1,7 @@
 """The generated domains: exact labels, fixed by their seed, alike in layout and unlike in look."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -44,6 +46,23 @@ def test_the_domains_differ_in_look_more_than_in_layout():
 
     assert np.abs(mean('source', shares) - mean('target', shares)).max() < 0.08
     assert np.abs(mean('source', road_colour) - mean('target', road_colour)).max() > 25
+
+
+def test_an_interrupted_write_leaves_no_half_image(tmp_path, monkeypatch):
+    def interrupted(part, data):
+        part.open('wb').write(data[:99])
+        raise KeyboardInterrupt
+
+    def imwrite(name, array):  # as OpenCV's, killed
+        interrupted(Path(name), b'0' * 99)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, 'write_bytes', interrupted)
+        patch.setattr(cv2, 'imwrite', imwrite)
+        streets.write(tmp_path, source=1, target=0, val=0)
+    assert not [path for path in tmp_path.rglob('*') if path.is_file()]
+    streets.write(tmp_path, source=1, target=0, val=0)
+    assert cv2.imread(str(tmp_path / 'source/images/00000.png')) is not None
 
 
 def test_the_target_has_no_training_labels_and_files_are_not_written_twice(street_data):

@@ -15,11 +15,10 @@ from mmengine.runner.checkpoint import get_state_dict
 
 from mmseg_adapt.compat import allow_mmengine_checkpoints
 from mmseg_adapt.datasets.domain_pair import LABEL_LOADERS
+from mmseg_adapt.datasets.files import IMAGE_ENDINGS, images_below
 from mmseg_adapt.engine.adapt_bn_hook import adapt_bn, target_loader
 from mmseg_adapt.engine.launch import add_arguments, one_sentence, read_config
 from mmseg_adapt.errors import UserError
-
-IMAGES = ('.png', '.jpg', '.jpeg', '.bmp', '.PNG', '.JPG', '.JPEG')
 
 
 def dataset_of(cfg: Config, folder: str | None) -> dict:
@@ -33,10 +32,11 @@ def dataset_of(cfg: Config, folder: str | None) -> dict:
         raise UserError(f'{cfg.filename} names no target: say where its images are, --target FOLDER')
     if not osp.isdir(folder):
         raise UserError(f'{folder} does not exist: name a folder of target images after --target')
-    if not any(path.suffix in IMAGES for path in Path(folder).rglob('*')):
-        raise UserError(f'{folder} holds no image ({", ".join(IMAGES[:4])}): name a folder of target images')
+    endings = tuple({osp.splitext(name)[1] for name in images_below(folder)})
+    if not endings:
+        raise UserError(f'{folder} holds no image ({", ".join(IMAGE_ENDINGS)}): name a folder of target images')
     pipeline = [step for step in cfg.test_dataloader.dataset.pipeline if step.type not in LABEL_LOADERS]
-    return dict(type='IdMappedDataset', data_prefix=dict(img_path=folder), img_suffix=IMAGES, pipeline=pipeline)
+    return dict(type='IdMappedDataset', data_prefix=dict(img_path=folder), img_suffix=endings, pipeline=pipeline)
 
 
 def main() -> None:

@@ -21,13 +21,13 @@ from PIL import Image
 from rich.progress import track
 
 from mmseg_adapt import Predictor
+from mmseg_adapt.datasets.files import IMAGE_ENDINGS, images_below, is_image
 from mmseg_adapt.engine.launch import one_sentence
 from mmseg_adapt.errors import UserError
 from mmseg_adapt.predictor import Prediction
 from mmseg_adapt.staging import staged
 from mmseg_adapt.weights.load import allow_unsafe
 
-IMAGES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp', '.ppm')
 VIDEOS = ('.mp4', '.avi', '.mov', '.mkv', '.webm')
 
 
@@ -80,16 +80,16 @@ def collect(inputs: list[str]) -> tuple[dict[str, Path], dict[str, Path]]:
     for given in map(Path, inputs):
         if not given.exists():
             raise UserError(f'{given} does not exist: name images, folders of images, or videos')
-        files = (
-            [path for path in sorted(given.rglob('*')) if path.suffix.lower() in IMAGES] if given.is_dir() else [given]
-        )
+        files = sorted(given / name for name in images_below(given)) if given.is_dir() else [given]
         if not files:
-            raise UserError(f'{given} has no image: their names end in {", ".join(IMAGES)}')
+            raise UserError(f'{given} has no image: their names end in {", ".join(IMAGE_ENDINGS)}')
         for path in files:
             name = str((path.relative_to(given) if given.is_dir() else Path(path.name)).with_suffix(''))
-            kind = images if path.suffix.lower() in IMAGES else videos
+            kind = images if is_image(path.name) else videos
             if kind is videos and path.suffix.lower() not in VIDEOS:
-                raise UserError(f'{path} is neither an image ({", ".join(IMAGES)}) nor a video ({", ".join(VIDEOS)})')
+                raise UserError(
+                    f'{path} is neither an image ({", ".join(IMAGE_ENDINGS)}) nor a video ({", ".join(VIDEOS)})'
+                )
             if name in images or name in videos:
                 raise UserError(
                     f'{path} and {images.get(name) or videos[name]} would share one name: predict them apart'

@@ -8,7 +8,7 @@ split the work. Exchange --source and --target, and the config, for target image
 
 import os
 import time
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -84,10 +84,11 @@ def announce(count: int, seconds: float, size: int, preview: Path) -> None:
 def render_all(job: RenderJob, store: RenderStore, todo: dict[str, Path], targets: list[Path]) -> list[str]:
     """Render what is missing; returns a sentence per image that could not be rendered."""
     style, broken = store.style(), []
-    preview = store.folder.with_name(f'{store.folder.name}.preview.png')
+    folder = store.folder.resolve()  # '.' has no name
+    preview = folder.with_name(f'{folder.name}.preview.png')
     announced = False
     for name, file in tracked(todo.items(), len(todo), 'rendering'):
-        if store.path(name).exists():  # another process was here
+        if store.holds(name, file):  # another process was here
             continue
         started = time.time()
         try:
@@ -135,6 +136,14 @@ def device_of(name: str | None) -> str:
     return name
 
 
+def check_out(args: Namespace) -> None:
+    """Raises: UserError: a store among the images, which a second start would render, or take the style of."""
+    for option in ('source', 'target'):
+        folder = getattr(args, option)
+        if args.out.resolve().is_relative_to(folder.resolve()):
+            raise UserError(f'--out {args.out} lies in --{option} {folder}: choose a folder outside of it')
+
+
 def main() -> None:
     parser = parse()
     parser.set_defaults(launcher='none', work_dir=None, local_rank=0)
@@ -144,18 +153,23 @@ def main() -> None:
     aan = cfg.to_dict().get('aan')
     if aan is not None and args.paper:
         aan.update(fast=False, recipe={})
+    check_out(args)
     sources, targets = images_in(args.source, '--source'), list(images_in(args.target, '--target').values())
     names = spread(list(sources), args.count)
     job = RenderJob.from_config(aan, device_of(args.device))
     if shards > 1 and args.shard is None:  # torchrun
         torch.distributed.init_process_group('gloo', timeout=timedelta(days=30))
 
-    store = RenderStore(args.out)
-    store.create(job.settings(targets), dict(config=args.config, source=str(args.source), target=str(args.target)))
-    if store.style() is None and (index == 0 or args.shard is not None):
-        store.add_style(job.style_of(targets, lambda files: tracked(files, len(files), 'style of the target')))
+    store, settings = RenderStore(args.out), job.settings(targets)
+    store.check(settings)
+    if index == 0 or args.shard is not None:
+        if not store.has_style:  # before the manifest: a target image that cannot be read leaves no store
+            style = job.style_of(targets, lambda files: tracked(files, len(files), 'style of the target'))
+        store.create(settings, dict(config=args.config, source=str(args.source), target=str(args.target)))
+        if not store.has_style:
+            store.add_style(style)
     gathered([])  # the other ranks wait for the style
-    todo = {name: sources[name] for name in names[index::shards] if not store.path(name).exists()}
+    todo = {name: sources[name] for name in names[index::shards] if not store.holds(name, sources[name])}
     CONSOLE.print(f'{store.folder}: {len(names[index::shards]) - len(todo)} rendered, {len(todo)} to render')
     broken = gathered(render_all(job, store, todo, targets))  # torchrun ends all ranks when one fails
     if broken:

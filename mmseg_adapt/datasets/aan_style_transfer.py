@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path as osp
 from pathlib import Path
 
 import numpy as np
@@ -27,12 +28,12 @@ class AANStyleTransfer(BaseTransform):
     Args:
         renders: folder of the store.
         prob: share of the images that are replaced; the others stay as they are.
-        missing: of an image without a render, ``'error'`` stops, ``'keep'`` keeps the original, ``'render'`` renders it
-            now and adds it to the store (seconds to minutes per image).
+        missing: of an image without a render (or with that of another image), ``'error'`` stops, ``'keep'`` keeps the
+            original, ``'render'`` renders it now and adds it to the store (seconds to minutes per image).
 
     Raises:
-        UserError: a folder that is no store; an image without a render, or with that of another image; a place behind
-            Resize or a crop; rendering on a GPU inside a worker of the data loader.
+        UserError: a folder that is no store; an image without a render of its own; a place behind Resize or a crop;
+            rendering on a GPU inside a worker of the data loader, or a file outside the folder that the store renders.
     """
 
     def __init__(self, renders: str, prob: float = 1.0, missing: str = 'error') -> None:
@@ -54,12 +55,12 @@ class AANStyleTransfer(BaseTransform):
         if path is None and self.missing == 'error':
             raise UserError(
                 f'{results["img_path"]} has no render in {self.store.folder}: make it: {self.command()}'
-                " (or set AANStyleTransfer.missing = 'keep')"
+                " (or name the store of this data set, or set AANStyleTransfer.missing = 'keep')"
             )
         if (path is None and self.missing == 'keep') or np.random.rand() >= self.prob:
             return results
         path = path or self.render(Path(results['img_path']))
-        results['img'] = self.store.read(path, results['img'].shape[:2], results['img_path'])
+        results['img'] = self.store.read(path, results['img'].shape[:2])
         return results
 
     def render(self, file: Path) -> Path:
@@ -71,14 +72,18 @@ class AANStyleTransfer(BaseTransform):
                 f'num_workers=0, or render beforehand: {self.command()}'
             )
         manifest = self.store.manifest()
-        if self._job is None:
-            self._job = RenderJob.from_settings(manifest['settings'], device)
-        root = Path(manifest['made_with']['source']).resolve()
-        inside = file.resolve().is_relative_to(root)
-        name = (file.resolve().relative_to(root) if inside else Path(file.name)).with_suffix('').as_posix()
-        if (style := self.store.style()) is None:
-            raise UserError(f'{self.store.folder} holds no style yet: run {self.command()}')
-        self.store.add(name, self._job.render(file, name, style), file)
+        root = manifest['made_with']['source']
+        ways = (osp.abspath, osp.realpath)  # a linked folder has two names
+        below = [Path(way(file)).relative_to(way(root)) for way in ways if Path(way(file)).is_relative_to(way(root))]
+        if not below:
+            raise UserError(
+                f'{file} does not lie in {root}, whose renders {self.store.folder} holds: start where this folder is, '
+                "or set AANStyleTransfer.missing = 'keep'"
+            )
+        name = below[0].with_suffix('').as_posix()
+        if not self.store.holds(name, file):
+            self._job = self._job or RenderJob.from_settings(manifest['settings'], device)
+            self.store.add(name, self._job.render(file, name, self.store.style()), file)
         return self.store.path(name)
 
     def command(self) -> str:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import io
 import os
 import os.path as osp
-import tempfile
 from itertools import takewhile
-from zipfile import BadZipFile
 
 import numpy as np
 from mmcv.transforms import BaseTransform, Compose
 from mmengine.logging import print_log
 from mmseg.registry import TRANSFORMS
 
+from ..atomic import remove_dead_parts, write_whole
 from ..errors import UserError
 from .domain_pair import domains_of
 
@@ -45,7 +45,7 @@ class Cached(BaseTransform):
         transforms: steps without randomness: loading, ``CropBox``, ``Resize``.
 
     Raises:
-        UserError: a step that may not give the same result twice.
+        UserError: a step that may not give the same result twice; a place that is not the first.
     """
 
     def __init__(self, folder: str, transforms: list[dict]) -> None:
@@ -55,18 +55,21 @@ class Cached(BaseTransform):
         self.settings = repr([dict(step) for step in transforms])
         self.steps = Compose(transforms)
         self.writable = True
+        remove_dead_parts(folder)
 
     def transform(self, results: dict) -> dict:
-        path = osp.join(self.folder, *self._key(results))
-        made = self._read(path)
+        if 'img' in results or results.get('seg_fields'):
+            raise UserError('Cached must be the first step of its pipeline, as it loads the image: move it there')
+        name = self._key(results)
+        made = self._read(osp.join(self.folder, name))
         if made is None:
-            made = self.steps({**results, 'seg_fields': list(results.get('seg_fields', ()))})
+            made = self.steps({**results, 'seg_fields': []})
             made = {key: value for key, value in made.items() if key not in results or key == 'seg_fields'}
-            self._write(path, made)
+            self._write(name, made)
         return {**results, **made}
 
-    def _key(self, results: dict) -> tuple[str, str]:
-        """Folder and name of the file that holds what the steps make of ``results``."""
+    def _key(self, results: dict) -> str:
+        """Name in ``folder`` of the file that holds what the steps make of ``results``."""
         parts = [FORMAT, self.settings]
         for key in ('img_path', 'seg_map_path'):
             if (path := results.get(key)) is not None and osp.exists(path):  # the step names a file that is missing
@@ -76,7 +79,7 @@ class Cached(BaseTransform):
             value = results.get(key)
             parts.append(value.tobytes() if isinstance(value, np.ndarray) else value)
         digest = hashlib.sha256(repr(parts).encode()).hexdigest()
-        return digest[:2], f'{digest[2:40]}.npz'
+        return f'{digest[:2]}/{digest[2:40]}.npz'
 
     @staticmethod
     def _read(path: str) -> dict | None:
@@ -87,27 +90,22 @@ class Cached(BaseTransform):
             return {**ast.literal_eval(arrays.pop('rest').item()), **arrays}
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, EOFError, SyntaxError, BadZipFile):
+        except Exception:  # a flipped bit may raise anything that zipfile, zlib and NumPy do
             print_log(f'{path} is not whole and is made anew', 'current')
             return None
 
-    def _write(self, path: str, made: dict) -> None:
+    def _write(self, name: str, made: dict) -> None:
         if not self.writable:
             return
         arrays = {key: value for key, value in made.items() if isinstance(value, np.ndarray)}
         rest = repr({key: value for key, value in made.items() if key not in arrays})
-        part = None
+        buffer = io.BytesIO()
+        np.savez(buffer, rest=rest, **arrays)
         try:
-            os.makedirs(osp.dirname(path), exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=osp.dirname(path), suffix='.part', delete=False) as file:
-                part = file.name
-                np.savez(file, rest=rest, **arrays)
-            os.replace(part, path)
+            write_whole(self.folder, name, buffer.getvalue())
         except OSError as error:
             self.writable = False
             print_log(f'{self.folder} cannot be written ({error}): going on without keeping more', 'current')
-            if part is not None and osp.exists(part):
-                os.remove(part)
 
 
 def cached(pipeline: list[dict], folder: str) -> list[dict]:

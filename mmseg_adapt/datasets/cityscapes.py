@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os.path as osp
 
-from mmengine import fileio
 from mmseg.datasets import CityscapesDataset
 from mmseg.registry import DATASETS
 
+from .files import files_below
 from .id_mapped import IGNORE, IdMappedDataset
 
 # label id → train id, which is the index of the class; the other label ids are ignored
@@ -25,24 +25,24 @@ CROSS_CITY = tuple(c for c in CLASSES if c not in ('wall', 'fence', 'pole', 'ter
 class CityscapesLabelsDataset(IdMappedDataset):
     """Cityscapes with ``gtFine_labelTrainIds.png`` where they are on disk, else with ``gtFine_labelIds.png``.
 
-    MMSegmentation's ``CityscapesDataset`` needs the former, which are made by a script.
+    MMSegmentation's ``CityscapesDataset`` needs the former, which are made by a script. A ``seg_map_suffix`` that is
+    named decides: where it ends with ``TrainIds.png``, the ids are train ids.
     """
 
     METAINFO = dict(CityscapesDataset.METAINFO)
     ID_MAP = LABEL_IDS
 
-    def __init__(self, img_suffix: str = '_leftImg8bit.png', **kwargs) -> None:
+    def __init__(self, img_suffix: str = '_leftImg8bit.png', seg_map_suffix: str | None = None, **kwargs) -> None:
         folder = (kwargs.get('data_prefix') or {}).get('seg_map_path')
-        suffix = '_gtFine_labelIds.png'
-        if folder is not None:
-            folder = osp.join(kwargs.get('data_root') or '', folder)
-            train_ids = '_gtFine_labelTrainIds.png'
-            if osp.isdir(folder) and any(
-                fileio.list_dir_or_file(folder, list_dir=False, suffix=train_ids, recursive=True)
-            ):
-                suffix = train_ids
-                self.ID_MAP = {**{i: i for i in range(len(CLASSES))}, IGNORE: IGNORE}
-        super().__init__(img_suffix=img_suffix, **{'seg_map_suffix': suffix, **kwargs})
+        if seg_map_suffix is None:
+            seg_map_suffix = '_gtFine_labelIds.png'
+            folder = folder and osp.join(kwargs.get('data_root') or '', folder)
+            names = files_below(folder) if folder and osp.isdir(folder) else ()
+            if any(name.endswith('_gtFine_labelTrainIds.png') for name in names):
+                seg_map_suffix = '_gtFine_labelTrainIds.png'
+        if seg_map_suffix.endswith('TrainIds.png'):
+            self.ID_MAP = {**{i: i for i in range(len(CLASSES))}, IGNORE: IGNORE}
+        super().__init__(img_suffix=img_suffix, seg_map_suffix=seg_map_suffix, **kwargs)
 
 
 @DATASETS.register_module()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import os.path as osp
 from collections.abc import Iterator
+from pathlib import Path
 
 from ..errors import UserError
 
@@ -25,6 +26,11 @@ def files_below(folder: str) -> Iterator[str]:
     for path, _, names in os.walk(folder, onerror=stop, followlinks=True):
         within = osp.join(path, '')[start:]
         yield from (within + name for name in names if not name.startswith('.'))
+
+
+def images_below(folder: str | Path) -> Iterator[str]:
+    """The images among :func:`files_below`."""
+    return filter(is_image, files_below(str(folder)))
 
 
 def is_image(name: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os.path as osp
+
 from mmengine.logging import print_log
 from mmseg.datasets import CityscapesDataset
 from mmseg.registry import DATASETS
@@ -34,7 +36,8 @@ class GTADataset(IdMappedDataset):
 
     def load_data_list(self) -> list[dict]:
         items = super().load_data_list()
-        sound = [item for item in items if not item['img_path'].endswith(self.BROKEN)]
-        if len(sound) < len(items):
-            print_log(f'GTADataset: left out {", ".join(self.BROKEN)}, whose labels have another size', 'current')
-        return sound
+        broken = [item for item in items if osp.basename(item['img_path']) in self.BROKEN]
+        if broken:
+            names = ', '.join(osp.basename(item['img_path']) for item in broken)
+            print_log(f'GTADataset: left out {names}, whose labels have another size than the image', 'current')
+        return [item for item in items if item not in broken]

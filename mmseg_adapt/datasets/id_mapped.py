@@ -106,6 +106,10 @@ class IdMappedDataset(BaseSegDataset):
                 if value not in classes:
                     raise UserError(f'id_map names the class {value!r}: the classes are {", ".join(classes)}')
                 value = classes.index(value)
+            if not isinstance(value, int) or not str(key).isdecimal():
+                raise UserError(
+                    f'{type(self).__name__}.id_map maps {key!r} to {value!r}: write id: class, as in {{7: 0}}'
+                )
             if not 0 <= int(key) <= 255:
                 raise UserError(f'{type(self).__name__}.id_map: ids must lie in 0…255, found {key}')
             if value != IGNORE and not 0 <= value < len(classes):

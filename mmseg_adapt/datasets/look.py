@@ -8,10 +8,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 from ..errors import UserError
-from .files import check_endings, files_below, is_image
+from .files import check_endings, images_below
 from .transforms import read_label
 
 COLOURED = 'see "Labels that are colours" in docs/own_data.md'
@@ -70,7 +70,7 @@ def look_at(images: str, labels: str | None = None, label_suffix: str | None = N
 def list_images(folder: str, suffix: str = '') -> list[str]:
     if not osp.isdir(folder):
         raise UserError(f'{folder} does not exist: name the folder that holds the images (or labels)')
-    files = sorted(name for name in files_below(folder) if is_image(name) and name.endswith(suffix))
+    files = sorted(name for name in images_below(folder) if name.endswith(suffix))
     if not files:
         raise UserError(f'no image{f" *{suffix}" if suffix else ""} in {folder}: name the folder that holds them')
     check_endings(folder, files)
@@ -121,13 +121,16 @@ def inspect(look: Look, name: str) -> None:
     try:
         with Image.open(image_path) as image:
             size = image.size
+            # a PNG would have to be decoded for its tag
+            if image.format != 'PNG' and image.getexif().get(ExifTags.Base.Orientation, 1) > 4:
+                size = size[::-1]  # on its side: LoadImage turns it
     except Exception as error:
         raise UserError(f'{image_path} cannot be read ({error}): restore the file or remove it') from error
     look.sizes[size] += 1
     if look.labels is None:
         return
     path = osp.join(look.labels, name + look.seg_map_suffix)
-    look.label_channel = look.label_channel or channel_of_ids(path)
+    look.label_channel = channel_of_ids(path) or look.label_channel  # asked of every label: a first one may be black
     label = read_label(path, 2 if look.label_channel else None)
     if label.shape[::-1] != size:
         raise UserError(

@@ -13,16 +13,22 @@ image, so that labels are exact. Both domains draw their layouts from one distri
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from ..atomic import write_whole
+
 CLASSES = ('road', 'sidewalk', 'building', 'pole', 'vegetation', 'sky', 'person', 'car')
 ROAD, SIDEWALK, BUILDING, POLE, VEGETATION, SKY, PERSON, CAR = range(len(CLASSES))
 SIZE = (96, 192)  # height, width in pixels
 FAR = 80.0  # metres
+Colour = Sequence[float] | np.ndarray  # RGB
+Points = Sequence[tuple[float, float]]
+Item = tuple[float, Callable[[], None]]  # metres ahead, and what draws it
 
 
 @dataclass
@@ -101,13 +107,13 @@ class Canvas:
         self.label = np.zeros(self.size, np.uint8)
         self.depth = np.full(self.size, FAR, np.float32)
 
-    def fill(self, points, label: int, colour, depth: float) -> None:
+    def fill(self, points: Points, label: int, colour: Colour, depth: float) -> None:
         """Cover a polygon, (column, row) points."""
         mask = np.zeros(self.size, np.uint8)
         cv2.fillPoly(mask, [np.round(points).astype(np.int32)], 1)
         self.paint(mask.astype(bool), label, colour, depth)
 
-    def paint(self, mask: np.ndarray, label: int, colour, depth) -> None:
+    def paint(self, mask: np.ndarray, label: int, colour: Colour, depth: float | np.ndarray) -> None:
         self.image[mask], self.label[mask], self.depth[mask] = colour, label, depth
 
 
@@ -145,7 +151,7 @@ class StreetScene:
         road = below & (across < self.half_road)
         canvas.paint(road, ROAD, self.colour(ROAD), depth[road])
 
-    def facades(self):
+    def facades(self) -> Iterator[Item]:
         """Rows of houses on both sides, with gaps in which trees stand."""
         for side in (-1, 1):
             z = 3.0
@@ -160,7 +166,7 @@ class StreetScene:
                     yield centre, lambda tree=tree: self.tree(*tree)
                 z += length
 
-    def street_furniture(self):
+    def street_furniture(self) -> Iterator[Item]:
         for side in (-1, 1):
             for z in np.arange(self.rng.uniform(5, 12), 50, self.rng.uniform(8, 14)):
                 yield z, lambda x=side * (self.half_road + 0.4), z=z: self.pole(x, z)
@@ -172,12 +178,12 @@ class StreetScene:
             x = self.rng.choice([-1, 1]) * (self.half_road + self.rng.uniform(-0.5, self.walk))
             yield z, lambda x=x, z=z: self.person(x, z)
 
-    def quad(self, x0: float, x1: float, y0: float, y1: float, z: float, label: int, colour) -> None:
+    def quad(self, x0: float, x1: float, y0: float, y1: float, z: float, label: int, colour: Colour) -> None:
         """A rectangle that faces the camera."""
         corners = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
         self.canvas.fill([self.camera.project(x, y, z) for x, y in corners], label, colour, z)
 
-    def house(self, x: float, near: float, far: float, height: float, colour) -> None:
+    def house(self, x: float, near: float, far: float, height: float, colour: np.ndarray) -> None:
         corners = [(0, near), (0, far), (height, far), (height, near)]
         wall = [self.camera.project(x, y, z) for y, z in corners]
         self.canvas.fill(wall, BUILDING, colour, (near + far) / 2)
@@ -273,9 +279,8 @@ def write(root: str | Path, source: int = 240, target: int = 240, val: int = 60)
             if (root / folder / 'images' / name).exists():
                 continue
             image, label = render(domain, seed)
-            if labelled:
-                cv2.imwrite(str(root / folder / 'labels' / name), label)
-            cv2.imwrite(str(root / folder / 'images' / name), image[..., ::-1])
+            for kind, array in [('labels', label)] * labelled + [('images', image[..., ::-1])]:
+                write_whole(root / folder / kind, name, cv2.imencode('.png', array)[1].tobytes())
     return root
 
 

@@ -14,6 +14,7 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from ..errors import UserError
+from ..random_state import seeded
 
 CAFFE_MEAN = (104.00698793, 116.66876762, 122.67891434)  # BGR
 COLOUR = 'colour'
@@ -49,6 +50,9 @@ class StyleEncoder(BaseModule):
             )
         if not set(layers) - {COLOUR}:
             raise UserError(f'aan.encoder.layers = {list(layers)} names no layer of {type(self).__name__}')
+        for name, numbers in (('mean', mean), ('std', std)):
+            if len(numbers) != 3:
+                raise UserError(f'aan.encoder.{name} = {list(numbers)}: name three numbers, one per channel')
         self.layers = tuple(sorted(layers, key=known.index))
         self.bgr_to_rgb = bgr_to_rgb
         self.register_buffer('mean', torch.tensor(mean).view(1, 3, 1, 1))
@@ -197,8 +201,7 @@ def build_encoder(cfg: dict) -> StyleEncoder:
     Raises:
         UserError: weights that do not fill the whole encoder (mmengine would warn and go on with random ones).
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+    with seeded(0):
         encoder = MODELS.build(cfg).requires_grad_(False).eval()
     if not cfg.get('init_cfg'):
         return encoder

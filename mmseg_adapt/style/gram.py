@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..errors import UserError
+from ..errors import UserError, first_line
 
 
 def at_least_single(features: Tensor) -> Tensor:
@@ -57,7 +57,7 @@ class Style:
         try:
             return cls(**torch.load(path, weights_only=True))
         except Exception as error:  # torch.load raises what pickle, zipfile and torch's reader do
-            raise UserError(f'{path} is no style file ({str(error).splitlines()[0]}): remove it') from error
+            raise UserError(f'{path} is no style file ({first_line(error)}): remove it') from error
 
 
 @torch.no_grad()

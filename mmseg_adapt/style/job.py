@@ -14,13 +14,12 @@ from mmcv.transforms import Compose
 from mmseg.registry import TRANSFORMS
 from torch import Tensor
 
-from ..errors import UserError
+from ..datasets.files import IMAGE_ENDINGS, check_endings, images_below
+from ..errors import UserError, first_line
 from .encoder import build_encoder
 from .gram import Style, style_of
 from .objective import Objective
 from .render import AppearanceAdapter
-
-SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.webp', '.tif', '.tiff')
 
 
 @contextmanager
@@ -29,7 +28,7 @@ def _named(section: str) -> Iterator[None]:
     try:
         yield
     except (KeyError, TypeError) as error:
-        raise UserError(f'{section}: {str(error).splitlines()[0]}') from None
+        raise UserError(f'{section}: {first_line(error)}') from None
 
 
 class RenderJob:
@@ -73,6 +72,11 @@ class RenderJob:
                 role: Compose([TRANSFORMS.build(dict(step)) for step in steps])
                 for role, steps in (('content', content), ('style', style))
             }
+        for key in ('content_weights', 'style_weights'):
+            if unknown := set(getattr(self.objective, key) or ()) - set(self.encoder.layers):
+                raise UserError(
+                    f'aan.objective.{key} names {min(unknown)}, aan.encoder.layers has {", ".join(self.encoder.layers)}'
+                )
         self.adapter = AppearanceAdapter(self.encoder, self.objective, fast=fast, **recipe or {})
         self.device = device
         self.config = dict(encoder=dict(encoder), content=list(content), style=list(style))
@@ -136,16 +140,11 @@ def images_in(folder: Path, option: str) -> dict[str, Path]:
     """
     if not folder.is_dir():
         raise UserError(f'{folder} does not exist: name a folder of images with {option}')
-    files = sorted(f for f in folder.rglob('*') if f.suffix.lower() in SUFFIXES and not f.name.startswith('.'))
+    files = sorted(map(Path, images_below(folder)))
     if not files:
-        raise UserError(f'{folder} holds no image ({", ".join(SUFFIXES)}): name another folder with {option}')
-    named: dict[str, Path] = {}
-    for file in files:
-        name = file.relative_to(folder).with_suffix('').as_posix()
-        if name in named:
-            raise UserError(f'{named[name]} and {file} would share the render {name}.png: rename one of them')
-        named[name] = file
-    return named
+        raise UserError(f'{folder} holds no image ({", ".join(IMAGE_ENDINGS)}): name another folder with {option}')
+    check_endings(str(folder), list(map(str, files)))
+    return {file.with_suffix('').as_posix(): folder / file for file in files}
 
 
 def fingerprint_of(files: list[Path]) -> str:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import io
 import json
 import os
-import socket
+import zlib
 from pathlib import Path, PurePath
 
 import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from ..errors import UserError
+from ..atomic import PART, remove_dead_parts, write_whole
+from ..errors import UserError, first_line
 from .gram import Style
 
 MANIFEST, STYLE = 'aan.json', 'style.pth'
-SOURCE_BYTES = 'source bytes'  # a text in the PNG: renders are found by name, and names repeat
+SOURCE_BYTES, SOURCE_CRC = (
+    'source bytes',
+    'source crc32',
+)  # texts in the PNG: renders are found by name, and names repeat
 
 
 class RenderStore:
@@ -40,19 +44,25 @@ class RenderStore:
             settings: everything that decides what a render looks like. They are compared.
             made_with: what made it, for messages. Not compared.
 
-        Raises:
-            UserError: a store of other settings; a folder of other files.
+        Raises: see :meth:`check`.
         """
+        self.check(settings)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        remove_dead_parts(self.folder)
+        text = json.dumps(dict(settings=settings, made_with=made_with), indent=1, ensure_ascii=False)
+        write_whole(self.folder, MANIFEST, text.encode(), keep=True)
+        self.check(settings)  # another process may have been faster
+
+    def check(self, settings: dict) -> None:
+        """Raises: UserError: a store of other settings; a folder of other files."""
         from ..engine.launch import first_difference  # the engine imports what imports this
 
-        settings = json.loads(json.dumps(settings))
-        if not self.exists and self.folder.is_dir() and any(f for f in self.folder.iterdir() if not is_part(f)):
-            raise UserError(f'{self.folder} holds other files and no {MANIFEST}: choose an empty folder for --out')
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._remove_dead_parts()
-        text = json.dumps(dict(settings=settings, made_with=made_with), indent=1, ensure_ascii=False)
-        self._write(MANIFEST, text.encode(), keep=True)
-        there = self.manifest()['settings']
+        names = [file.name for file in self.folder.iterdir()] if self.folder.is_dir() else []
+        if not self.exists:  # asked after the listing: a manifest is there before any other file
+            if any(not name.startswith(PART) for name in names):
+                raise UserError(f'{self.folder} holds other files and no {MANIFEST}: choose an empty folder for --out')
+            return
+        there, settings = self.manifest()['settings'], json.loads(json.dumps(settings))
         if (key := first_difference(_compared(there), _compared(settings))) is not None:
             raise UserError(
                 f'{self.folder} was made with other settings: {key} is {_lookup(there, key)} there and '
@@ -70,86 +80,76 @@ class RenderStore:
         except (OSError, ValueError):
             raise UserError(f'{self.folder} is no store of renders: make it with tools/render_aan.py') from None
 
-    def style(self) -> Style | None:
-        """The style of the store, None where it has not been computed yet."""
-        return Style.load(self.folder / STYLE) if (self.folder / STYLE).exists() else None
+    @property
+    def has_style(self) -> bool:
+        return (self.folder / STYLE).exists()
+
+    def style(self) -> Style:
+        """Raises: UserError: a style that has not been computed yet, or a broken one."""
+        if not self.has_style:
+            raise UserError(f'{self.folder} holds no {STYLE}: run tools/render_aan.py, which computes it')
+        return Style.load(self.folder / STYLE)
 
     def add_style(self, style: Style) -> Style:
         """Keep a style; where another process was faster, that one's is kept. Returns the store's."""
-        self._write(STYLE, style.dumps(), keep=True)
+        write_whole(self.folder, STYLE, style.dumps(), keep=True)
         return self.style()
 
     def path(self, name: str) -> Path:
         return self.folder / f'{name}.png'
 
     def add(self, name: str, image: np.ndarray, source: Path) -> int:
-        """Write the render of a file, BGR (H, W, 3) uint8, and in it the file's size; returns its own."""
+        """Write the render of a file, BGR (H, W, 3) uint8, with the file's size and checksum; returns its own size."""
         buffer, text = io.BytesIO(), PngInfo()
         text.add_text(SOURCE_BYTES, str(source.stat().st_size))
+        text.add_text(SOURCE_CRC, checksum_of(source))
         Image.fromarray(image[..., ::-1]).save(buffer, 'PNG', pnginfo=text)
-        self._write(f'{name}.png', buffer.getvalue())
+        write_whole(self.folder, f'{name}.png', buffer.getvalue())
         return buffer.tell()
 
+    def holds(self, name: str, source: str | Path) -> bool:
+        """Whether there is a render of that name, made from ``source`` as it is now."""
+        if not self.path(name).exists():
+            return False
+        try:
+            with Image.open(self.path(name)) as file:
+                size, checksum = (file.info.get(key) for key in (SOURCE_BYTES, SOURCE_CRC))
+        except Exception:  # as in read: one that is to be made again
+            return False
+        if not os.path.isfile(source):  # not on a disk
+            return True
+        if size != str(os.path.getsize(source)):
+            return False
+        return checksum is None or checksum == checksum_of(source)  # the first stores noted the size alone
+
     def find(self, img_path: str) -> Path | None:
-        """The render of a source image: that of the longest end of its path which the store knows."""
+        """The render of a source image: that of the longest end of its path under which the store holds it."""
         parts = PurePath(img_path).with_suffix('').parts
-        candidates = ('/'.join(parts[i:]) for i in range(len(parts)) if not parts[i].startswith(os.sep))
-        return next((path for name in candidates if (path := self.path(name)).exists()), None)
+        names = ('/'.join(parts[i:]) for i in range(len(parts)) if not parts[i].startswith(os.sep))
+        return next((self.path(name) for name in names if self.holds(name, img_path)), None)
 
     @staticmethod
-    def read(path: Path, size: tuple[int, int], source: str) -> np.ndarray:
-        """A render as BGR (H, W, 3) uint8 at ``size`` = (H, W), that of ``source``, the file it stands for.
+    def read(path: Path, size: tuple[int, int]) -> np.ndarray:
+        """A render as BGR (H, W, 3) uint8 at ``size`` = (H, W), that of the file it stands for.
 
         Raises:
-            UserError: a file that is no image, or the render of another file.
+            UserError: a file that is no whole image.
         """
         try:
             with Image.open(path) as file:
-                image, number = file.convert('RGB'), file.info.get(SOURCE_BYTES)
-        except OSError as error:
-            raise UserError(f'{path} cannot be read ({error}): remove it and run tools/render_aan.py again') from error
-        if os.path.isfile(source) and number != str(os.path.getsize(source)):
+                image = file.convert('RGB')
+        except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError and struct.error
             raise UserError(
-                f'{path} is the render of another file than {source} ({number} bytes): name the store of this data set'
-            )
+                f'{path} cannot be read ({first_line(error)}): remove it and run tools/render_aan.py again'
+            ) from error
         height, width = size
         if image.size != (width, height):
             image = image.resize((width, height), Image.Resampling.BICUBIC)
         return np.ascontiguousarray(np.asarray(image)[..., ::-1])
 
-    def _write(self, name: str, data: bytes, keep: bool = False) -> None:
-        """Atomically; with ``keep`` only where the file does not exist yet."""
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = self.folder / f'.part-{socket.gethostname()}-{os.getpid()}'
-        part.write_bytes(data)
-        if not keep:
-            os.replace(part, path)
-            return
-        try:
-            os.link(part, path)
-        except FileExistsError:
-            pass
-        except OSError:  # a file system without links
-            if not path.exists():
-                os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
 
-    def _remove_dead_parts(self) -> None:
-        """What a killed process of this machine left."""
-        prefix = f'.part-{socket.gethostname()}-'
-        for part in self.folder.glob(f'{prefix}*'):
-            try:
-                os.kill(int(part.name.removeprefix(prefix)), 0)
-            except ProcessLookupError:
-                part.unlink(missing_ok=True)
-            except PermissionError:
-                pass  # another user's, alive
-
-
-def is_part(file: Path) -> bool:
-    return file.name.startswith('.part-')
+def checksum_of(file: str | Path) -> str:
+    return f'{zlib.crc32(Path(file).read_bytes()):08x}'
 
 
 def _compared(settings: dict) -> dict:

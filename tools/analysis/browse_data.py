@@ -65,7 +65,7 @@ def draw_shares(axis, labels: list[np.ndarray], classes: tuple[str, ...], palett
     axis.legend(handles=[Patch(facecolor='white', edgecolor='grey', hatch='////', label='ignored')], frameon=False)
 
 
-def contact_sheet(domains: dict, rows: int, counted: int, seed: int = 0):
+def contact_sheet(domains: dict, rows: int, counted: int, seed: int = 0) -> plt.Figure:
     """One row per pair: source image, source labels, target image; below them the shares."""
     source = domains['source']
     classes, palette = source.metainfo['classes'], source.metainfo['palette']
