@@ -17,6 +17,7 @@ from mmseg.apis import inference_model, init_model
 from mmseg.registry import MODELS
 from safetensors.torch import load_file
 
+from mmseg_adapt.errors import UserError
 from mmseg_adapt.export import export_segmentor, graph
 from mmseg_adapt.export.plain import ours
 from mmseg_adapt.weights.load import read_checkpoint
@@ -222,6 +223,28 @@ def test_a_graph_that_differs_from_pytorch_is_not_written(deeplab, tmp_path, mon
     assert 'this model has no ONNX form that equals it (it differs from PyTorch by 2.0e-04)' in message
     assert 'no TorchScript form that equals it' in failure('export_segmentor.py', *arguments, '--torchscript', **kwargs)
     assert list(tmp_path.iterdir()) == []
+
+
+class Traced(torch.nn.Module):
+    """Its output is infinite or not a number where the image is larger than the one it is traced on, or it raises."""
+
+    def __init__(self, output: str, beyond: float) -> None:
+        super().__init__()
+        self.output, self.beyond = output, beyond
+
+    def forward(self, image):
+        if self.beyond == 0:
+            raise RuntimeError
+        return image.softmax(1) + (self.beyond if image.shape[2] > graph.SIZES[0][0] else 0)
+
+
+def test_a_gap_that_is_not_a_number_is_no_equality_and_a_failed_trace_is_one_sentence(tmp_path, monkeypatch):
+    for beyond, message in ((float('nan'), 'differs from PyTorch by nan'), (0, 'RuntimeError')):
+        with pytest.raises(UserError, match=f'no TorchScript form that equals it .*{message}'):
+            graph.write_torchscript(Traced('probabilities', beyond), tmp_path / 'model.pt')
+    monkeypatch.setattr(graph, '_export_onnx', graph._trace_onnx)  # the other one raises a message of its own
+    with pytest.raises(UserError, match=r'no ONNX form that equals it \(RuntimeError\)'):
+        graph.write_onnx(Traced('probabilities', 0), tmp_path / 'model.onnx')
 
 
 def test_the_card_says_what_the_model_is(deeplab, stock):
