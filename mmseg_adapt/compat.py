@@ -16,8 +16,6 @@ import numpy as np
 import torch
 from packaging.version import Version
 
-from .errors import first_line
-
 INSTALL = 'pip install "setuptools<82" mmengine==0.10.7 mmcv-lite==2.1.0 mmsegmentation==1.2.2 ftfy regex'
 INSTALL_FORK = 'pip install onedl-mmengine==0.10.12 onedl-mmcv==2.3.6 onedl-mmsegmentation==1.4.2'
 SUPPORTED = {  # import name: (lowest, below) over both stacks
@@ -34,9 +32,8 @@ def require_stack() -> None:
         try:
             found = importlib.import_module(name).__version__
         except (ImportError, AssertionError) as error:
-            raise ImportError(
-                f'mmseg_adapt needs {name}, whose import fails ({first_line(error)}); run: {command}'
-            ) from None
+            reason = str(error).splitlines()[0]
+            raise ImportError(f'mmseg_adapt needs {name}, whose import fails ({reason}); run: {command}') from None
         if not Version(lowest) <= Version(found) < Version(below):
             raise ImportError(f'mmseg_adapt needs {name} >= {lowest}, < {below}, found {found}; run: {command}')
 
