@@ -56,9 +56,8 @@ def main() -> None:
     if checkpoint and not inputs:
         raise UserError(f'{args.model} is a config: name its checkpoint and then the images, or an exported folder')
     images, videos = collect(inputs)
-    with staged(args.out, args.overwrite) as out:
+    with staged(args.out, args.overwrite, folder=True) as out:
         predictor = Predictor(args.model, checkpoint, args.device)
-        out.mkdir()
         predictions = predictor.stream(images.values(), args.batch_size)
         for prediction, name in zip(track(predictions, 'images', total=len(images), disable=not images), images):
             write(out, name, prediction, args)
