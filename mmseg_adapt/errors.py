@@ -1,4 +1,4 @@
-"""The one exception that the command-line tools print as a single sentence."""
+"""The one exception that the command-line tools print as a single sentence, and the sentence of any other."""
 
 
 class UserError(ValueError):
@@ -6,5 +6,5 @@ class UserError(ValueError):
 
 
 def first_line(error: BaseException) -> str:
-    """Of its message; its type where that is empty."""
+    """What an error says, in one line; its type's name where it says nothing."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
