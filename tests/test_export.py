@@ -40,6 +40,7 @@ def adapted(name: str, data: Path, folder: Path) -> tuple[Path, Path]:
     resize = dict(type='Resize', scale=(160, 80), keep_ratio=False, interpolation='bicubic', backend='pillow')
     cfg.test_pipeline.insert(1, resize)
     cfg.test_dataloader.dataset.pipeline = cfg.test_pipeline
+    cfg.train_dataloader.dataset.labeled_target = cfg.train_dataloader.dataset.source
     cfg.dump(folder / 'trained.py')
     return folder / 'trained.py', random_checkpoint(cfg, folder / 'run/iter_2.pth')
 
@@ -254,7 +255,8 @@ def test_the_card_says_what_the_model_is(deeplab, stock):
     assert '| 0 | road | (128, 64, 128) |' in card
     assert 'RGB 0–255, minus [123.675, 116.28, 103.53]' in card
     assert "* `Resize` backend='pillow', interpolation='bicubic', keep_ratio=False, scale=(160, 80)" in card
-    assert 'unlabelled target: IdMappedDataset' in card
+    for domain in ('labelled source', 'unlabelled target', 'labelled target'):
+        assert f'* {domain}: IdMappedDataset' in card
     assert '## Licence' in card
     assert 'output `probabilities` (N, classes, H, W)' in card
     assert 'Not measured.' in (stock / 'exported/README.md').read_text()
