@@ -4,7 +4,7 @@ The running means and variances of CHECKPOINT become those of one pass over the 
 """
 
 import os.path as osp
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 import torch
@@ -13,11 +13,12 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import get_state_dict
 
-from mmseg_adapt.compat import allow_mmengine_checkpoints
 from mmseg_adapt.datasets.domain_pair import LABEL_LOADERS
 from mmseg_adapt.engine.adapt_bn_hook import adapt_bn
 from mmseg_adapt.engine.launch import add_arguments, one_sentence, read_config
 from mmseg_adapt.errors import UserError
+from mmseg_adapt.staging import staged
+from mmseg_adapt.weights.load import read_checkpoint
 
 IMAGES = ('.png', '.jpg', '.jpeg', '.bmp', '.PNG', '.JPG', '.JPEG')
 
@@ -56,8 +57,14 @@ def main() -> None:
         raise UserError(f'{args.checkpoint} does not exist: name a checkpoint, e.g. {cfg.work_dir}/iter_*.pth')
     source = Path(args.checkpoint)
     out = args.out or source.with_name(f'{source.stem}_abn.pth')
-    if out.exists() and not args.overwrite:
-        raise UserError(f'{out} exists: choose another --out, or pass --overwrite')
+    with staged(out, args.overwrite) as file:
+        model, images = adapted(cfg, args)
+        write(model, images, source, file)
+    print(f'BN statistics of {images} target images: wrote {out}')
+
+
+def adapted(cfg: Config, args: Namespace) -> tuple[torch.nn.Module, int]:
+    """The model with the target's statistics, and of how many images they are."""
     dataset = dataset_of(cfg, args.target)
     cfg.load_from = args.checkpoint
     cfg.work_dir = args.work_dir or osp.join(cfg.work_dir, 'adapt_bn')
@@ -77,22 +84,19 @@ def main() -> None:
     if not len(batches):
         raise UserError(f'fewer target images than --batch-size {args.batch_size}: lower it, or add images')
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    images = adapt_bn(model, batches)
-    write(model, source, out)
-    print(f'BN statistics of {images} target images: wrote {out}')
+    return model, adapt_bn(model, batches)
 
 
-def write(model: torch.nn.Module, source: Path, out: Path) -> None:
-    """The checkpoint ``source`` with the model's running statistics, whole or not at all."""
-    allow_mmengine_checkpoints()
-    checkpoint = torch.load(source, map_location='cpu', weights_only=True)
+def write(model: torch.nn.Module, images: int, source: Path, out: Path) -> None:
+    """The checkpoint ``source`` with the model's running statistics; its meta data say so, as no mIoU is theirs."""
+    checkpoint = read_checkpoint(source)
     weights = checkpoint.get('state_dict', checkpoint)
     for name, tensor in get_state_dict(model).items():
         if name.endswith(('running_mean', 'running_var')) and name in weights:
             weights[name] = tensor.cpu()
-    partial = out.with_name(out.name + '.part')
-    torch.save(checkpoint, partial)
-    partial.replace(out)
+    if isinstance(checkpoint.get('meta'), dict):
+        checkpoint['meta']['adapted_bn'] = images
+    torch.save(checkpoint, out)
 
 
 if __name__ == '__main__':
