@@ -203,7 +203,7 @@ def edited(kind: str, state: dict, folder: Path) -> dict:
 @pytest.mark.parametrize(
     ('kind', 'message'),
     [
-        ('bomb', 'pass --unsafe if you trust its author'),
+        ('bomb', 'pass --unsafe, or set MMSEG_ADAPT_UNSAFE=1, if you trust its author'),
         ('another network', 'is the file of another network: no DeepLabV2 in a format of'),
         ('another depth', 'is the file of another network: backbone.layer1.1.'),
         ('other classes', 'predicts 5 classes, the config 8'),
