@@ -18,8 +18,7 @@ from mmseg.registry import MODELS
 from safetensors.torch import load_file
 
 from mmseg_adapt.errors import UserError
-from mmseg_adapt.export import export_segmentor, graph
-from mmseg_adapt.export.plain import ours
+from mmseg_adapt.export import export_segmentor, graph, plain
 from mmseg_adapt.weights.load import read_checkpoint
 
 from .test_training import failure
@@ -150,7 +149,7 @@ def test_a_stock_model_is_exported_to_a_config_that_runs_where_this_package_is_n
     cfg = Config.fromfile(exported / 'config.py')
     assert cfg.model.type == 'EncoderDecoder'
     assert 'custom_imports' not in cfg
-    assert not ours(cfg.to_dict())
+    assert not plain.ours(cfg.to_dict())
     image = val_image(street_data)
     code = WITHOUT_THE_PACKAGE.format(
         compat=str(REPO / 'mmseg_adapt/compat.py'),
@@ -168,6 +167,37 @@ def test_a_stock_model_is_exported_to_a_config_that_runs_where_this_package_is_n
     expected = labels_of(stock / 'trained.py', stock / 'run/iter_2.pth', image)
     assert len(np.unique(expected)) > 1
     assert np.array_equal(np.load(tmp_path / 'labels.npy'), expected)
+
+
+@pytest.mark.parametrize(
+    ('options', 'steps', 'equal'),
+    [
+        (dict(), (), 'BaseSegDataset'),
+        (dict(others='error', without_label='error', label_channel=None, id_map={0: 0}), (), 'BaseSegDataset'),
+        (dict(others='ignore'), (), None),
+        (dict(without_label='skip'), (), None),
+        (dict(label_channel='red'), (), None),
+        (dict(id_map={7: 0}), (), None),
+        (dict(), ('CropBox',), None),  # LoadLabels crops the label, LoadAnnotations would not
+        (dict(type='GTADataset'), (), None),
+        (dict(type='CityscapesLabelsDataset'), (), 'CityscapesDataset'),
+        (dict(type='CityscapesLabelsDataset', id_map={7: 0}), (), None),
+    ],
+)
+def test_a_test_set_becomes_mmsegmentations_as_a_whole_or_stays_as_it_is(options, steps, equal):
+    pipeline = [dict(type=step) for step in ('LoadImage', *steps, 'LoadLabels', 'PackSegInputs')]
+    part = dict(dict(type='IdMappedDataset', data_root='data', pipeline=pipeline), **options)
+    found = plain.stock(dict(dataset=part))['dataset']
+    if equal is None:
+        assert found == part
+    else:
+        suffix = dict(seg_map_suffix='.png') if equal == 'BaseSegDataset' else {}
+        loaders = [
+            dict(imdecode_backend='pillow', type='LoadImageFromFile'),
+            dict(type='LoadAnnotations'),
+            pipeline[-1],
+        ]
+        assert found == dict(type=equal, data_root='data', pipeline=loaders, **suffix)
 
 
 @pytest.fixture(scope='module')
