@@ -1,5 +1,6 @@
 """A user's own folders: docs/own_data.md is walked as it stands; what is looked at, reported and refused."""
 
+import locale
 import os
 import re
 import runpy
@@ -150,6 +151,31 @@ def test_what_cannot_become_a_config_is_refused_in_one_sentence(options, message
     (here / 'data/empty').mkdir()
     assert message in refusal(NEW + options, monkeypatch, capsys)
     assert not Path('own.py').exists()
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ('--look -1', '--look -1: open at least one image'),
+        ('--look 0', '--look 0: open at least one image'),
+    ],
+)
+def test_nothing_cannot_be_looked_at(options, message, here, monkeypatch, capsys):
+    assert message in refusal(f'{NEW} --classes road=0 {options}', monkeypatch, capsys)
+
+
+def test_a_config_is_named_py_and_written_in_utf_8_as_it_is_read(here, monkeypatch, capsys):
+    command = f'{NEW} --classes straße=0'
+    assert 'own: a config is a Python file: name own.py' in refusal(
+        command.replace('own.py', 'own'), monkeypatch, capsys
+    )
+    before = locale.setlocale(locale.LC_CTYPE)
+    locale.setlocale(locale.LC_CTYPE, 'C')  # where files are ASCII if nothing else is said
+    try:
+        run(command, monkeypatch)
+    finally:
+        locale.setlocale(locale.LC_CTYPE, before)
+    assert Config.fromfile('own.py').metainfo.classes == ('straße',)
 
 
 def write(path: Path, array: np.ndarray) -> None:
