@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 
 from mmengine.config import Config
 
 from .. import __version__
 from ..datasets.domain_pair import LABEL_LOADERS, domains_of
+from ..scalars import scalars_of
 from ..weights.segmentor import dataset_meta, segmentor_config
 
 LICENCES = {  # type of a data set → what its authors allow
@@ -153,8 +153,7 @@ def _measured(path: Path, checkpoint: dict) -> str:
         return f'Not measured: BN statistics were adapted to {images} target images after the last validation.'
     iteration = meta.get('iter')
     for log in sorted(path.parent.glob('*/vis_data/scalars.json'), reverse=True):
-        for line in reversed(log.read_text().splitlines()):
-            row = json.loads(line) if line.endswith('}') else {}
+        for row in reversed(scalars_of(log)):
             if 'mIoU' in row and row.get('step') == iteration is not None:
                 classes = {k.removeprefix('IoU.'): v for k, v in row.items() if k.startswith('IoU.')}
                 head = f'mIoU {row["mIoU"]:.2f} on the validation images of the config at iteration {iteration}.'
