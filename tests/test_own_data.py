@@ -107,6 +107,7 @@ def test_the_default_network_is_the_papers_with_as_many_classes_as_were_named(he
     assert {level: d.in_channels for level, d in model.discriminator.items()} == {'decode': 3, 'aux': 3}
     assert model.decode_head.num_classes == model.segmentor.auxiliary_head.num_classes == 3
     assert cfg.train_dataloader.batch_size == 1
+    assert re.findall(r'model\.lambda_adv\.(\w+)=0', GUIDE) == list(cfg.model.lambda_adv)  # no level plays on
 
 
 def test_a_config_is_never_overwritten(here, monkeypatch, capsys):
