@@ -76,12 +76,13 @@ class Predictor:
                 )
             checkpoint = model / 'model.pth'
         self.cfg = config_of(str(config))
-        self.device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
+        device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
         segmentor, loaded = load_segmentor(self.cfg, str(checkpoint))
         try:
+            self.device = torch.device(device)
             self.segmentor = segmentor.to(self.device)
         except (RuntimeError, AssertionError) as error:
-            raise UserError(f'device {self.device} cannot be used here: name another, such as cpu') from error
+            raise UserError(f'device {device} cannot be used here: name another, such as cpu') from error
         meta = dataset_meta(self.cfg, loaded, segmentor.decode_head.num_classes)
         self.classes: list[str] = meta['classes']
         self.palette: list[list[int]] = meta['palette']
@@ -104,7 +105,7 @@ class Predictor:
             batch_size: how many images of one size are predicted at once.
 
         Raises:
-            UserError: an image that cannot be read.
+            UserError: an image that cannot be read, an array of another type or shape.
         """
         if isinstance(images, (list, tuple)):
             return list(self.stream(images, batch_size))
@@ -124,6 +125,10 @@ class Predictor:
 
     def _read(self, image: Image) -> tuple[np.ndarray, dict]:
         """The image in the size that is predicted, BGR, and what the test pipeline makes of it."""
+        if isinstance(image, np.ndarray) and (image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3):
+            raise UserError(
+                f'an array of {image.dtype}, {image.shape}, is no image: give uint8, (height, width, 3), RGB'
+            )
         try:
             if isinstance(image, np.ndarray):
                 sample = self._load_array(dict(img=np.ascontiguousarray(image[..., ::-1])))

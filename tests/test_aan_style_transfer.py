@@ -228,6 +228,19 @@ def test_fusion_refuses_what_cannot_be_fused(trained, root, monkeypatch, capsys)
             run_tool('analysis/fuse.py', *argv, monkeypatch=monkeypatch)
         assert message in capsys.readouterr().err
     cfg = Config.fromfile(config)
+    cfg.test_dataloader.dataset.data_prefix.update(img_path='source/images', seg_map_path='source/labels')
+    cfg.test_dataloader.dataset.indices = [2, 3]
+    cfg.dump(root / 'elsewhere.py')
+    run, wrong = ('--run', config, checkpoint), root / 'wrong.pth'
+    torch.save(dict(state_dict=dict(weight=torch.ones(1))), wrong)
+    for argv, message in (
+        ((*run, '--run', root / 'elsewhere.py', checkpoint, *run), 'elsewhere is tested on other images than plain'),
+        ((*run, '--run', config, wrong), 'wrong.pth: a checkpoint of another network'),
+    ):
+        with pytest.raises(SystemExit):
+            run_tool('analysis/fuse.py', *argv, monkeypatch=monkeypatch)
+        assert message in capsys.readouterr().err
+    cfg = Config.fromfile(config)
     cfg.test_dataloader.dataset.metainfo.classes = ('a', *cfg.test_dataloader.dataset.metainfo.classes[1:])
     cfg.dump(root / 'other.py')
     with pytest.raises(SystemExit):

@@ -8,6 +8,8 @@ from torch import nn
 
 from mmseg_adapt.engine.adapt_bn_hook import adapt_bn
 from mmseg_adapt.errors import UserError
+from mmseg_adapt.export import export_segmentor
+from mmseg_adapt.weights.load import UNSAFE, read_checkpoint
 
 from .test_training import failure, scalars
 from .tiny import load, run_tool, tiny_config, train
@@ -124,8 +126,26 @@ def test_the_tool_rewrites_statistics_alone_and_never_overwrites(trained, street
     moved = {k for k, v in after['state_dict'].items() if not torch.equal(v, before['state_dict'][k])}
     assert moved == statistics(checkpoint).keys()
     assert before.keys() == after.keys()
+    cards = {}
+    for name in ('iter_2', 'iter_2_abn'):
+        cfg = Config.fromfile(trained / 'tiny.py')
+        out = export_segmentor(cfg, str(trained / f'run/{name}.pth'), trained / f'exported_{name}')
+        cards[name] = (out / 'README.md').read_text()
+    assert 'on the validation images of the config at iteration 2' in cards['iter_2']
+    assert 'Not measured: BN statistics were adapted to 4 target images' in cards['iter_2_abn']
+    assert 'mIoU' not in cards['iter_2_abn']
     kwargs = dict(monkeypatch=monkeypatch, capsys=capsys)
-    assert 'iter_2_abn.pth exists: choose another --out, or pass --overwrite' in failure(*arguments, **kwargs)
+    assert 'iter_2_abn.pth exists: choose another name, or pass --overwrite' in failure(*arguments, **kwargs)
+
+
+def test_unsafe_holds_for_reading_and_for_rewriting(trained, street_data, tmp_path, monkeypatch):
+    monkeypatch.setenv(UNSAFE, '0')  # the tool sets it; afterwards it is as before
+    checkpoint = load(trained / 'run/iter_2.pth')
+    checkpoint['meta']['code'] = np.array([print], dtype=object)
+    torch.save(checkpoint, tmp_path / 'code.pth')
+    command = ('adapt_bn.py', trained / 'tiny.py', tmp_path / 'code.pth', '--target', street_data, '--batch-size', 2)
+    run_tool(*command, '--unsafe', '--cfg-options', 'experiment_name=unsafe', monkeypatch=monkeypatch)
+    assert read_checkpoint(tmp_path / 'code_abn.pth')['meta']['code'][0] is print
 
 
 @pytest.mark.parametrize(

@@ -203,7 +203,7 @@ def edited(kind: str, state: dict, folder: Path) -> dict:
 @pytest.mark.parametrize(
     ('kind', 'message'),
     [
-        ('bomb', 'pass --unsafe if you trust its author'),
+        ('bomb', 'pass --unsafe, or set MMSEG_ADAPT_UNSAFE=1, if you trust its author'),
         ('another network', 'is the file of another network: no DeepLabV2 in a format of'),
         ('another depth', 'is the file of another network: backbone.layer1.1.'),
         ('other classes', 'predicts 5 classes, the config 8'),
@@ -237,7 +237,7 @@ def test_an_output_that_exists_is_kept_and_a_missing_folder_is_named(released, t
     assert (tmp_path / 'ours.pth').read_text() == 'mine'
     run_tool(CONVERTER, released, tmp_path / 'ours.pth', '--overwrite', monkeypatch=monkeypatch)
     assert 'segmentor.backbone.conv1.weight' in read_checkpoint(tmp_path / 'ours.pth')['state_dict']
-    assert f'{tmp_path}/nowhere does not exist' in failure(CONVERTER, released, tmp_path / 'nowhere/a.pth', **kwargs)
+    assert f'{tmp_path}/nowhere is no folder' in failure(CONVERTER, released, tmp_path / 'nowhere/a.pth', **kwargs)
 
 
 def test_stock_models_have_no_released_format():

@@ -53,14 +53,52 @@ def test_a_config_without_target_shows_the_source_and_nothing_is_hatched_where_n
     plt.close(figure)
 
 
+def semi_supervised(data, folder) -> Config:
+    """The target has the source's pipeline, less labels."""
+    cfg = tiny_config('demo/streets_singlelevel.py', data, folder)
+    dataset = cfg.train_dataloader.dataset
+    del dataset.target['pipeline']
+    dataset.labeled_target = dict(dataset.source, indices=[1])
+    cfg.model.lambda_target = 1.0
+    return cfg
+
+
+def test_a_labelled_target_is_shown_with_its_labels(street_data, tmp_path):
+    figure = sheet_of(semi_supervised(street_data, tmp_path))
+    titles = [axis.get_title().split(':')[0] for axis in figure.axes]
+    row = ['source', 'source labels', 'target', 'labeled_target', 'labeled_target labels']
+    assert titles == [*row, *row, 'source, 4 labels']
+    assert figure.axes[3].get_title() == 'labeled_target: 00001.png 192×96'
+    plt.close(figure)
+
+
+def test_memory_is_that_of_all_domains(street_data, tmp_path, monkeypatch):
+    tool = runpy.run_path(str(REPO / 'tools/analysis/memory.py'), run_name='memory')
+    measure, batch_of, labelled = tool['measure'], tool['batch_of'], []
+
+    def recorded(dataset, batch_size, labels):
+        labelled.append(labels)
+        return batch_of(dataset, batch_size, labels)
+
+    monkeypatch.setitem(measure.__globals__, 'batch_of', recorded)
+    cfg = semi_supervised(street_data, tmp_path)
+    for domain in (cfg.train_dataloader.dataset.source, cfg.train_dataloader.dataset.labeled_target):
+        domain.pipeline.insert(2, dict(type='Resize', scale=(192, 96)))
+    found = measure(cfg)
+    assert labelled == [True, False, True]
+    assert found['total'] > found['activations'] > 0
+
+
 def test_loading_is_timed_for_each_domain_with_and_without_the_cache(street_data, tmp_path, monkeypatch, capsys):
-    tiny_config('demo/streets_singlelevel.py', street_data, tmp_path).dump(tmp_path / 'tiny.py')
+    semi_supervised(street_data, tmp_path).dump(tmp_path / 'tiny.py')
     cache = tmp_path / 'cache'
     options = ('--images', 4, '--workers', 0, '--cache', cache)
     run_tool('analysis/benchmark_loading.py', tmp_path / 'tiny.py', *options, monkeypatch=monkeypatch)
-    rows = re.findall(
-        r'^\| (source|target) \| +(\d+) +\| +([\d.]+) +\| +0 +\|(.*)\|$', capsys.readouterr().out, flags=re.M
-    )
-    assert [(domain, files) for domain, files, _, _ in rows] == [('source', '4'), ('target', '4')]
+    rows = re.findall(r'^\| +(\w+) +\| +(\d+) +\| +([\d.]+) +\| +0 +\|(.*)\|$', capsys.readouterr().out, flags=re.M)
+    assert [(domain, files) for domain, files, _, _ in rows] == [
+        ('source', '4'),
+        ('target', '4'),
+        ('labeled_target', '1'),
+    ]
     assert all(float(speed) > 0 for row in rows for speed in row[3].split('|'))
     assert len(list(cache.rglob('*.npz'))) == 8

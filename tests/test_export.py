@@ -17,8 +17,8 @@ from mmseg.apis import inference_model, init_model
 from mmseg.registry import MODELS
 from safetensors.torch import load_file
 
-from mmseg_adapt.export import export_segmentor, graph
-from mmseg_adapt.export.plain import ours
+from mmseg_adapt.errors import UserError
+from mmseg_adapt.export import export_segmentor, graph, plain
 from mmseg_adapt.weights.load import read_checkpoint
 
 from .test_training import failure
@@ -39,6 +39,7 @@ def adapted(name: str, data: Path, folder: Path) -> tuple[Path, Path]:
     resize = dict(type='Resize', scale=(160, 80), keep_ratio=False, interpolation='bicubic', backend='pillow')
     cfg.test_pipeline.insert(1, resize)
     cfg.test_dataloader.dataset.pipeline = cfg.test_pipeline
+    cfg.train_dataloader.dataset.labeled_target = cfg.train_dataloader.dataset.source
     cfg.dump(folder / 'trained.py')
     return folder / 'trained.py', random_checkpoint(cfg, folder / 'run/iter_2.pth')
 
@@ -148,7 +149,7 @@ def test_a_stock_model_is_exported_to_a_config_that_runs_where_this_package_is_n
     cfg = Config.fromfile(exported / 'config.py')
     assert cfg.model.type == 'EncoderDecoder'
     assert 'custom_imports' not in cfg
-    assert not ours(cfg.to_dict())
+    assert not plain.ours(cfg.to_dict())
     image = val_image(street_data)
     code = WITHOUT_THE_PACKAGE.format(
         compat=str(REPO / 'mmseg_adapt/compat.py'),
@@ -166,6 +167,37 @@ def test_a_stock_model_is_exported_to_a_config_that_runs_where_this_package_is_n
     expected = labels_of(stock / 'trained.py', stock / 'run/iter_2.pth', image)
     assert len(np.unique(expected)) > 1
     assert np.array_equal(np.load(tmp_path / 'labels.npy'), expected)
+
+
+@pytest.mark.parametrize(
+    ('options', 'steps', 'equal'),
+    [
+        (dict(), (), 'BaseSegDataset'),
+        (dict(others='error', without_label='error', label_channel=None, id_map={0: 0}), (), 'BaseSegDataset'),
+        (dict(others='ignore'), (), None),
+        (dict(without_label='skip'), (), None),
+        (dict(label_channel='red'), (), None),
+        (dict(id_map={7: 0}), (), None),
+        (dict(), ('CropBox',), None),  # LoadLabels crops the label, LoadAnnotations would not
+        (dict(type='GTADataset'), (), None),
+        (dict(type='CityscapesLabelsDataset'), (), 'CityscapesDataset'),
+        (dict(type='CityscapesLabelsDataset', id_map={7: 0}), (), None),
+    ],
+)
+def test_a_test_set_becomes_mmsegmentations_as_a_whole_or_stays_as_it_is(options, steps, equal):
+    pipeline = [dict(type=step) for step in ('LoadImage', *steps, 'LoadLabels', 'PackSegInputs')]
+    part = dict(dict(type='IdMappedDataset', data_root='data', pipeline=pipeline), **options)
+    found = plain.stock(dict(dataset=part))['dataset']
+    if equal is None:
+        assert found == part
+    else:
+        suffix = dict(seg_map_suffix='.png') if equal == 'BaseSegDataset' else {}
+        loaders = [
+            dict(imdecode_backend='pillow', type='LoadImageFromFile'),
+            dict(type='LoadAnnotations'),
+            pipeline[-1],
+        ]
+        assert found == dict(type=equal, data_root='data', pipeline=loaders, **suffix)
 
 
 @pytest.fixture(scope='module')
@@ -224,6 +256,28 @@ def test_a_graph_that_differs_from_pytorch_is_not_written(deeplab, tmp_path, mon
     assert list(tmp_path.iterdir()) == []
 
 
+class Traced(torch.nn.Module):
+    """Its output is infinite or not a number where the image is larger than the one it is traced on, or it raises."""
+
+    def __init__(self, output: str, beyond: float) -> None:
+        super().__init__()
+        self.output, self.beyond = output, beyond
+
+    def forward(self, image):
+        if self.beyond == 0:
+            raise RuntimeError
+        return image.softmax(1) + (self.beyond if image.shape[2] > graph.SIZES[0][0] else 0)
+
+
+def test_a_gap_that_is_not_a_number_is_no_equality_and_a_failed_trace_is_one_sentence(tmp_path, monkeypatch):
+    for beyond, message in ((float('nan'), 'differs from PyTorch by nan'), (0, 'RuntimeError')):
+        with pytest.raises(UserError, match=f'no TorchScript form that equals it .*{message}'):
+            graph.write_torchscript(Traced('probabilities', beyond), tmp_path / 'model.pt')
+    monkeypatch.setattr(graph, '_export_onnx', graph._trace_onnx)  # the other one raises a message of its own
+    with pytest.raises(UserError, match=r'no ONNX form that equals it \(RuntimeError\)'):
+        graph.write_onnx(Traced('probabilities', 0), tmp_path / 'model.onnx')
+
+
 def test_the_card_says_what_the_model_is(deeplab, stock):
     card = (deeplab / 'exported/README.md').read_text()
     assert 'mIoU 12.34 on the validation images of the config at iteration 2' in card
@@ -231,7 +285,8 @@ def test_the_card_says_what_the_model_is(deeplab, stock):
     assert '| 0 | road | (128, 64, 128) |' in card
     assert 'RGB 0–255, minus [123.675, 116.28, 103.53]' in card
     assert "* `Resize` backend='pillow', interpolation='bicubic', keep_ratio=False, scale=(160, 80)" in card
-    assert 'unlabelled target: IdMappedDataset' in card
+    for domain in ('labelled source', 'unlabelled target', 'labelled target'):
+        assert f'* {domain}: IdMappedDataset' in card
     assert '## Licence' in card
     assert 'output `probabilities` (N, classes, H, W)' in card
     assert 'Not measured.' in (stock / 'exported/README.md').read_text()

@@ -38,6 +38,7 @@ def test_the_chain_trains_each_stage_once_and_prints_the_papers_table_beside_our
         name = f'experiment_name={log.parent.parent.name}_{len(ran)}'
         options = () if '--cfg-options' in arguments else ('--cfg-options',)
         ran.append((script, log.parent.parent.name))
+        log.parent.mkdir(parents=True, exist_ok=True)
         run_tool(script.removeprefix('tools/'), config, *arguments, *options, name, monkeypatch=monkeypatch)
 
     monkeypatch.setattr(tool, 'run', run)

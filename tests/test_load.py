@@ -33,7 +33,9 @@ def bomb(request, tmp_path) -> Path:
 
 @pytest.mark.parametrize('load', [read_checkpoint, CheckpointLoader.load_checkpoint], ids=['ours', 'mmengine'])
 def test_a_pickle_bomb_is_refused_unexploded_with_the_flag_that_would_load_it(load, bomb, tmp_path, monkeypatch):
-    with pytest.raises(UserError, match=r'bomb.pth needs code \(posix.mkdir\) to be loaded.*pass --unsafe'):
+    with pytest.raises(
+        UserError, match=rf'bomb.pth needs code \(posix.mkdir\) to be loaded.*pass --unsafe, or set {UNSAFE}=1'
+    ):
         load(str(bomb))
     assert not (tmp_path / 'ran').exists()
     monkeypatch.setenv(UNSAFE, '1')

@@ -1,5 +1,6 @@
 """A user's own folders: docs/own_data.md is walked as it stands; what is looked at, reported and refused."""
 
+import locale
 import os
 import re
 import runpy
@@ -107,6 +108,7 @@ def test_the_default_network_is_the_papers_with_as_many_classes_as_were_named(he
     assert {level: d.in_channels for level, d in model.discriminator.items()} == {'decode': 3, 'aux': 3}
     assert model.decode_head.num_classes == model.segmentor.auxiliary_head.num_classes == 3
     assert cfg.train_dataloader.batch_size == 1
+    assert re.findall(r'model\.lambda_adv\.(\w+)=0', GUIDE) == list(cfg.model.lambda_adv)  # no level plays on
 
 
 def test_a_config_is_never_overwritten(here, monkeypatch, capsys):
@@ -151,6 +153,31 @@ def test_what_cannot_become_a_config_is_refused_in_one_sentence(options, message
     (here / 'data/empty').mkdir()
     assert message in refusal(NEW + options, monkeypatch, capsys)
     assert not Path('own.py').exists()
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ('--look -1', '--look -1: open at least one image'),
+        ('--look 0', '--look 0: open at least one image'),
+    ],
+)
+def test_nothing_cannot_be_looked_at(options, message, here, monkeypatch, capsys):
+    assert message in refusal(f'{NEW} --classes road=0 {options}', monkeypatch, capsys)
+
+
+def test_a_config_is_named_py_and_written_in_utf_8_as_it_is_read(here, monkeypatch, capsys):
+    command = f'{NEW} --classes straße=0'
+    assert 'own: a config is a Python file: name own.py' in refusal(
+        command.replace('own.py', 'own'), monkeypatch, capsys
+    )
+    before = locale.setlocale(locale.LC_CTYPE)
+    locale.setlocale(locale.LC_CTYPE, 'C')  # where files are ASCII if nothing else is said
+    try:
+        run(command, monkeypatch)
+    finally:
+        locale.setlocale(locale.LC_CTYPE, before)
+    assert Config.fromfile('own.py').metainfo.classes == ('straße',)
 
 
 def write(path: Path, array: np.ndarray) -> None:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from .test_training import failure
 from .tiny import run_tool
 
 
@@ -38,6 +39,16 @@ def test_last_tail_best_and_spread_over_seeds(tmp_path, monkeypatch, capsys):
     }
     runs = json.loads(out.read_text())['method']
     assert [(r['iterations'], r['best_iteration']) for r in runs] == [(30, 30), (30, 30)]
+
+
+def test_a_line_that_a_kill_cut_short_is_left_out_and_an_average_needs_a_snapshot(tmp_path, monkeypatch, capsys):
+    write_run(tmp_path / 'a', [(10, 30.0), (20, 50.0)])
+    (log,) = tmp_path.rglob('scalars.json')
+    log.write_text(log.read_text() + '\n{"mIoU": 60.0, "step": 3')
+    run_tool('analysis/summarize.py', tmp_path / 'a', monkeypatch=monkeypatch)
+    assert '| 50.0 |' in capsys.readouterr().out
+    message = failure('analysis/summarize.py', tmp_path / 'a', '--last', 0, monkeypatch=monkeypatch, capsys=capsys)
+    assert '--last 0: average at least one snapshot' in message
 
 
 def test_a_folder_without_a_run_is_named(tmp_path, monkeypatch, capsys):

@@ -13,6 +13,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmseg.registry import HOOKS
 
+from mmseg_adapt.engine.launch import config_of
 from mmseg_adapt.errors import UserError
 
 from .tiny import REPO, load, run_tool, tiny_config, train
@@ -355,6 +356,20 @@ def test_checkpoints_that_do_not_fit_are_refused_by_name(config_file, tmp_path, 
     message = failure('test.py', config, tmp_path / 'none.pth', **kwargs)
     assert 'none.pth does not exist: name a checkpoint' in message
     assert 'no_config.py does not exist: name a config' in failure('train.py', 'no_config.py', **kwargs)
+
+
+@pytest.mark.parametrize(
+    ('name', 'content', 'reason'),
+    [
+        ('a.pth', 'PK', 'Only py/yml/yaml/json type are supported'),
+        ('a.py', 'x = ConfigDict', "name 'ConfigDict' is not defined"),
+        ('a.py', 'raise KeyError', 'KeyError'),
+    ],
+)
+def test_a_file_that_is_no_config_is_named_with_the_reason(name, content, reason, tmp_path):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(UserError, match=rf'{name} cannot be read as a config: {reason}'):
+        config_of(str(tmp_path / name))
 
 
 def test_weights_that_are_not_finite_are_never_saved(street_data, tmp_path):

@@ -4,7 +4,7 @@ The running means and variances of CHECKPOINT become those of one pass over the 
 """
 
 import os.path as osp
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 import torch
@@ -13,12 +13,13 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import get_state_dict
 
-from mmseg_adapt.compat import allow_mmengine_checkpoints
-from mmseg_adapt.datasets.domain_pair import LABEL_LOADERS
+from mmseg_adapt.datasets.domain_pair import domains_of, unlabelled
 from mmseg_adapt.datasets.files import IMAGE_ENDINGS, images_below
 from mmseg_adapt.engine.adapt_bn_hook import adapt_bn, target_loader
 from mmseg_adapt.engine.launch import add_arguments, one_sentence, read_config
 from mmseg_adapt.errors import UserError
+from mmseg_adapt.staging import staged
+from mmseg_adapt.weights.load import read_checkpoint
 
 
 def dataset_of(cfg: Config, folder: str | None) -> dict:
@@ -27,15 +28,16 @@ def dataset_of(cfg: Config, folder: str | None) -> dict:
         for hook in cfg.get('custom_hooks', ()):
             if hook.type == 'AdaptBNHook':
                 return hook.dataset
-        if 'target' in cfg.train_dataloader.dataset:
-            return cfg.train_dataloader.dataset.target
+        domains = domains_of(cfg.train_dataloader.dataset)
+        if 'target' in domains:
+            return {'pipeline': unlabelled(domains['source'].pipeline), **domains['target']}
         raise UserError(f'{cfg.filename} names no target: say where its images are, --target FOLDER')
     if not osp.isdir(folder):
         raise UserError(f'{folder} does not exist: name a folder of target images after --target')
     endings = tuple({osp.splitext(name)[1] for name in images_below(folder)})
     if not endings:
         raise UserError(f'{folder} holds no image ({", ".join(IMAGE_ENDINGS)}): name a folder of target images')
-    pipeline = [step for step in cfg.test_dataloader.dataset.pipeline if step.type not in LABEL_LOADERS]
+    pipeline = unlabelled(cfg.test_dataloader.dataset.pipeline)
     return dict(type='IdMappedDataset', data_prefix=dict(img_path=folder), img_suffix=endings, pipeline=pipeline)
 
 
@@ -50,14 +52,22 @@ def main() -> None:
     parser.add_argument('--out', type=Path, help='where to write (default: CHECKPOINT_abn.pth)')
     parser.add_argument('--overwrite', action='store_true', help='allow --out to exist')
     args = parser.parse_args()
+    if args.launcher != 'none':
+        parser.error('one process reads all images: leave out --launcher')
 
     cfg = read_config(args)
     if not osp.isfile(args.checkpoint):
         raise UserError(f'{args.checkpoint} does not exist: name a checkpoint, e.g. {cfg.work_dir}/iter_*.pth')
     source = Path(args.checkpoint)
     out = args.out or source.with_name(f'{source.stem}_abn.pth')
-    if out.exists() and not args.overwrite:
-        raise UserError(f'{out} exists: choose another --out, or pass --overwrite')
+    with staged(out, args.overwrite) as file:
+        model, images = adapted(cfg, args)
+        write(model, images, source, file)
+    print(f'BN statistics of {images} target images: wrote {out}')
+
+
+def adapted(cfg: Config, args: Namespace) -> tuple[torch.nn.Module, int]:
+    """The model with the target's statistics, and of how many images they are."""
     dataset = dataset_of(cfg, args.target)
     cfg.load_from = args.checkpoint
     cfg.work_dir = args.work_dir or osp.join(cfg.work_dir, 'adapt_bn')
@@ -66,22 +76,19 @@ def main() -> None:
     runner.load_or_resume()
     batches = target_loader(runner, dataset, args.batch_size, cfg.test_dataloader.num_workers)
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    images = adapt_bn(model, batches)
-    write(model, source, out)
-    print(f'BN statistics of {images} target images: wrote {out}')
+    return model, adapt_bn(model, batches)
 
 
-def write(model: torch.nn.Module, source: Path, out: Path) -> None:
-    """The checkpoint ``source`` with the model's running statistics, whole or not at all."""
-    allow_mmengine_checkpoints()
-    checkpoint = torch.load(source, map_location='cpu', weights_only=True)
+def write(model: torch.nn.Module, images: int, source: Path, out: Path) -> None:
+    """The checkpoint ``source`` with the model's running statistics; its meta data say so, as no mIoU is theirs."""
+    checkpoint = read_checkpoint(source)
     weights = checkpoint.get('state_dict', checkpoint)
     for name, tensor in get_state_dict(model).items():
         if name.endswith(('running_mean', 'running_var')) and name in weights:
             weights[name] = tensor.cpu()
-    partial = out.with_name(out.name + '.part')
-    torch.save(checkpoint, partial)
-    partial.replace(out)
+    if isinstance(checkpoint.get('meta'), dict):
+        checkpoint['meta']['adapted_bn'] = images
+    torch.save(checkpoint, out)
 
 
 if __name__ == '__main__':

@@ -25,6 +25,7 @@ from rich.table import Table
 
 from mmseg_adapt.datasets import streets
 from mmseg_adapt.engine.picture_hook import colour_map
+from mmseg_adapt.scalars import scalars_of
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt  # noqa: E402
@@ -60,7 +61,7 @@ def check(process: subprocess.Popen, log: Path) -> None:
 def scalars(work_dir: Path) -> list[dict]:
     """What the newest run below ``work_dir`` has logged so far."""
     files = sorted(work_dir.glob('*/vis_data/scalars.json'))
-    return [json.loads(line) for line in files[-1].read_text().splitlines() if line.endswith('}')] if files else []
+    return scalars_of(files[-1]) if files else []
 
 
 def train(method: str, work_dir: Path, options: list[str], progress: Progress) -> None:

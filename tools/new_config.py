@@ -14,6 +14,7 @@ from mmseg_adapt.datasets.look import Look, look_at
 from mmseg_adapt.datasets.own_config import NETWORKS, config_text, shares_of, sizes_of
 from mmseg_adapt.engine.launch import one_sentence
 from mmseg_adapt.errors import UserError
+from mmseg_adapt.staging import staged
 
 BASES = Path(__file__).resolve().parents[1] / 'configs' / '_base_'
 
@@ -69,6 +70,10 @@ def main() -> None:
     parser.add_argument('--network', choices=list(NETWORKS), default='r101', help='small: from scratch, for a CPU')
     parser.add_argument('--look', type=int, default=200, help='how many images and labels to open')
     args = parser.parse_args()
+    if args.config.suffix != '.py':
+        raise UserError(f'{args.config}: a config is a Python file: name {args.config}.py')
+    if args.look < 1:
+        raise UserError(f'--look {args.look}: open at least one image')
     if args.config.exists():
         raise UserError(f'{args.config} exists: choose another name, or remove it')
     ids = ClassIds.parse(args.classes, '--classes')
@@ -93,8 +98,8 @@ def main() -> None:
     bases = os.path.relpath(BASES, args.config.resolve().parent)
     text = config_text(args.config, bases, args.network, source, ids, target, val, val_ids)
     args.config.parent.mkdir(parents=True, exist_ok=True)
-    with args.config.open('x') as file:
-        file.write(text)
+    with staged(args.config) as file:
+        file.write_text(text, encoding='utf-8')
     print(f'wrote {args.config}')
 
 

@@ -11,7 +11,7 @@ MODEL is a folder that tools/export_segmentor.py wrote, or a config followed by 
 """
 
 import os
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,13 +31,13 @@ from mmseg_adapt.weights.load import allow_unsafe
 VIDEOS = ('.mp4', '.avi', '.mov', '.mkv', '.webm')
 
 
-def parse():
+def parse() -> Namespace:
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument('model', help='folder of an exported model, or a config')
     parser.add_argument('inputs', nargs='+', help='(after a config: its checkpoint, then) images, folders, videos')
     parser.add_argument('--out', required=True, help='the folder to write')
     parser.add_argument('--batch-size', type=int, default=1, help='images of one size predicted at once')
-    parser.add_argument('--opacity', type=float, default=0.5, help='of the colours in overlays')
+    parser.add_argument('--opacity', type=float, default=0.5, help='of the colours in overlays, 0 to 1')
     parser.add_argument('--confidence', action='store_true', help='also write the probability of the predicted class')
     parser.add_argument('--entropy', action='store_true', help='also write the entropy of the class probabilities')
     parser.add_argument('--device', help='cuda, cuda:1, cpu (default: a GPU where there is one)')
@@ -50,15 +50,18 @@ def main() -> None:
     args = parse()
     if args.unsafe:
         allow_unsafe()
+    if args.batch_size < 1:
+        raise UserError(f'--batch-size {args.batch_size}: predict at least one image at a time')
+    if not 0 <= args.opacity <= 1:
+        raise UserError(f'--opacity {args.opacity}: give a number from 0 to 1')
     if not Path(args.model).exists():
         raise UserError(f'{args.model} does not exist: name the folder of an exported model, or a config')
     checkpoint, inputs = (None, args.inputs) if Path(args.model).is_dir() else (args.inputs[0], args.inputs[1:])
     if checkpoint and not inputs:
         raise UserError(f'{args.model} is a config: name its checkpoint and then the images, or an exported folder')
     images, videos = collect(inputs)
-    with staged(args.out, args.overwrite) as out:
+    with staged(args.out, args.overwrite, folder=True) as out:
         predictor = Predictor(args.model, checkpoint, args.device)
-        out.mkdir()
         predictions = predictor.stream(images.values(), args.batch_size)
         for prediction, name in zip(track(predictions, 'images', total=len(images), disable=not images), images):
             write(out, name, prediction, args)
@@ -98,7 +101,7 @@ def collect(inputs: list[str]) -> tuple[dict[str, Path], dict[str, Path]]:
     return images, videos
 
 
-def write(out: Path, name: str, prediction: Prediction, args) -> None:
+def write(out: Path, name: str, prediction: Prediction, args: Namespace) -> None:
     labels = Image.fromarray(prediction.labels)
     labels.putpalette(np.uint8(prediction.palette).tobytes())
     save(out / 'labels' / f'{name}.png', labels)
@@ -113,7 +116,7 @@ def save(path: Path, image: Image.Image) -> None:
     image.save(path)
 
 
-def predict_video(predictor: Predictor, path: Path, out: Path, name: str, args) -> None:
+def predict_video(predictor: Predictor, path: Path, out: Path, name: str, args: Namespace) -> None:
     """Raises: UserError: a video that OpenCV cannot read or write."""
     video = cv2.VideoCapture(str(path))
     count = int(video.get(cv2.CAP_PROP_FRAME_COUNT))

@@ -17,7 +17,7 @@ from mmengine.logging import print_log
 from mmseg.registry import MODELS
 
 from ..compat import use_gloo_without_gpu
-from ..errors import UserError
+from ..errors import UserError, first_line
 from ..methods import AdversarialAdapter
 from ..weights.load import allow_unsafe
 from .checkpoint_files import damage, newest_sound
@@ -102,8 +102,8 @@ def config_of(path: str) -> Config:
         raise UserError(f'{path} does not exist: name a config, e.g. configs/adaptseg/gta2cs_multilevel.py')
     try:
         return Config.fromfile(path)
-    except (SyntaxError, FileNotFoundError, KeyError, TypeError) as error:
-        raise UserError(f'{path} cannot be read as a config: {str(error).splitlines()[0]}') from error
+    except Exception as error:  # a config is Python, which may raise anything
+        raise UserError(f'{path} cannot be read as a config: {first_line(error)}') from error
 
 
 def read_config(args: Namespace) -> Config:

@@ -38,10 +38,9 @@ def export_segmentor(
     Raises:
         UserError: see :func:`~mmseg_adapt.weights.load_segmentor`, :func:`.graph.write_onnx`; ``out`` exists.
     """
-    with staged(out, overwrite) as folder:
+    with staged(out, overwrite, folder=True) as folder:
         model, loaded = load_segmentor(cfg, checkpoint)
         plain = plain_config(cfg)
-        folder.mkdir()
         plain.dump(folder / 'config.py')
         state = {key: value.cpu().contiguous() for key, value in model.state_dict().items()}
         meta = dict(dataset_meta=dataset_meta(cfg, loaded, model.decode_head.num_classes))
@@ -59,7 +58,7 @@ def export_segmentor(
                 print_log(f'{name}: equals PyTorch to {gap:.1e} at three image sizes', 'current')
                 graphs[name] = _signature(output)
         card = model_card(cfg, plain, loaded, Path(checkpoint), folder, graphs)
-        (folder / 'README.md').write_text(card)
+        (folder / 'README.md').write_text(card, encoding='utf-8')
     return Path(out)
 
 

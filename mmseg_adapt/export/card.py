@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 
 from mmengine.config import Config
 
 from .. import __version__
+from ..datasets.domain_pair import LABEL_LOADERS, domains_of
+from ..scalars import scalars_of
 from ..weights.segmentor import dataset_meta, segmentor_config
 
 LICENCES = {  # type of a data set → what its authors allow
@@ -121,8 +122,7 @@ def _preprocessing(cfg: Config, model: dict) -> str:
     before = model.get('data_preprocessor') or {}
     order = 'RGB' if before.get('bgr_to_rgb') else 'BGR'
     dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
-    labels = ('LoadLabels', 'LoadAnnotations')
-    steps = [dict(step) for step in dataset.get('pipeline', ()) if step['type'] not in labels]
+    steps = [dict(step) for step in dataset.get('pipeline', ()) if step['type'] not in LABEL_LOADERS]
     lines = [f'* `{step.pop("type")}` {", ".join(f"{k}={v!r}" for k, v in step.items())}'.rstrip() for step in steps]
     if before.get('mean'):
         lines.append(f'* {order} 0–255, minus {list(before["mean"])}, over {list(before["std"])}')
@@ -133,17 +133,14 @@ def _preprocessing(cfg: Config, model: dict) -> str:
     return '\n'.join(lines)
 
 
-def _datasets(cfg: Config) -> list[tuple[str, dict]]:
+def _domains(cfg: Config) -> dict[str, dict]:
     dataset = (cfg.get('train_dataloader') or {}).get('dataset')
-    if dataset is None:
-        return []
-    parts = [(role, dataset[role]) for role in ('source', 'target') if role in dataset]
-    return parts or [('training', dataset)]
+    return {} if dataset is None else domains_of(dataset)
 
 
 def _training(cfg: Config) -> str:
-    roles = dict(source='labelled source', target='unlabelled target', training='labelled')
-    lines = [f'* {roles[role]}: {part.type}, `{part.get("data_root") or ""}`' for role, part in _datasets(cfg)]
+    roles = dict(source='labelled source', target='unlabelled target', labeled_target='labelled target')
+    lines = [f'* {roles[name]}: {part.type}, `{part.get("data_root") or ""}`' for name, part in _domains(cfg).items()]
     if 'lambda_adv' in cfg.model:
         weights = ', '.join(f'{level}: {value}' for level, value in cfg.model.lambda_adv.items())
         lines.append(f'* method: {cfg.model.type}, λ_adv {weights or "none"}')
@@ -151,10 +148,12 @@ def _training(cfg: Config) -> str:
 
 
 def _measured(path: Path, checkpoint: dict) -> str:
-    iteration = (checkpoint.get('meta') or {}).get('iter')
+    meta = checkpoint.get('meta') or {}
+    if images := meta.get('adapted_bn'):
+        return f'Not measured: BN statistics were adapted to {images} target images after the last validation.'
+    iteration = meta.get('iter')
     for log in sorted(path.parent.glob('*/vis_data/scalars.json'), reverse=True):
-        for line in reversed(log.read_text().splitlines()):
-            row = json.loads(line) if line.endswith('}') else {}
+        for row in reversed(scalars_of(log)):
             if 'mIoU' in row and row.get('step') == iteration is not None:
                 classes = {k.removeprefix('IoU.'): v for k, v in row.items() if k.startswith('IoU.')}
                 head = f'mIoU {row["mIoU"]:.2f} on the validation images of the config at iteration {iteration}.'
@@ -164,7 +163,7 @@ def _measured(path: Path, checkpoint: dict) -> str:
 
 def _licences(cfg: Config) -> str:
     lines = []
-    for _, part in _datasets(cfg):
+    for part in _domains(cfg).values():
         line = LICENCES.get(part.type, f'{part.type} ({part.get("data_root") or "no folder"}): see its own terms')
         lines.append(f'* {line}')
     lines.append('* the weights that training started from: see their own terms')

@@ -7,9 +7,9 @@ from copy import deepcopy
 from mmengine.config import Config, ConfigDict
 from mmseg.registry import DATASETS, METRICS, MODELS, TRANSFORMS
 
-from ..datasets import IdMappedDataset
 from ..weights.segmentor import segmentor_config
 
+OPTIONS = dict(others='error', without_label='error', label_channel=None)  # of our data sets, and no others
 RUNTIME = ('default_scope', 'env_cfg', 'vis_backends', 'visualizer', 'log_processor', 'log_level')
 HOOKS = dict(
     timer=dict(type='IterTimerHook'),
@@ -65,9 +65,11 @@ def _is_ours(name) -> bool:
 
 
 def stock(part):
-    """Types of this package replaced by MMSegmentation's where that has an equal."""
+    """Types of this package replaced by MMSegmentation's where that has an equal; a data set as a whole or not at all,
+    since the steps of its pipeline rely on what it tells them."""
     if isinstance(part, dict):
-        return ConfigDict({key: stock(value) for key, value in _equal_of(part).items()})
+        equal = ConfigDict({key: stock(value) for key, value in _equal_of(part).items()})
+        return part if 'pipeline' in part and ours(equal) else equal
     return [stock(value) for value in part] if isinstance(part, (list, tuple)) else part
 
 
@@ -79,15 +81,14 @@ def _equal_of(part: dict) -> dict:
         return dict(type='LoadAnnotations')
     if kind == 'ClassIoUMetric':
         return {key: value for key, value in part.items() if key != 'without'} | dict(type='IoUMetric')
-    if kind == 'CityscapesLabelsDataset':
-        return {**part, 'type': 'CityscapesDataset'}
-    if kind == 'IdMappedDataset' and _keeps_ids(part):
-        rest = {key: value for key, value in part.items() if key not in ('id_map', 'others')}
-        return {'seg_map_suffix': '.png', **rest, 'type': 'BaseSegDataset'}
+    if all(part.get(key, default) == default for key, default in OPTIONS.items()):
+        rest = {key: value for key, value in part.items() if key not in (*OPTIONS, 'id_map')}
+        if kind == 'CityscapesLabelsDataset' and 'id_map' not in part:
+            return {**rest, 'type': 'CityscapesDataset'}
+        if kind == 'IdMappedDataset' and _keeps_ids(part):
+            return {'seg_map_suffix': '.png', **rest, 'type': 'BaseSegDataset'}
     return part
 
 
 def _keeps_ids(part: dict) -> bool:
-    return all(int(key) == value for key, value in (part.get('id_map') or {}).items()) and issubclass(
-        DATASETS.get(part['type']), IdMappedDataset
-    )
+    return all(int(key) == value for key, value in (part.get('id_map') or {}).items())

@@ -96,7 +96,8 @@ def _one_sentence(name: str) -> Iterator[None]:
         if found and not unsafe():
             what = f' ({found[1]})' if found[1] else ''
             raise UserError(
-                f'{name} needs code{what} to be loaded, which may do anything: pass --unsafe if you trust its author'
+                f'{name} needs code{what} to be loaded, which may do anything: pass --unsafe, or set {UNSAFE}=1, '
+                'if you trust its author'
             ) from error
         kind = 'is a TorchScript model, not' if 'TorchScript' in str(error) else 'is truncated, damaged or not'
         raise UserError(f'{name} {kind} a checkpoint: fetch or save it again') from error

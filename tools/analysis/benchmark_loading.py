@@ -8,7 +8,7 @@ import time
 from argparse import ArgumentParser
 from collections.abc import Sequence
 
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
@@ -16,8 +16,8 @@ from prettytable import PrettyTable, TableStyle
 from torch.utils.data import DataLoader
 
 from mmseg_adapt.datasets.cache import cached
-from mmseg_adapt.datasets.domain_pair import domains_of
-from mmseg_adapt.engine.launch import one_sentence
+from mmseg_adapt.datasets.domain_pair import domains_of, unlabelled
+from mmseg_adapt.engine.launch import config_of, one_sentence
 
 
 def timed(cfg: dict) -> tuple[float, Sequence]:
@@ -46,17 +46,19 @@ def main() -> None:
     parser.add_argument('--cache', help='folder of the cache (default: one that is deleted afterwards)')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides of the config')
     args = parser.parse_args()
-    cfg = Config.fromfile(args.config)
+    cfg = config_of(args.config)
     cfg.merge_from_dict(args.cfg_options or {})
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     table = PrettyTable(['domain', 'files', 'listed in s', 'workers', 'images/s', 'first pass of the cache', 'cached'])
     table.set_style(TableStyle.MARKDOWN)
     with tempfile.TemporaryDirectory() as temporary:
-        for name, part in domains_of(cfg.train_dataloader.dataset).items():
+        domains = domains_of(cfg.train_dataloader.dataset)
+        for name, part in domains.items():
+            part = {'pipeline': unlabelled(domains['source'].pipeline), **part}
             for workers in args.workers:
                 seconds, plain = timed(part)
                 folder = args.cache or f'{temporary}/{name}{workers}'
-                _, kept = timed({**part, 'pipeline': cached(part.pipeline, folder)})
+                _, kept = timed({**part, 'pipeline': cached(part['pipeline'], folder)})
                 speeds = [images_per_second(d, args.images, workers) for d in (plain, kept, kept)]
                 table.add_row([name, len(plain), f'{seconds:.2f}', workers, *(f'{speed:.1f}' for speed in speeds)])
     print(table)

@@ -1,4 +1,4 @@
-"""See what a config trains on: source images with their labels beside target images, after the pipelines.
+"""See what a config trains on: images of every domain, and the labels that are read, after the pipelines.
 
 ``python tools/analysis/browse_data.py CONFIG [--out contact_sheet.png] [--rows 6] [--cfg-options …]``
 
@@ -10,13 +10,12 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-import torch
 from mmengine.config import Config, DictAction
 from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
+from torch.utils.data import Dataset
 
-from mmseg_adapt.engine.launch import one_sentence
-from mmseg_adapt.errors import UserError
+from mmseg_adapt.engine.launch import config_of, one_sentence
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt  # noqa: E402
@@ -25,12 +24,11 @@ from matplotlib.patches import Patch  # noqa: E402
 IGNORE = 255
 
 
-def domains_of(cfg: Config) -> dict[str, torch.utils.data.Dataset]:
-    """``'source'`` and, where the config adapts, ``'target'``."""
+def domains_of(cfg: Config) -> dict[str, Dataset]:
+    """By name; a config that does not adapt has a ``'source'``."""
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
-    pair = {name: getattr(dataset, name) for name in ('source', 'target') if hasattr(dataset, name)}
-    return pair or {'source': dataset}
+    return getattr(dataset, 'domains', {'source': dataset})
 
 
 def image_of(sample: dict) -> np.ndarray:
@@ -43,10 +41,16 @@ def label_of(sample: dict) -> np.ndarray:
     return sample['data_samples'].gt_sem_seg.data[0].numpy()
 
 
-def draw_label(axis, label: np.ndarray, palette: np.ndarray) -> None:
+def draw_image(axis, image: np.ndarray, title: str, interpolation: str | None = None) -> None:
+    axis.imshow(image, interpolation=interpolation)
+    axis.set_axis_off()
+    axis.set_title(title, fontsize=8)
+
+
+def draw_label(axis, label: np.ndarray, palette: np.ndarray, title: str) -> None:
     colours = np.full((256, 3), 255, np.uint8)
     colours[: len(palette)] = palette
-    axis.imshow(colours[label], interpolation='nearest')
+    draw_image(axis, colours[label], title, 'nearest')
     if (ignored := label == IGNORE).any():
         axis.contourf(ignored.astype(float), levels=[0.5, 1.5], colors='none', hatches=['////'])
 
@@ -66,31 +70,25 @@ def draw_shares(axis, labels: list[np.ndarray], classes: tuple[str, ...], palett
 
 
 def contact_sheet(domains: dict, rows: int, counted: int, seed: int = 0) -> plt.Figure:
-    """One row per pair: source image, source labels, target image; below them the shares."""
+    """One row per pair: images, and labels where they are trained on, of each domain; below, the source's shares."""
     source = domains['source']
     classes, palette = source.metainfo['classes'], source.metainfo['palette']
     rng = np.random.default_rng(seed)
     chosen = {name: rng.permutation(len(dataset)) for name, dataset in domains.items()}
-    titles = ['source', 'source labels', *(['target'] if 'target' in domains else [])]
-    figure = plt.figure(figsize=(4.2 * len(titles), 2.4 * rows + 3.2), layout='constrained')
-    grid = figure.add_gridspec(rows + 1, len(titles), height_ratios=[*[2.4] * rows, 2.6])
+    columns = len(domains) + sum(name != 'target' for name in domains)
+    figure = plt.figure(figsize=(4.2 * columns, 2.4 * rows + 3.2), layout='constrained')
+    grid = figure.add_gridspec(rows + 1, columns, height_ratios=[*[2.4] * rows, 2.6])
     labels = []
     for row in range(rows):
-        sample = source[chosen['source'][row % len(source)]]
-        labels.append(label_of(sample))
-        cells = [figure.add_subplot(grid[row, column]) for column in range(len(titles))]
-        cells[0].imshow(image_of(sample))
-        draw_label(cells[1], labels[-1], palette)
-        shown = [sample['data_samples'].img_path, '']
-        if 'target' in domains:
-            target = domains['target']
-            seen = target[chosen['target'][row % len(target)]]
-            cells[2].imshow(image_of(seen))
-            shown.append(seen['data_samples'].img_path)
-        for cell, path, title in zip(cells, shown, titles):
-            height, width = cell.images[0].get_array().shape[:2]
-            cell.set_axis_off()
-            cell.set_title(f'{title}: {Path(path).name} {width}×{height}' if path else title, fontsize=8)
+        cells = (figure.add_subplot(grid[row, column]) for column in range(columns))
+        for name, dataset in domains.items():
+            sample = dataset[chosen[name][row % len(dataset)]]
+            image, path = image_of(sample), Path(sample['data_samples'].img_path)
+            draw_image(next(cells), image, f'{name}: {path.name} {image.shape[1]}×{image.shape[0]}')
+            if name != 'target':
+                draw_label(next(cells), label_of(sample), palette, f'{name} labels')
+            if name == 'source':
+                labels.append(label_of(sample))
     labels += [label_of(source[i]) for i in chosen['source'][rows : max(rows, counted)]]
     draw_shares(figure.add_subplot(grid[rows, :]), labels, classes, palette)
     return figure
@@ -104,9 +102,7 @@ def main() -> None:
     parser.add_argument('--counted', type=int, default=50, help='source labels to count classes in')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides of the config')
     args = parser.parse_args()
-    if not Path(args.config).is_file():
-        raise UserError(f'{args.config} does not exist: name a config, e.g. configs/demo/streets_singlelevel.py')
-    cfg = Config.fromfile(args.config)
+    cfg = config_of(args.config)
     cfg.merge_from_dict(args.cfg_options or {})
     out = args.out or Path('work_dirs') / Path(args.config).stem / 'data.png'
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -10,34 +10,28 @@ from argparse import ArgumentParser
 from pathlib import Path
 
 import torch
-from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmengine.runner import Runner, load_checkpoint
+from mmengine.runner import Runner
 from mmengine.structures import PixelData
-from mmseg.registry import METRICS, MODELS
+from mmseg.registry import METRICS
 from prettytable import PrettyTable, TableStyle
 
-from mmseg_adapt.compat import allow_mmengine_checkpoints
-from mmseg_adapt.engine.launch import one_sentence
+from mmseg_adapt.engine.launch import config_of, one_sentence
 from mmseg_adapt.errors import UserError
+from mmseg_adapt.weights.segmentor import load_segmentor
 
 
 class Run:
     """One model on one kind of input: its loader, its predictions, its metric."""
 
     def __init__(self, config: str, checkpoint: str, store: str | None = None) -> None:
-        for file in (config, checkpoint):
-            if not Path(file).is_file():
-                raise UserError(
-                    f'{file} does not exist: --run takes a config, a checkpoint, and maybe a store of renders'
-                )
-        self.cfg = Config.fromfile(config)
+        self.cfg = config_of(config)
         init_default_scope(self.cfg.get('default_scope', 'mmseg'))
         self.name = ' '.join([Path(config).stem, *([f'on {Path(store).name}'] if store else [])])
         self.loader = Runner.build_dataloader(self._loader_cfg(store), seed=0)
         self.metric = METRICS.build(self.cfg.test_evaluator)
         self.metric.dataset_meta = self.loader.dataset.metainfo
-        self.model = self._model(checkpoint)
+        self.model = load_segmentor(self.cfg, checkpoint)[0].to('cuda' if torch.cuda.is_available() else 'cpu')
 
     def _loader_cfg(self, store: str | None) -> dict:
         cfg = self.cfg.test_dataloader.copy()
@@ -46,15 +40,6 @@ class Run:
             steps = cfg.dataset.pipeline
             steps.insert(1, dict(type='AANStyleTransfer', renders=store))
         return cfg
-
-    def _model(self, checkpoint: str) -> torch.nn.Module:
-        cfg = self.cfg.model.copy()
-        segmentor = cfg.get('segmentor', cfg)
-        segmentor.backbone.init_cfg = None  # the checkpoint holds all weights
-        model = MODELS.build(cfg)
-        allow_mmengine_checkpoints()
-        load_checkpoint(model, checkpoint, map_location='cpu', strict=True)
-        return model.eval().to('cuda' if torch.cuda.is_available() else 'cpu')
 
     @torch.no_grad()
     def predict(self, batch: dict):
@@ -80,11 +65,11 @@ def fused(runs: list[Run]) -> dict[str, dict]:
     for batches in zip(*(run.loader for run in runs)):
         mean = 0
         for run, batch in zip(runs, batches):
+            if batch['data_samples'][0].img_path != batches[0]['data_samples'][0].img_path:
+                raise UserError(f'{run.name} is tested on other images than {first.name}: fuse runs on one test set')
             sample, probabilities = run.predict(batch)
             run.metric.process(batch, [sample.to_dict()])
             mean = mean + probabilities / len(runs)
-        if sample.img_path != batches[0]['data_samples'][0].img_path:
-            raise UserError(f'{run.name} is tested on other images than {first.name}: fuse runs on one test set')
         sample.pred_sem_seg = PixelData(data=mean.argmax(0, keepdim=True))
         metric.process(batches[-1], [sample.to_dict()])
     size = len(first.loader.dataset)

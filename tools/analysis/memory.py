@@ -27,9 +27,9 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-import mmseg_adapt  # noqa: F401
+from mmseg_adapt.datasets.domain_pair import domains_of, unlabelled
 from mmseg_adapt.engine.activation_checkpoint_hook import ActivationCheckpointHook
-from mmseg_adapt.engine.launch import enable_amp, one_sentence
+from mmseg_adapt.engine.launch import config_of, enable_amp, one_sentence
 from mmseg_adapt.errors import UserError
 
 GIB = 2**30
@@ -112,7 +112,8 @@ def batch_of(dataset: dict, batch_size: int, labels: bool) -> dict:
 
 def measure(cfg: Config) -> dict[str, float]:
     """GiB: ``state`` (weights and optimisers), ``gradients`` and ``activations`` at the peak, and their sum."""
-    dataset, batch_size = cfg.train_dataloader.dataset, cfg.train_dataloader.batch_size
+    domains, batch_size = domains_of(cfg.train_dataloader.dataset), cfg.train_dataloader.batch_size
+    pipeline = unlabelled(domains['source'].pipeline)  # of a target without one
     cfg.model.get('segmentor', cfg.model).backbone.init_cfg = None
     hooks = [dict(h) for h in [*cfg.get('default_hooks', {}).values(), *cfg.get('custom_hooks', [])] if h]
     with FakeTensorMode():
@@ -124,9 +125,12 @@ def measure(cfg: Config) -> dict[str, float]:
         for tensor in (*model.parameters(), *model.buffers()):
             live.count(tensor)
         with live:
-            data = batch_of(dataset.get('source', dataset), batch_size, labels=True)
-            if 'source' in dataset:
-                data = dict(source=data, target=batch_of(dataset.target, batch_size, labels=False))
+            data = {
+                name: batch_of({'pipeline': pipeline, **part}, batch_size, labels=name != 'target')
+                for name, part in domains.items()
+            }
+            if 'target' not in data:
+                data = data['source']
             model.train_step(data, wrapper)
             state = live.live
             live.forget_peak()
@@ -149,7 +153,7 @@ def main() -> None:
     table.align = 'r'
     table.align['config'] = 'l'
     for path in args.configs:
-        cfg = Config.fromfile(path)
+        cfg = config_of(path)
         cfg.merge_from_dict(args.cfg_options)
         if args.amp:
             enable_amp(cfg, args.amp)

@@ -17,6 +17,7 @@ from prettytable import PrettyTable, TableStyle
 
 from mmseg_adapt.engine.launch import one_sentence
 from mmseg_adapt.errors import UserError
+from mmseg_adapt.scalars import scalars_of
 
 
 def validations(work_dir: Path) -> list[dict]:
@@ -27,10 +28,7 @@ def validations(work_dir: Path) -> list[dict]:
     """
     rows = {}
     for file in sorted(work_dir.glob('*/vis_data/scalars.json')):
-        for line in file.read_text().splitlines():
-            row = json.loads(line)
-            if 'mIoU' in row:
-                rows[row['step']] = row
+        rows.update((row['step'], row) for row in scalars_of(file) if 'mIoU' in row)
     if not rows:
         raise UserError(f'{work_dir} holds no validated run: name work dirs of tools/train.py')
     return [rows[step] for step in sorted(rows)]
@@ -80,6 +78,8 @@ def main() -> None:
     parser.add_argument('--last', type=int, default=3, help='how many of the last snapshots to average')
     parser.add_argument('--json', type=Path, help='write everything here too')
     args = parser.parse_args()
+    if args.last < 1:
+        raise UserError(f'--last {args.last}: average at least one snapshot')
     groups: dict[str, list[dict]] = defaultdict(list)
     for work_dir in args.work_dirs:
         config = next(iter(sorted(work_dir.glob('*.py'))), work_dir)

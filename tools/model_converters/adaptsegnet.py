@@ -7,7 +7,7 @@ them a file is and what became of every tensor. ``--reverse`` writes the release
 written too.
 """
 
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from mmseg_adapt.weights.segmentor import build_segmentor, dataset_meta
 LEVELS = {'discriminator_aux': 'aux', 'discriminator_main': 'decode'}
 
 
-def parse():
+def parse() -> Namespace:
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument('src', help='a released checkpoint (with --reverse: one of ours)')
     parser.add_argument('dst', help='the file to write')
@@ -64,7 +64,7 @@ def main() -> None:
         print(f'wrote {path}')
 
 
-def to_ours(args) -> dict[str, dict]:
+def to_ours(args: Namespace) -> dict[str, dict]:
     cfg = config_of(args.to) if args.to else None
     own = build_segmentor(cfg).state_dict() if cfg else None
     found = convert(read_checkpoint(args.src), args.src, own, args.branches, args.drop_classifier)
@@ -98,7 +98,7 @@ def classes_of(found: Conversion) -> int | None:
     return None if bias is None else len(bias)
 
 
-def to_released(args) -> dict[str, dict]:
+def to_released(args: Namespace) -> dict[str, dict]:
     checkpoint = read_checkpoint(args.src)
     name, state = reverse(checkpoint, args.src)
     print(f'{args.src} → {name}, {len(state)} tensors')

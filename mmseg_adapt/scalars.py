@@ -1,0 +1,16 @@
+"""The numbers that a run logs."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+
+
+def scalars_of(file: Path) -> list[dict]:
+    """The rows of a ``scalars.json``, without the one that a running process or a killed one has written in part."""
+    rows = []
+    for line in file.read_text().splitlines():
+        with suppress(json.JSONDecodeError):
+            rows.append(json.loads(line))
+    return rows
