@@ -1,7 +1,9 @@
 """An interrupted and resumed run is the run that was never interrupted."""
 
+import multiprocessing
 import os
 import re
+import signal
 import time
 from itertools import islice, product
 from pathlib import Path
@@ -12,8 +14,9 @@ from mmengine.config import Config
 
 from mmseg_adapt.datasets import DomainPairSampler
 from mmseg_adapt.engine.checkpoint_files import AtomicBackend, damage, newest_sound
-from mmseg_adapt.engine.launch import resume_from
+from mmseg_adapt.engine.preemption_hook import end_workers, ignore_signals
 from mmseg_adapt.engine.resumable_train_loop import SampleStream, SeededSamples
+from mmseg_adapt.engine.work_dir import resume_from
 from mmseg_adapt.errors import UserError
 
 from . import forked
@@ -251,6 +254,30 @@ def test_a_resumed_run_is_the_uninterrupted_one_on_a_gpu(street_data, tmp_path):
     resumed = run('half', 12, str(tmp_path / 'half/iter_6.pth'))
     for part in STATE:
         assert_equal(resumed[part], whole[part], 1e-6, part)
+
+
+def deaf_worker(ready) -> None:
+    ignore_signals(0, (signal.SIGTERM,))
+    ready.set()
+    time.sleep(600)
+
+
+def test_a_worker_that_ignores_signals_does_not_keep_a_failed_run_from_ending():
+    context = multiprocessing.get_context('fork')
+    ready = context.Event()
+    worker = context.Process(target=deaf_worker, args=(ready,), daemon=True)
+    worker.start()
+    assert ready.wait(60)
+    worker.terminate()  # what multiprocessing does at exit, before it waits without end
+    worker.join(0.5)
+    assert worker.is_alive()
+    handler = signal.getsignal(signal.SIGCHLD)
+    try:
+        end_workers()
+        worker.join(60)
+    finally:
+        signal.signal(signal.SIGCHLD, handler)
+    assert worker.exitcode == -signal.SIGKILL
 
 
 # ------------------------------------------------------------------------------------------------ checkpoint files

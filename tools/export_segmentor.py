@@ -8,7 +8,8 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 
 from mmengine.config import DictAction
 
-from mmseg_adapt.engine.launch import config_of, one_sentence
+from mmseg_adapt.engine.launch import config_of
+from mmseg_adapt.errors import one_sentence
 from mmseg_adapt.export import export_segmentor
 from mmseg_adapt.export.graph import OUTPUTS
 from mmseg_adapt.weights.load import allow_unsafe

@@ -17,8 +17,7 @@ import numpy as np
 from mmengine.config import Config
 from prettytable import PrettyTable, TableStyle
 
-from mmseg_adapt.engine.launch import one_sentence
-from mmseg_adapt.errors import UserError
+from mmseg_adapt.errors import UserError, one_sentence
 from mmseg_adapt.style import RenderStore
 
 ROOT = Path(__file__).parents[1]

@@ -22,8 +22,7 @@ from rich.progress import track
 
 from mmseg_adapt import Predictor
 from mmseg_adapt.datasets.files import IMAGE_ENDINGS, images_below, is_image
-from mmseg_adapt.engine.launch import one_sentence
-from mmseg_adapt.errors import UserError
+from mmseg_adapt.errors import UserError, one_sentence
 from mmseg_adapt.predictor import Prediction
 from mmseg_adapt.staging import staged
 from mmseg_adapt.weights.load import allow_unsafe

@@ -7,8 +7,8 @@ from pathlib import Path
 from mmengine.dataset import BaseDataset
 from mmengine.runner import Runner
 
-from mmseg_adapt.engine.launch import add_arguments, one_sentence, prepare_devices, read_config
-from mmseg_adapt.errors import UserError
+from mmseg_adapt.engine.launch import add_arguments, prepare_devices, read_config
+from mmseg_adapt.errors import UserError, one_sentence
 
 
 def check_names(dataset: BaseDataset, option: str) -> None:

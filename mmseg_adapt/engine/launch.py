@@ -1,14 +1,10 @@
-"""What ``tools/train.py`` and ``tools/test.py`` share: configs, devices, mixed precision, one-sentence errors."""
+"""What ``tools/train.py`` and ``tools/test.py`` share: arguments, configs, devices, mixed precision."""
 
 from __future__ import annotations
 
 import os
 import os.path as osp
-import re
-import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -20,16 +16,6 @@ from ..compat import use_gloo_without_gpu
 from ..errors import UserError, first_line
 from ..methods import AdversarialAdapter
 from ..weights.load import allow_unsafe
-from .checkpoint_files import damage, newest_sound
-
-VOLATILE = (
-    'resume',
-    'load_from',
-    'launcher',
-    'work_dir',
-    'model_wrapper_cfg',
-)  # keys in which two runs of one config may differ
-
 
 GUARDS = {  # hooks that a config of someone else's may lack
     'finite_loss': 'FiniteLossHook',
@@ -38,38 +24,6 @@ GUARDS = {  # hooks that a config of someone else's may lack
     'preemption': 'PreemptionHook',
     'class_set': 'ClassSetHook',
 }
-EXPECTED = (UserError, FileNotFoundError)
-UNREGISTERED = re.compile(r'(\S+) is not in the (\S+) registry')  # what mmengine says of a type that does not exist
-
-
-@contextmanager
-def one_sentence() -> Iterator[None]:
-    """Print a :class:`UserError` or a missing file as one sentence and exit with 1.
-
-    With ``MMSEG_ADAPT_TRACEBACK=1`` in the environment the traceback is shown instead.
-    """
-    try:
-        yield
-    except (*EXPECTED, KeyError) as error:
-        unexpected = isinstance(error, KeyError) and not UNREGISTERED.search(str(error))
-        if unexpected or os.environ.get('MMSEG_ADAPT_TRACEBACK') == '1':
-            raise
-        print(f'error: {sentence(error)}', file=sys.stderr)
-        sys.exit(1)
-
-
-def sentence(error: BaseException) -> str:
-    """The message without what PyTorch's data loader adds to an error of a worker."""
-    if isinstance(error, FileNotFoundError) and error.filename:
-        return f'{error.filename} does not exist: put or link it there, or change the path in the config'
-    if isinstance(error, KeyError):
-        name, registry = UNREGISTERED.search(str(error)).groups()
-        name = name.strip('"\'')
-        return (
-            f'type = {name!r} is not in the registry {registry}: correct it in the config, or name the module that '
-            'registers it in custom_imports'
-        )
-    return str(error).strip().splitlines()[-1].split('UserError: ')[-1]
 
 
 class Overrides(DictAction):
@@ -173,69 +127,3 @@ def enable_amp(cfg: Config, precision: str = 'auto') -> None:
         if wrapper.get('type', 'OptimWrapper') not in ('OptimWrapper', 'AmpOptimWrapper', 'CPUAmpOptimWrapper'):
             raise UserError(f'--amp: cannot be combined with optim_wrapper.type = {wrapper.type!r}; remove one of them')
         wrapper.update(amp)
-
-
-def resume_from(cfg: Config, checkpoint: str) -> None:
-    """Let the run go on from a checkpoint.
-
-    Args:
-        checkpoint: a file; ``'newest'`` in the work dir that is not damaged; ``'auto'``, the same, or a new run in a
-            work dir that holds none, for jobs that a scheduler starts again and again.
-
-    Raises:
-        UserError: no such file, a damaged one, or a work dir that holds no sound one.
-    """
-    if checkpoint in ('newest', 'auto'):
-        file = newest_sound(Path(cfg.work_dir))
-        if file is None:
-            if checkpoint == 'auto' and not any(Path(cfg.work_dir).glob('iter_*.pth')):
-                print_log(f'{cfg.work_dir} holds no checkpoint yet: the run begins', logger='current')
-                return
-            raise UserError(
-                f'{cfg.work_dir} holds no checkpoint to resume from: check --work-dir, or leave out --resume'
-            )
-    else:
-        file = Path(checkpoint)
-        if not file.is_file():
-            raise UserError(f'{file} does not exist: name a checkpoint, or pass --resume alone')
-        if (problem := damage(file)) is not None:
-            raise UserError(f'{file} is damaged ({problem}): name another checkpoint, or pass --resume alone')
-    cfg.resume, cfg.load_from = True, str(file)
-
-
-def protect_work_dir(cfg: Config, resume: bool, overwrite: bool) -> None:
-    """Never mix two runs in one folder unasked.
-
-    Raises:
-        UserError: the folder holds a run of another config, or checkpoints of this one.
-    """
-    folder = Path(cfg.work_dir)
-    trained = any(folder.glob('*.pth')) or any(folder.glob('*/vis_data/scalars.json'))
-    if overwrite or not trained:
-        return
-    for dumped in sorted(folder.glob('*.py')):
-        if (key := first_difference(Config.fromfile(dumped).to_dict(), cfg.to_dict())) is None:
-            continue
-        if not resume:
-            raise UserError(
-                f'{folder} holds the run of another config ({key} differs from {dumped.name}): choose another '
-                '--work-dir, or pass --overwrite'
-            )
-        print_log(f'resuming with a changed config: {key} differs from {dumped}', logger='current')
-    if not resume and (folder / 'last_checkpoint').exists():
-        raise UserError(f'{folder} holds checkpoints of this config: pass --resume to go on, or --overwrite')
-
-
-def first_difference(a, b, path: str = '') -> str | None:
-    """The dotted key of the first difference of two configs, or None."""
-    if isinstance(a, dict) and isinstance(b, dict):
-        for key in sorted(a.keys() | b.keys(), key=str):
-            if not path and key in VOLATILE:
-                continue
-            if (found := first_difference(a.get(key), b.get(key), f'{path}.{key}' if path else str(key))) is not None:
-                return found
-        return None
-    if isinstance(a, (list, tuple)) and isinstance(b, (list, tuple)) and len(a) == len(b):
-        found = (first_difference(x, y, f'{path}[{i}]') for i, (x, y) in enumerate(zip(a, b)))
-        return next((key for key in found if key is not None), None)
-    return None if a == b else path

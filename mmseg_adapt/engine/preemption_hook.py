@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import multiprocessing
 import signal
 import threading
 from functools import partial
@@ -22,6 +24,15 @@ def ignore_signals(worker_id: int, signals: tuple[int, ...], then=None) -> None:
         signal.signal(number, signal.SIG_IGN)
     if then is not None:
         then(worker_id)
+
+
+def end_workers() -> None:
+    """At exit: multiprocessing ends workers by SIGTERM, which they ignore, and would wait for them for ever."""
+    workers = [process for process in multiprocessing.active_children() if process.daemon]
+    if workers:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch's handler would raise that they were killed
+    for process in workers:
+        process.kill()
 
 
 @HOOKS.register_module()
@@ -54,6 +65,7 @@ class PreemptionHook(Hook):
         self.training = True
         if runner.distributed and dist.get_backend() != 'gloo':
             self.group = dist.new_group(backend='gloo')
+        atexit.register(end_workers)
         for loop in filter(None, (runner.train_loop, runner.val_loop)):
             loader = getattr(loop.dataloader, 'loader', loop.dataloader)
             loader.worker_init_fn = partial(ignore_signals, signals=self.signals, then=loader.worker_init_fn)

@@ -13,6 +13,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ..atomic import PART, remove_dead_parts, write_whole
+from ..difference import first_difference
 from ..errors import UserError, first_line
 from .gram import Style
 
@@ -55,8 +56,6 @@ class RenderStore:
 
     def check(self, settings: dict) -> None:
         """Raises: UserError: a store of other settings; a folder of other files."""
-        from ..engine.launch import first_difference  # the engine imports what imports this
-
         names = [file.name for file in self.folder.iterdir()] if self.folder.is_dir() else []
         if not self.exists:  # asked after the listing: a manifest is there before any other file
             if any(not name.startswith(PART) for name in names):

@@ -15,7 +15,8 @@ from mmengine.config import DictAction
 from prettytable import PrettyTable, TableStyle
 from torch.nn.functional import interpolate
 
-from mmseg_adapt.engine.launch import one_sentence, read_config
+from mmseg_adapt.engine.launch import read_config
+from mmseg_adapt.errors import one_sentence
 from mmseg_adapt.style import AppearanceAdapter, Style, gram_matrix, style_of
 from mmseg_adapt.style.job import RenderJob, images_in
 from mmseg_adapt.style.solvers import value_and_gradient

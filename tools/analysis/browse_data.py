@@ -15,7 +15,8 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 from torch.utils.data import Dataset
 
-from mmseg_adapt.engine.launch import config_of, one_sentence
+from mmseg_adapt.engine.launch import config_of
+from mmseg_adapt.errors import one_sentence
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt  # noqa: E402

@@ -15,8 +15,7 @@ from pathlib import Path
 import numpy as np
 from prettytable import PrettyTable, TableStyle
 
-from mmseg_adapt.engine.launch import one_sentence
-from mmseg_adapt.errors import UserError
+from mmseg_adapt.errors import UserError, one_sentence
 from mmseg_adapt.scalars import scalars_of
 
 

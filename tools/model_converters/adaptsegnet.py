@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 
 import mmseg_adapt
-from mmseg_adapt.engine.launch import config_of, one_sentence
-from mmseg_adapt.errors import UserError
+from mmseg_adapt.engine.launch import config_of
+from mmseg_adapt.errors import UserError, one_sentence
 from mmseg_adapt.staging import staged
 from mmseg_adapt.weights.convert import (
     PLAYER,

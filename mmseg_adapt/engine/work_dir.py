@@ -1,0 +1,70 @@
+"""The folder of a run: what may be resumed from it, and that no other run is mixed into it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mmengine.config import Config
+from mmengine.logging import print_log
+
+from ..difference import first_difference
+from ..errors import UserError
+from .checkpoint_files import damage, newest_sound
+
+# keys in which two runs of one config may differ
+VOLATILE = ('resume', 'load_from', 'launcher', 'work_dir', 'model_wrapper_cfg')
+
+
+def resume_from(cfg: Config, checkpoint: str) -> None:
+    """Let the run go on from a checkpoint.
+
+    Args:
+        checkpoint: a file; ``'newest'`` in the work dir that is not damaged; ``'auto'``, the same, or a new run in a
+            work dir that holds none, for jobs that a scheduler starts again and again.
+
+    Raises:
+        UserError: no such file, a damaged one, or a work dir that holds no sound one.
+    """
+    if checkpoint in ('newest', 'auto'):
+        file = newest_sound(Path(cfg.work_dir))
+        if file is None:
+            if checkpoint == 'auto' and not any(Path(cfg.work_dir).glob('iter_*.pth')):
+                print_log(f'{cfg.work_dir} holds no checkpoint yet: the run begins', logger='current')
+                return
+            raise UserError(
+                f'{cfg.work_dir} holds no checkpoint to resume from: check --work-dir, or leave out --resume'
+            )
+    else:
+        file = Path(checkpoint)
+        if not file.is_file():
+            raise UserError(f'{file} does not exist: name a checkpoint, or pass --resume alone')
+        if (problem := damage(file)) is not None:
+            raise UserError(f'{file} is damaged ({problem}): name another checkpoint, or pass --resume alone')
+    cfg.resume, cfg.load_from = True, str(file)
+
+
+def protect_work_dir(cfg: Config, resume: bool, overwrite: bool) -> None:
+    """Never mix two runs in one folder unasked.
+
+    Raises:
+        UserError: the folder holds a run of another config, or checkpoints of this one.
+    """
+    folder = Path(cfg.work_dir)
+    trained = any(folder.glob('*.pth')) or any(folder.glob('*/vis_data/scalars.json'))
+    if overwrite or not trained:
+        return
+    for dumped in sorted(folder.glob('*.py')):
+        if (key := first_difference(_lasting(Config.fromfile(dumped)), _lasting(cfg))) is None:
+            continue
+        if not resume:
+            raise UserError(
+                f'{folder} holds the run of another config ({key} differs from {dumped.name}): choose another '
+                '--work-dir, or pass --overwrite'
+            )
+        print_log(f'resuming with a changed config: {key} differs from {dumped}', logger='current')
+    if not resume and (folder / 'last_checkpoint').exists():
+        raise UserError(f'{folder} holds checkpoints of this config: pass --resume to go on, or --overwrite')
+
+
+def _lasting(cfg: Config) -> dict:
+    return {key: value for key, value in cfg.to_dict().items() if key not in VOLATILE}
