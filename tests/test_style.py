@@ -22,7 +22,7 @@ from mmseg_adapt.style import (
     gram_matrix,
     style_of,
 )
-from mmseg_adapt.style.solvers import value_and_gradient
+from mmseg_adapt.style.solvers import SOLVERS, value_and_gradient
 
 from .tiny import REPO
 
@@ -363,6 +363,12 @@ def test_the_thin_caffe_resnet_fills_its_encoder():
 def test_wrong_settings_are_named(make, message):
     with pytest.raises(UserError, match=message):
         make()
+
+
+def test_a_recipe_names_every_solver_and_no_other():
+    assert [Recipe(solver=name).solver for name in SOLVERS] == ['normalised', 'adam', 'lbfgs']
+    with pytest.raises(UserError, match='is none of'):
+        Recipe(solver='sgd')
 
 
 def test_fast_and_the_paper_differ_in_the_recipe_only():

@@ -1,7 +1,8 @@
 from .encoder import ResNetStyleEncoder, VGGStyleEncoder, build_encoder
 from .gram import Style, gram_matrix, style_of
 from .objective import Objective
-from .render import FAST, PAPER, AppearanceAdapter, Recipe
+from .recipe import FAST, PAPER, Recipe
+from .render import AppearanceAdapter
 from .store import RenderStore
 
 __all__ = [

@@ -38,7 +38,7 @@ class RenderJob:
         encoder: config of a :class:`~mmseg_adapt.style.encoder.StyleEncoder`.
         objective: arguments of :class:`~mmseg_adapt.style.objective.Objective`.
         fast: False is the paper's recipe.
-        recipe: fields that differ from it, :class:`~mmseg_adapt.style.render.Recipe`.
+        recipe: fields that differ from it, :class:`~mmseg_adapt.style.recipe.Recipe`.
         content: transforms that read an image to render; they may resize it but not crop it, as its labels stay.
         style: transforms that read an image of the pool.
         device: of the computation.

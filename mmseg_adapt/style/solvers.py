@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from .render import Recipe
+from .recipe import Recipe
 
 Loss = Callable[[Tensor], Tensor]  # (N, 3, H, W) → (N,)
 

@@ -1,0 +1,52 @@
+"""How the objective is minimised: settings of :mod:`~mmseg_adapt.style.solvers`, and the two that have a name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..errors import UserError
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the objective is minimised; the defaults are the paper's.
+
+    Args:
+        start: ``'noise'`` (uniform, 0–255), ``'content'`` (the source image) or ``'noise+content'`` (their mean).
+        solver: ``'normalised'`` (the paper's rule), ``'lbfgs'`` or ``'adam'``.
+        levels: (scale, iterations) from coarse to fine, the last scale is 1. What a level changed goes on to the next.
+        beta: the paper's β, in grey levels.
+        norm: of the gradient in the paper's rule, ``'mean'`` or, literally, ``'sum'``.
+        plateau: end a level when ``patience`` iterations lower the objective by less than this share; 0 never does.
+        amp: bfloat16 in the encoder, on a GPU only.
+    """
+
+    start: str = 'noise'
+    solver: str = 'normalised'
+    levels: Sequence[tuple[float, int]] = ((1.0, 1000),)
+    beta: float = 10.0
+    norm: str = 'mean'
+    plateau: float = 0.0
+    patience: int = 20
+    amp: bool = False
+
+    def __post_init__(self) -> None:
+        for name, known in (
+            ('start', ('noise', 'content', 'noise+content')),
+            ('solver', ('normalised', 'lbfgs', 'adam')),
+            ('norm', ('mean', 'sum')),
+        ):
+            if getattr(self, name) not in known:
+                raise UserError(f'aan.recipe.{name} = {getattr(self, name)!r} is none of {list(known)}')
+        pairs = bool(self.levels) and all(len(level) == 2 and min(level) > 0 for level in self.levels)
+        if not pairs or self.levels[-1][0] != 1 or any(n < 1 for _, n in self.levels):
+            raise UserError(
+                f'aan.recipe.levels = {self.levels}: (scale, iterations) from coarse to fine, the last scale is 1'
+            )
+        if self.patience < 1:
+            raise UserError(f'aan.recipe.patience = {self.patience}: a number of iterations, at least 1')
+
+
+PAPER = Recipe()
+FAST = Recipe(start='content', solver='lbfgs', levels=((0.5, 50), (1.0, 40)), beta=2.0, plateau=0.01, amp=True)
