@@ -84,8 +84,10 @@ def tool_in_a_child(argv: list, log: Path, env: dict) -> None:
 
 
 def start(argv: list, log: Path, **env: str) -> multiprocessing.Process:
-    """The tool in a process of its own, forked so that it need not import torch again."""
-    child = multiprocessing.get_context('fork').Process(target=tool_in_a_child, args=(argv, log, env))
+    """The tool in a process of its own, forked from one that has imported torch and computed nothing."""
+    context = multiprocessing.get_context('forkserver')
+    context.set_forkserver_preload(['mmseg_adapt', 'tests.test_render_aan'])
+    child = context.Process(target=tool_in_a_child, args=(argv, log, env))
     child.start()
     return child
 
@@ -93,6 +95,7 @@ def start(argv: list, log: Path, **env: str) -> multiprocessing.Process:
 @pytest.fixture(scope='module')
 def undisturbed(world) -> Path:
     """The store of two processes that nobody kills; ``seconds`` holds how long they took."""
+    start(['--help'], world / 'help.log').join()  # the first start imports everything
     started = time.time()
     children = [start(arguments(world, world / 'whole', '--shard', f'{i}/2'), world / 'whole.log') for i in range(2)]
     for child in children:
