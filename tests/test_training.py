@@ -288,9 +288,12 @@ def test_mmsegs_own_inference_api_predicts_with_an_adapted_checkpoint(street_dat
         assert torch.equal(inference_model(model, image).pred_sem_seg.data, expected.pred_sem_seg.data)
 
 
-def test_a_player_without_an_optimiser_stops_the_run_before_the_first_step(street_data, tmp_path):
+@pytest.mark.parametrize('rest', [None, {}])
+def test_a_player_without_an_optimiser_stops_the_run_before_the_first_step(rest, street_data, tmp_path):
     cfg = tiny_config('demo/streets_singlelevel.py', street_data, tmp_path)
     del cfg.optim_wrapper['discriminator']
+    if rest is not None:  # as `_delete_` leaves it
+        cfg.optim_wrapper.discriminator = rest
     with pytest.raises(UserError, match=r"optim_wrapper names \['segmentor'\], the players of this model are"):
         train(cfg)
     assert not list(tmp_path.glob('*.pth'))

@@ -8,8 +8,4 @@ model = dict(
     segmentor=_base_.model.segmentor,
     lambda_ent=dict(decode=0.001, aux=0.0002),
 )
-optim_wrapper = dict(
-    _delete_=True,
-    constructor='PlayerOptimWrapperConstructor',
-    segmentor=_base_.optim_wrapper.segmentor,
-)
+optim_wrapper = dict(discriminator=dict(_delete_=True))

@@ -2,8 +2,4 @@
 #   python tools/train.py configs/demo/streets_target_bn.py
 _base_ = './streets_singlelevel.py'
 model = dict(discriminator=dict(_delete_=True), lambda_adv=dict(_delete_=True))
-optim_wrapper = dict(
-    _delete_=True,
-    constructor='PlayerOptimWrapperConstructor',
-    segmentor=_base_.optim_wrapper.segmentor,
-)
+optim_wrapper = dict(discriminator=dict(_delete_=True))

@@ -3,8 +3,4 @@
 #   python tools/train.py configs/real/carla2camvid_fcan_continued.py
 _base_ = './carla2camvid_fcan_ran.py'
 model = dict(discriminator=dict(_delete_=True), lambda_adv=dict(_delete_=True))
-optim_wrapper = dict(
-    _delete_=True,
-    constructor='PlayerOptimWrapperConstructor',
-    segmentor=_base_.optim_wrapper.segmentor,
-)
+optim_wrapper = dict(discriminator=dict(_delete_=True))

@@ -4,8 +4,4 @@ _base_ = './carla2camvid_singlelevel.py'
 model = dict(
     segmentor=dict(backbone=dict(norm_eval=False)), discriminator=dict(_delete_=True), lambda_adv=dict(_delete_=True)
 )
-optim_wrapper = dict(
-    _delete_=True,
-    constructor='PlayerOptimWrapperConstructor',
-    segmentor=_base_.optim_wrapper.segmentor,
-)
+optim_wrapper = dict(discriminator=dict(_delete_=True))

@@ -4,8 +4,4 @@
 #   python tools/train.py configs/source_only/gta2cs_target_bn.py
 _base_ = '../adaptseg/gta2cs_singlelevel.py'
 model = dict(discriminator=dict(_delete_=True), lambda_adv=dict(_delete_=True))
-optim_wrapper = dict(
-    _delete_=True,
-    constructor='PlayerOptimWrapperConstructor',
-    segmentor=_base_.optim_wrapper.segmentor,
-)
+optim_wrapper = dict(discriminator=dict(_delete_=True))

@@ -23,6 +23,9 @@ class PlayerOptimWrapperConstructor:
             discriminator=dict(optimizer=dict(type='Adam', lr=1e-4)),
         )
 
+    An empty value is no player: ``discriminator=dict(_delete_=True)`` takes D's optimiser out of a ``_base_``, as it
+    takes D out of the model.
+
     Raises:
         UserError: a key that is no player of the model, a player without a key, a parameter with two optimisers, a
             count below 1.
@@ -35,7 +38,7 @@ class PlayerOptimWrapperConstructor:
 
     def __call__(self, model: nn.Module) -> OptimWrapperDict:
         model = getattr(model, 'module', model)
-        players = {key: cfg for key, cfg in self.players.items() if key != 'type'}
+        players = {key: cfg for key, cfg in self.players.items() if key != 'type' and cfg}
         expected = getattr(model, 'players', tuple(players))
         if set(players) != set(expected):
             raise UserError(f'optim_wrapper names {sorted(players)}, the players of this model are {sorted(expected)}')
