@@ -1,0 +1,71 @@
+"""Nothing of an iteration stays on the CPU where the weights are on a GPU: shown without one.
+
+On fake tensors, which have shapes and devices but no data, an operation on two devices raises as it would on a GPU.
+Only the backward pass, which makes no tensor of its own, needs the device.
+"""
+
+import runpy
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.optim import OptimWrapper, build_optim_wrapper
+from mmseg.registry import MODELS
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from mmseg_adapt.datasets.domain_pair import domains_of
+from mmseg_adapt.style import AppearanceAdapter, Objective, VGGStyleEncoder, style_of
+
+from .tiny import CONFIGS, REPO
+
+GAMES = [
+    'demo/streets_multilevel.py',
+    'demo/streets_target_bn.py',
+    'demo/streets_ran.py',
+    'real/carla2camvid_singlelevel_lsgan.py',
+    'real/carla2camvid_fcan_ada.py',
+    'real/carla2camvid_advent.py',
+    'real/carla2camvid_minent.py',
+    'adaptseg/gta2cs_featurelevel.py',
+    'adaptseg/gta2cs_vgg16_singlelevel.py',
+    'adaptseg/gta2cs_deeplabv3plus_r50.py',
+    'fcan/gta2cs_ran_semi50.py',
+    'source_only/gta2cs.py',
+]
+
+
+@pytest.fixture
+def tool():
+    return runpy.run_path(str(REPO / 'tools/analysis/memory.py'), run_name='memory')
+
+
+@pytest.mark.parametrize('name, options', [*((name, {}) for name in GAMES), (GAMES[0], {'model.reversal': True})])
+def test_every_loss_of_a_game_is_on_the_gpu_of_its_weights(name, options, tool, monkeypatch):
+    cfg = Config.fromfile(CONFIGS / name)
+    cfg.merge_from_dict(options)
+    cfg.model.get('segmentor', cfg.model).backbone.init_cfg = None
+    monkeypatch.setattr(OptimWrapper, 'backward', lambda self, loss: None)
+    monkeypatch.setattr(OptimWrapper, 'step', lambda self: None)
+    with FakeTensorMode():
+        with torch.device('cuda'):
+            model = MODELS.build(cfg.model).train()
+        model.data_preprocessor.to(torch.device('cuda'))
+        wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+        sized = dict(pipeline=[dict(type='Resize', scale=(512, 256))])
+        domains = domains_of(cfg.train_dataloader.dataset)
+        with tool['LiveTensors']([]):
+            data = {domain: tool['batch_of'](sized, 2, labels=domain != 'target') for domain in domains}
+            log = model.train_step(data if 'target' in data else data['source'], wrapper)
+    assert {value.device.type for value in log.values()} == {'cuda'}
+    assert any('loss' in key for key in log)
+
+
+def test_the_objective_of_a_render_is_on_the_gpu_of_the_image():
+    with FakeTensorMode(), torch.device('cuda'):
+        encoder = VGGStyleEncoder(('relu1_1', 'relu2_1'))
+        image = torch.zeros(2, 3, 32, 48)
+        adapter = AppearanceAdapter(encoder, Objective(1.0, 'balanced'))
+        with torch.no_grad():
+            style = style_of(encoder, [image])
+            loss = adapter.objective(adapter.features(image), adapter.features(image), style)
+    assert loss.device.type == 'cuda' and loss.shape == (2,)
