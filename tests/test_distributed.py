@@ -185,15 +185,18 @@ def endless(street_data, tmp_path) -> Path:
 
 
 @pytest.mark.slow
-def test_sigterm_to_the_launch_script_saves_on_all_ranks_and_exits_with_0(endless, tmp_path):
+@pytest.mark.parametrize('name', ['SIGTERM', 'SIGUSR1'])
+def test_a_signal_to_the_launch_script_saves_on_all_ranks_and_exits_with_0(name, endless, tmp_path):
     log = tmp_path / 'log'
     command = ['bash', str(REPO / 'tools/dist_train.sh'), str(endless), '2']
+    if name != 'SIGTERM':
+        command += ['--cfg-options', f'default_hooks.preemption.signals={name}']
     with log.open('w') as out:
         job = subprocess.Popen(command, env=environment(), cwd=REPO, stdout=out, stderr=out)
         try:
             while 'Iter(train) [     2/' not in log.read_text() and job.poll() is None:
                 time.sleep(0.2)
-            job.send_signal(signal.SIGTERM)
+            job.send_signal(signal.Signals[name])
             code = job.wait(timeout=300)
         finally:
             job.kill()

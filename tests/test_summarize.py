@@ -1,6 +1,7 @@
 """The table of runs against numbers worked out by hand."""
 
 import json
+import re
 
 import pytest
 
@@ -8,9 +9,9 @@ from .test_training import failure
 from .tiny import run_tool
 
 
-def write_run(folder, *values, config='method'):
+def write_run(folder, *values, config='method', text=''):
     folder.mkdir(parents=True)
-    (folder / f'{config}.py').touch()
+    (folder / f'{config}.py').write_text(text)
     for i, part in enumerate(values):
         (folder / f'2026010{i}_000000/vis_data').mkdir(parents=True)
         lines = [json.dumps(dict(step=s, mIoU=v, **{'IoU.road': v + 1})) for s, v in part]
@@ -39,6 +40,19 @@ def test_last_tail_best_and_spread_over_seeds(tmp_path, monkeypatch, capsys):
     }
     runs = json.loads(out.read_text())['method']
     assert [(r['iterations'], r['best_iteration']) for r in runs] == [(30, 30), (30, 30)]
+
+
+def test_runs_of_one_config_with_other_settings_have_a_row_of_their_own(tmp_path, monkeypatch, capsys):
+    text = 'randomness = dict(seed={})\nmodel = dict(prob={}, init_cfg=dict(checkpoint="fcn/seed{}.pth"))'
+    for seed in (0, 1):
+        for folder, prob in (('rendered', 0.5), ('plain', 0.0)):
+            write_run(tmp_path / folder / f'seed{seed}', [(10, 50 + prob)], text=text.format(seed, prob, seed))
+    run_tool('analysis/summarize.py', *sorted(tmp_path.glob('*/*')), monkeypatch=monkeypatch)
+    rows = re.findall(r'^\| (method.*?) *\| +(\d) \| +([\d.]+)', capsys.readouterr().out, flags=re.M)
+    assert rows == [
+        (f'method ({tmp_path}/plain/seed0)', '2', '50.0'),
+        (f'method ({tmp_path}/rendered/seed0)', '2', '50.5'),
+    ]
 
 
 def test_a_line_that_a_kill_cut_short_is_left_out_and_an_average_needs_a_snapshot(tmp_path, monkeypatch, capsys):

@@ -10,9 +10,11 @@ export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
     --master_port="${PORT:-29500}" --nproc_per_node="$GPUS" \
     "$(dirname "$0")/train.py" "$CONFIG" --launcher pytorch "${@:3}" &
 launcher=$!
-# A scheduler's SIGTERM goes to the ranks, which save and exit with 0; torchrun itself would kill them after 30 seconds.
-# Before it has started them, the signal is torchrun's own.
-trap 'stopped=1; pkill -TERM -P "$launcher" || kill -TERM "$launcher" || true' TERM
+# A scheduler's signal goes to the ranks, which save and exit with 0 (PreemptionHook's signals: SIGTERM unless others are
+# named); torchrun itself would kill them after 30 seconds. Before it has started them, the signal is torchrun's own.
+for name in TERM USR1 USR2; do
+    trap "stopped=1; pkill -$name -P $launcher || kill -$name $launcher || true" "$name"
+done
 while :; do  # a trap ends wait
     stopped=
     status=0

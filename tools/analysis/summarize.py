@@ -2,21 +2,47 @@
 
 ``python tools/analysis/summarize.py work_dirs/real/*/seed* [--last 3] [--json results.json]``
 
-Runs of one config (they differ in the seed) share a row: mean ± sample standard deviation over runs. "best*" is the
-best snapshot by validation labels, which an unsupervised method does not have: an oracle's choice.
+Runs of one config that differ only in the seed, and in where files lie, share a row: mean ± sample standard deviation
+over runs. What else differs gives a row of its own, with the folder of its first run. "best*" is the best snapshot by
+validation labels, which an unsupervised method does not have: an oracle's choice.
 """
 
 import json
 import sys
 from argparse import ArgumentParser
-from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 from prettytable import PrettyTable, TableStyle
 
+from mmseg_adapt.engine.launch import config_of
+from mmseg_adapt.engine.work_dir import VOLATILE
 from mmseg_adapt.errors import UserError, one_sentence
 from mmseg_adapt.scalars import scalars_of
+
+PLACES = {*VOLATILE, 'randomness', 'checkpoint', 'data_root', 'renders', 'experiment_name'}  # differ within a row
+
+
+def settings(value):
+    """A config without the keys in which runs of one row may differ."""
+    if isinstance(value, dict):
+        return {key: settings(part) for key, part in value.items() if key not in PLACES}
+    return [settings(part) for part in value] if isinstance(value, (list, tuple)) else value
+
+
+def rows_of(work_dirs: list[Path]) -> dict[str, list[Path]]:
+    """Name of a row → its runs."""
+    groups: list[tuple[str, dict, list[Path]]] = []
+    for work_dir in work_dirs:
+        config = next(iter(sorted(work_dir.glob('*.py'))), None)
+        name = config.stem if config else work_dir.name
+        wanted = settings(config_of(config).to_dict()) if config else {}
+        runs = next((runs for other, theirs, runs in groups if (other, theirs) == (name, wanted)), None)
+        if runs is None:
+            groups.append((name, wanted, runs := []))
+        runs.append(work_dir)
+    names = [name for name, *_ in groups]
+    return {name if names.count(name) == 1 else f'{name} ({runs[0]})': runs for name, _, runs in groups}
 
 
 def validations(work_dir: Path) -> list[dict]:
@@ -79,10 +105,8 @@ def main() -> None:
     args = parser.parse_args()
     if args.last < 1:
         raise UserError(f'--last {args.last}: average at least one snapshot')
-    groups: dict[str, list[dict]] = defaultdict(list)
-    for work_dir in args.work_dirs:
-        config = next(iter(sorted(work_dir.glob('*.py'))), work_dir)
-        groups[config.stem].append(summary_of(work_dir, args.last))
+    rows = rows_of(args.work_dirs)
+    groups = {name: [summary_of(work_dir, args.last) for work_dir in runs] for name, runs in rows.items()}
     print(table_of(groups, args.last))
     print('\nmIoU in percent, ± over runs; classes: last snapshot; best*: chosen on validation labels (an oracle)')
     if args.json:
