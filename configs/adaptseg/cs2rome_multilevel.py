@@ -1,4 +1,4 @@
-# AdaptSegNet, multi-level, Cityscapes → Cross-City Rome, 13 classes (Tsai et al., CVPR 2018, Table 5).
+# AdaptSegNet, multi-level, Cityscapes → Cross-City Rome, 13 classes (Tsai et al., CVPR 2018).
 # Published mIoU 53.8 (no adaptation 50.9). Ours: not run (needs the data sets and a GPU).
 #   python tools/train.py configs/adaptseg/cs2rome_multilevel.py
 _base_ = [

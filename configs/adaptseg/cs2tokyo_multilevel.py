@@ -1,4 +1,4 @@
-# AdaptSegNet, multi-level, Cityscapes → Cross-City Tokyo, 13 classes (Tsai et al., CVPR 2018, Table 5).
+# AdaptSegNet, multi-level, Cityscapes → Cross-City Tokyo, 13 classes (Tsai et al., CVPR 2018).
 # Published mIoU 49.9 (no adaptation 47.7). Ours: not run (needs the data sets and a GPU).
 #   python tools/train.py configs/adaptseg/cs2tokyo_multilevel.py
 _base_ = './cs2rome_multilevel.py'

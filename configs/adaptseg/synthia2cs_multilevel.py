@@ -1,4 +1,4 @@
-# AdaptSegNet, multi-level, SYNTHIA → Cityscapes (Tsai et al., CVPR 2018, Table 3).
+# AdaptSegNet, multi-level, SYNTHIA → Cityscapes (Tsai et al., CVPR 2018).
 # Published mIoU, 13 classes, 46.7. Ours: not run (needs the data sets and a GPU).
 #   python tools/train.py configs/adaptseg/synthia2cs_multilevel.py
 _base_ = [

@@ -1,4 +1,4 @@
-# AdaptSegNet, single-level, VGG-16, SYNTHIA → Cityscapes (Tsai et al., CVPR 2018, Table 3).
+# AdaptSegNet, single-level, VGG-16, SYNTHIA → Cityscapes (Tsai et al., CVPR 2018).
 # Published mIoU, 13 classes, 37.6. Ours: not run (needs the data sets and a GPU).
 #   python tools/train.py configs/adaptseg/synthia2cs_vgg16_singlelevel.py
 _base_ = [

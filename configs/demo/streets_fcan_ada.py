@@ -1,4 +1,5 @@
 # FCAN's ablation, image-level discriminator ("ADA"), on the two generated domains of the demo. Ours: docs/results.md.
+# Stage 2, from the checkpoint of streets_fcan_fcn.py.
 #   python tools/train.py configs/demo/streets_fcan_ada.py
 _base_ = './streets_fcan_ran.py'
 model = dict(

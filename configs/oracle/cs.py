@@ -1,4 +1,4 @@
-# Oracle: supervised training on Cityscapes itself (Tsai et al., CVPR 2018, Table 1, "oracle"): the upper bound.
+# Oracle: supervised training on Cityscapes itself (Tsai et al., CVPR 2018, "oracle"): the upper bound.
 # Published mIoU 65.1. Ours: not run (needs the data set and a GPU).
 #   python tools/train.py configs/oracle/cs.py
 _base_ = '../source_only/gta2cs.py'

@@ -36,7 +36,7 @@ def export_segmentor(
         onnx, torchscript: ``'probabilities'`` or ``'labels'`` to write model.onnx, model.torchscript.pt.
 
     Raises:
-        UserError: see :func:`~mmseg_adapt.weights.load_segmentor`, :func:`.graph.write_onnx`; ``out`` exists.
+        UserError: see :func:`~mmseg_adapt.weights.segmentor.load_segmentor`, :func:`.graph.write_onnx`; ``out`` exists.
     """
     with staged(out, overwrite, folder=True) as folder:
         model, loaded = load_segmentor(cfg, checkpoint)
