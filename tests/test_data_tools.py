@@ -1,11 +1,14 @@
 """The picture and the timings of a config's data."""
 
+import copy
 import re
 import runpy
 
 import numpy as np
 from matplotlib import pyplot as plt
 from mmengine.config import Config
+
+from mmseg_adapt.engine.launch import enable_amp
 
 from .tiny import REPO, run_tool, tiny_config
 
@@ -87,6 +90,11 @@ def test_memory_is_that_of_all_domains(street_data, tmp_path, monkeypatch):
     found = measure(cfg)
     assert labelled == [True, False, True]
     assert found['total'] > found['activations'] > 0
+    half = copy.deepcopy(cfg)
+    enable_amp(half, 'fp16', gpu=False)
+    less = measure(half)
+    assert less['state'] == found['state']  # the optimisers have made theirs
+    assert less['activations'] < found['activations']
 
 
 def test_loading_is_timed_for_each_domain_with_and_without_the_cache(street_data, tmp_path, monkeypatch, capsys):

@@ -14,6 +14,7 @@ from mmseg.registry import MODELS
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from mmseg_adapt.datasets.domain_pair import domains_of
+from mmseg_adapt.engine.exact_resume_hook import _steps_to_cpu
 from mmseg_adapt.style import AppearanceAdapter, Objective, VGGStyleEncoder, style_of
 
 from .tiny import CONFIGS, REPO
@@ -69,3 +70,18 @@ def test_the_objective_of_a_render_is_on_the_gpu_of_the_image():
             style = style_of(encoder, [image])
             loss = adapter.objective(adapter.features(image), adapter.features(image), style)
     assert loss.device.type == 'cuda' and loss.shape == (2,)
+
+
+@pytest.mark.parametrize('named', [False, True])
+def test_a_resumed_adam_counts_its_steps_on_the_cpu_unless_it_is_fused(named):
+    def state(**group) -> dict:
+        entry = {'step': torch.zeros((), device='cuda'), 'exp_avg': torch.zeros(2, device='cuda')}
+        return dict(state={0: entry}, param_groups=[dict(lr=1e-4, **group)])
+
+    with FakeTensorMode():
+        plain, fused = state(), state(fused=True)
+        for optimizers in [dict(segmentor=plain, discriminator=fused)] if named else [plain, fused]:
+            _steps_to_cpu(optimizers)
+    assert plain['state'][0]['step'].device.type == 'cpu'
+    assert plain['state'][0]['exp_avg'].device.type == 'cuda'
+    assert fused['state'][0]['step'].device.type == 'cuda'

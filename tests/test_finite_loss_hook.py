@@ -8,6 +8,7 @@ from mmseg.registry import HOOKS
 from torch import nn
 
 from mmseg_adapt.engine import FiniteLossHook
+from mmseg_adapt.engine.cpu_amp import CPUAmpOptimWrapper
 from mmseg_adapt.errors import UserError
 
 from .test_health import Words
@@ -99,3 +100,27 @@ def test_a_model_with_one_optimiser_skips_too():
     )
     runner.optim_wrapper.update_params(layer(torch.ones(1, 2)).sum())
     assert not torch.equal(layer.weight, before)
+
+
+def overflow(iterations: int, **hook) -> None:
+    """fp16 whose gradient is NaN although the loss is finite."""
+    layer = nn.Linear(2, 1)
+    runner, hook = Runner(), FiniteLossHook(**hook)
+    runner.optim_wrapper = CPUAmpOptimWrapper(optimizer=torch.optim.SGD(layer.parameters(), lr=0.1), dtype='float16')
+    hook.before_train(runner)
+    layer.weight.register_hook(lambda gradient: gradient * float('nan'))
+    before = layer.weight.clone()
+    for i in range(iterations):
+        runner.iter = i
+        loss = layer(torch.ones(1, 2)).sum()
+        runner.optim_wrapper.update_params(loss)
+        assert torch.equal(layer.weight, before)
+        hook.after_train_iter(runner, i, outputs=dict(loss_ce=loss.detach()))
+
+
+def test_steps_that_the_fp16_scaler_leaves_out_count_and_a_scale_that_has_fallen_to_nothing_stops_the_run():
+    with pytest.raises(UserError, match='the segmentor is not finite at iteration 10, 10 times in a row'):
+        overflow(11, skip=True)
+    overflow(26, interval=1)
+    with pytest.raises(UserError, match='the loss scale of the segmentor has fallen to .* at iteration 27, its grad'):
+        overflow(27, interval=1)

@@ -1,10 +1,13 @@
 """Activation checkpointing, torch.compile, channels-last: config lines that leave the training what it is."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from mmengine.config import Config
+from mmseg.registry import MODELS
 
-from mmseg_adapt.engine import ActivationCheckpointHook
+from mmseg_adapt.engine import ActivationCheckpointHook, FastSegmentorHook
 from mmseg_adapt.errors import UserError
 
 from .test_adversarial import adapter
@@ -93,3 +96,28 @@ def test_every_line_trains_to_the_same_weights_on_a_gpu(hooks, trained):
     ours, plain = trained(**hooks)
     for name, value in plain.items():
         torch.testing.assert_close(ours[name], value, rtol=1e-2, atol=1e-3, msg=name)
+
+
+def test_backbone_and_heads_of_a_model_that_is_no_game_are_compiled_too(street_data, tmp_path):
+    compiled = []
+
+    def counted(graph, example_inputs):
+        compiled.append(graph)
+        return graph.forward
+
+    cfg = small('demo/streets_multilevel.py', street_data, tmp_path)
+    model = MODELS.build(dict(cfg.model.segmentor, type='EncoderDecoder', test_cfg=dict(mode='whole'))).train()
+    hook = FastSegmentorHook(compile=dict(backend=counted))
+    hook.before_train(SimpleNamespace(model=model))
+    features = model.extract_feat(torch.zeros(2, 3, 64, 64))
+    backbone = len(compiled)
+    assert backbone >= 1
+    for head in (model.decode_head, model.auxiliary_head):  # as mmseg's loss() and predict()
+        before = len(compiled)
+        head.forward(features)
+        assert len(compiled) > before
+
+
+def test_a_mode_that_captures_cuda_graphs_is_refused():
+    with pytest.raises(UserError, match="compile.mode = 'reduce-overhead' captures CUDA graphs"):
+        FastSegmentorHook(compile=dict(mode='reduce-overhead'))

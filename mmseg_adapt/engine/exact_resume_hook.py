@@ -59,6 +59,7 @@ class ExactResumeHook(Hook):
         if runner._resume:
             self.loaded = checkpoint.get('exact_resume')
             if 'optimizer' in checkpoint:
+                _steps_to_cpu(checkpoint['optimizer'])
                 _follow_config(runner, checkpoint)
 
     def before_train_epoch(self, runner: Runner) -> None:
@@ -95,6 +96,16 @@ def _named_parameters(runner: Runner) -> dict[str, Tensor]:
 
 def _gradients(runner: Runner) -> dict[str, Tensor]:
     return {name: p.grad for name, p in _named_parameters(runner).items() if p.grad is not None}
+
+
+def _steps_to_cpu(optimizers: dict) -> None:
+    """As in a new run, where Adam counts its steps on the CPU: on the device, to which mmengine loads a checkpoint,
+    every parameter would wait for it at every step."""
+    for state in optimizers.values() if 'state' not in optimizers else [optimizers]:
+        on_device = any(group.get('capturable') or group.get('fused') for group in state['param_groups'])
+        for entry in state['state'].values() if not on_device else ():
+            if isinstance(entry.get('step'), Tensor):
+                entry['step'] = entry['step'].cpu()
 
 
 def _follow_config(runner: Runner, checkpoint: dict) -> None:

@@ -10,6 +10,7 @@ from mmseg.registry import HOOKS
 
 from ..errors import UserError
 
+SMALLEST_SCALE = 2.0**-10  # of an fp16 loss: 26 halvings below where it starts
 CURE = 'lower the learning rate or lambda_adv, or clip its gradient (clip_grad)'
 
 
@@ -21,11 +22,12 @@ class FiniteLossHook(Hook):
         interval: look at the losses every so many iterations (a look waits for the device).
         skip: leave out a step whose gradient is not finite, instead of stopping at its loss. The player keeps its
             weights and its optimiser's state. Every step then waits for the device. All ranks skip together, since
-            they have the same gradient. Losses of fp16 need no such thing: their scaler skips by itself.
+            they have the same gradient. In fp16 the loss scale leaves such steps out by itself; here they count too.
         max_skips: stop after so many skipped steps of one player in a row.
 
     Raises:
-        UserError: a loss is NaN or infinite; with ``skip``, ``max_skips`` steps of a player in a row were.
+        UserError: a loss is NaN or infinite, or an fp16 loss scale has fallen to nothing since no step was possible;
+            with ``skip``, ``max_skips`` steps of a player in a row were left out.
     """
 
     priority = 'ABOVE_NORMAL'
@@ -36,13 +38,17 @@ class FiniteLossHook(Hook):
         self.max_skips = max_skips
         self.in_a_row: dict[str, int] = {}
         self.skipped: set[str] = set()
+        self.scalers: dict[str, torch.amp.GradScaler] = {}
+        self.scales: dict[str, float] = {}
 
     def before_train(self, runner: Runner) -> None:
-        if self.skip:
-            wrappers = runner.optim_wrapper
-            named = wrappers.items() if isinstance(wrappers, OptimWrapperDict) else [('segmentor', wrappers)]
-            for player, wrapper in named:
-                wrapper.optimizer.register_step_pre_hook(lambda optimizer, *_, p=player: self._look(optimizer, p))
+        wrappers = runner.optim_wrapper
+        named = dict(wrappers.items()) if isinstance(wrappers, OptimWrapperDict) else {'segmentor': wrappers}
+        scalers = {player: getattr(wrapper, 'loss_scaler', None) for player, wrapper in named.items()}
+        self.scalers = {player: scaler for player, scaler in scalers.items() if scaler and scaler.is_enabled()}
+        self.scales = {player: scaler.get_scale() for player, scaler in self.scalers.items()}
+        for player, wrapper in named.items() if self.skip else ():
+            wrapper.optimizer.register_step_pre_hook(lambda optimizer, *_, p=player: self._look(optimizer, p))
 
     def _look(self, optimizer: torch.optim.Optimizer, player: str) -> None:
         """Before a step: an optimiser that finds no gradients leaves weights and state as they are."""
@@ -58,13 +64,29 @@ class FiniteLossHook(Hook):
         for parameter in parameters:
             parameter.grad = None
 
+    def _look_at_scales(self) -> None:
+        """A scale falls where the scaler has left a step out, of which the optimiser knows nothing."""
+        for player, scaler in self.scalers.items():
+            before, self.scales[player] = self.scales[player], scaler.get_scale()
+            if self.scales[player] < before:
+                self.skipped.add(player)
+                self.in_a_row[player] = self.in_a_row.get(player, 0) + 1
+
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs: dict | None = None) -> None:
+        if self.skip:
+            self._look_at_scales()
         if not (self.skipped or (not self.skip and self.every_n_train_iters(runner, self.interval))):
             return
         bad = self._not_finite(outputs or {})
         kept = f'the last good checkpoint in {runner.work_dir} is untouched'
         if not self.skip and bad:
             raise UserError(f'{", ".join(bad)} is not finite at iteration {runner.iter + 1}: {CURE}; {kept}')
+        for player, scaler in self.scalers.items():
+            if scaler.get_scale() < SMALLEST_SCALE:
+                raise UserError(
+                    f'the loss scale of the {player} has fallen to {scaler.get_scale():.0e} at iteration '
+                    f'{runner.iter + 1}, its gradients overflow in fp16: use --amp bf16, or {CURE}; {kept}'
+                )
         for player in sorted(self.skipped):
             times = self.in_a_row[player]
             losses = f' ({", ".join(bad)} is not finite)' if bad else ''

@@ -107,17 +107,18 @@ def prepare_devices(cfg: Config) -> None:
     cfg.setdefault('model_wrapper_cfg', wrapper)
 
 
-def enable_amp(cfg: Config, precision: str = 'auto') -> None:
+def enable_amp(cfg: Config, precision: str = 'auto', gpu: bool | None = None) -> None:
     """Mixed precision for the optimiser of a plain model, or for every player's.
 
     Args:
         precision: ``'fp16'``, with a dynamic loss scale for every player, or ``'bf16'``, which needs none; ``'auto'``
             is fp16 on a GPU and bf16 on the CPU.
+        gpu: whether the run will have one; by default, whether there is one.
 
     Raises:
         UserError: an optimiser wrapper that is neither ``OptimWrapper`` nor one of mixed precision.
     """
-    gpu = torch.cuda.is_available()
+    gpu = torch.cuda.is_available() if gpu is None else gpu
     half = precision == 'fp16' or (precision == 'auto' and gpu)
     amp = dict(type='AmpOptimWrapper' if gpu else 'CPUAmpOptimWrapper', dtype='float16' if half else 'bfloat16')
     if gpu and not half:

@@ -82,7 +82,11 @@ class PreemptionHook(Hook):
             runner.train_loop.stop_training = True
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        if self.training and isinstance(runner.train_loop, ResumableTrainLoop) and self._agree(runner):
+        if not self.training or not isinstance(runner.train_loop, ResumableTrainLoop):
+            return
+        loader = runner.val_loop.dataloader
+        batches = len(loader.dataset) // ((loader.batch_size or 1) * runner.world_size)  # that every rank has
+        if (batch_idx < batches or not runner.distributed) and self._agree(runner):
             raise Preempted
 
     def _agree(self, runner: Runner) -> bool:

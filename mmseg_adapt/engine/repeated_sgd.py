@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from mmseg.registry import OPTIMIZERS
 
+from ..errors import UserError
+
 
 @OPTIMIZERS.register_module()
 class RepeatedSGD(torch.optim.SGD):
@@ -20,9 +22,16 @@ class RepeatedSGD(torch.optim.SGD):
 
     As with a tensor listed several times, the repeats of the very first step each start without momentum. ``repeats``
     defaults to 1, which is SGD.
+
+    Raises:
+        UserError: ``fused=True``, which divides an fp16 gradient by its loss scale at every repeat.
     """
 
     def __init__(self, params, lr: float = 1e-3, repeats: int = 1, **kwargs) -> None:
+        if kwargs.get('fused'):
+            raise UserError('RepeatedSGD has no fused form: remove fused=True')
+        if kwargs.get('nesterov'):  # PyTorch's foreach form, a GPU's default, then writes into the gradient
+            kwargs['foreach'] = False
         super().__init__(params, lr=lr, **kwargs)
         for group in self.param_groups:
             group.setdefault('repeats', repeats)

@@ -26,11 +26,11 @@ def timed(action: Callable, device: str) -> tuple:
     """(result, seconds)."""
     clock = time.process_time if device == 'cpu' else time.time
     if device != 'cpu':
-        torch.cuda.synchronize()
+        torch.cuda.synchronize(device)
     started = clock()
     result = action()
     if device != 'cpu':
-        torch.cuda.synchronize()
+        torch.cuda.synchronize(device)
     return result, clock() - started
 
 
