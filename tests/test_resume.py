@@ -7,6 +7,7 @@ import signal
 import time
 from itertools import islice, product
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,8 +15,8 @@ from mmengine.config import Config
 
 from mmseg_adapt.datasets import DomainPairSampler
 from mmseg_adapt.engine.checkpoint_files import AtomicBackend, damage, newest_sound
-from mmseg_adapt.engine.preemption_hook import end_workers, ignore_signals
-from mmseg_adapt.engine.resumable_train_loop import SampleStream, SeededSamples
+from mmseg_adapt.engine.preemption_hook import PreemptionHook, end_workers, ignore_signals
+from mmseg_adapt.engine.resumable_train_loop import Preempted, ResumableTrainLoop, SampleStream, SeededSamples
 from mmseg_adapt.engine.work_dir import resume_from
 from mmseg_adapt.errors import UserError
 
@@ -260,6 +261,25 @@ def deaf_worker(ready) -> None:
     ignore_signals(0, (signal.SIGTERM,))
     ready.set()
     time.sleep(600)
+
+
+def test_a_rank_that_validates_one_image_more_than_the_others_does_not_wait_for_them(monkeypatch):
+    hook, asked = PreemptionHook(), []
+    monkeypatch.setattr(hook, '_agree', lambda runner: bool(asked.append(runner.iter) or hook.received))
+    hook.training = True
+    loader = SimpleNamespace(dataset=range(5), batch_size=1)  # two ranks: 3 and 2 images
+    loops = dict(train_loop=object.__new__(ResumableTrainLoop), val_loop=SimpleNamespace(dataloader=loader))
+    runner = SimpleNamespace(distributed=True, world_size=2, iter=0, **loops)
+    for image in range(3):
+        runner.iter = image
+        hook.after_val_iter(runner, image)
+    assert asked == [0, 1]
+    hook.received = 'SIGTERM'
+    with pytest.raises(Preempted):
+        hook.after_val_iter(runner, 1)
+    runner.distributed, runner.world_size = False, 1
+    with pytest.raises(Preempted):
+        hook.after_val_iter(runner, 4)
 
 
 def test_a_worker_that_ignores_signals_does_not_keep_a_failed_run_from_ending():
