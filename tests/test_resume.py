@@ -69,7 +69,7 @@ def jobs_of(case: str, config: Path) -> list[dict]:
     if kind == 'none':
         return [job()]
     if kind == 'kill9':  # while the next checkpoint is written
-        killed = job('default_hooks.checkpoint.interval=1', kill=f'iter_{k + 1}.pth', codes=[-9] * ranks)
+        killed = job('default_hooks.checkpoint.interval=1', kill=f'iter_{k + 1}.pth')
         return [killed, job(resume=True)]
     hook = dict(kind=kind, iteration=k, rank=ranks - 1, during_validation=iteration.endswith('v'))
     interrupt = [f'custom_hooks.1.{key}={value}' for key, value in hook.items()]
