@@ -62,9 +62,9 @@ def test_every_loss_of_a_game_is_on_the_gpu_of_its_weights(name, options, tool, 
 
 
 def test_the_objective_of_a_render_is_on_the_gpu_of_the_image():
-    with FakeTensorMode(), torch.device('cuda'):
-        encoder = VGGStyleEncoder(('relu1_1', 'relu2_1'))
-        image = torch.zeros(2, 3, 32, 48)
+    with FakeTensorMode():
+        with torch.device('cuda'):
+            encoder, image = VGGStyleEncoder(('relu1_1', 'relu2_1')), torch.zeros(2, 3, 32, 48)
         adapter = AppearanceAdapter(encoder, Objective(1.0, 'balanced'))
         with torch.no_grad():
             style = style_of(encoder, [image])
