@@ -7,7 +7,7 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-from ..difference import first_difference
+from ..files.difference import first_difference
 from ..errors import UserError
 from .checkpoint_files import damage, newest_sound
 

@@ -13,7 +13,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ..atomic import PART, remove_dead_parts, write_whole
-from ..difference import first_difference
+from ..files.difference import first_difference
 from ..errors import UserError, first_line
 from .gram import Style
 
