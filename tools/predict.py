@@ -21,7 +21,7 @@ from PIL import Image
 from rich.progress import track
 
 from mmseg_adapt import Predictor
-from mmseg_adapt.datasets.files import IMAGE_ENDINGS, images_below, is_image
+from mmseg_adapt.files.listing import IMAGE_ENDINGS, images_below, is_image
 from mmseg_adapt.errors import UserError, one_sentence
 from mmseg_adapt.predictor import Prediction
 from mmseg_adapt.staging import staged

@@ -7,7 +7,7 @@ import os.path as osp
 from mmseg.datasets import CityscapesDataset
 from mmseg.registry import DATASETS
 
-from .files import files_below
+from ..files.listing import files_below
 from .id_mapped import IGNORE, IdMappedDataset
 
 # label id → train id, which is the index of the class; the other label ids are ignored

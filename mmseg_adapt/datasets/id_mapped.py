@@ -10,7 +10,7 @@ from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
 from ..errors import UserError
-from .files import check_endings, files_below
+from ..files.listing import check_endings, files_below
 
 IGNORE = 255
 UNMAPPED = 254  # what the look-up table holds for an id that the map does not name

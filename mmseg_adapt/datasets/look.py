@@ -11,7 +11,7 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from ..errors import UserError
-from .files import check_endings, images_below
+from ..files.listing import check_endings, images_below
 from .transforms import read_label
 
 COLOURED = 'see "Labels that are colours" in docs/own_data.md'

@@ -14,7 +14,7 @@ from mmcv.transforms import Compose
 from mmseg.registry import TRANSFORMS
 from torch import Tensor
 
-from ..datasets.files import IMAGE_ENDINGS, check_endings, images_below
+from ..files.listing import IMAGE_ENDINGS, check_endings, images_below
 from ..errors import UserError, first_line
 from .encoder import build_encoder
 from .gram import Style, style_of
