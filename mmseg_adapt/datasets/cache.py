@@ -14,7 +14,7 @@ from mmcv.transforms import BaseTransform, Compose
 from mmengine.logging import print_log
 from mmseg.registry import TRANSFORMS
 
-from ..atomic import remove_dead_parts, write_whole
+from ..files.atomic import remove_dead_parts, write_whole
 from ..errors import UserError
 from .domain_pair import domains_of
 

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from ..atomic import PART, remove_dead_parts, write_whole
+from ..files.atomic import PART, remove_dead_parts, write_whole
 from ..files.difference import first_difference
 from ..errors import UserError, first_line
 from .gram import Style
