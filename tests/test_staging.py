@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from mmseg_adapt import staging
+from mmseg_adapt.files import staging
 from mmseg_adapt.errors import UserError
-from mmseg_adapt.staging import staged
+from mmseg_adapt.files.staging import staged
 
 
 def write_folder(out, overwrite=False) -> None:

@@ -18,7 +18,7 @@ from mmseg_adapt.files.listing import IMAGE_ENDINGS, images_below
 from mmseg_adapt.engine.adapt_bn_hook import adapt_bn, target_loader
 from mmseg_adapt.engine.launch import add_arguments, read_config
 from mmseg_adapt.errors import UserError, one_sentence
-from mmseg_adapt.staging import staged
+from mmseg_adapt.files.staging import staged
 from mmseg_adapt.weights.load import read_checkpoint
 
 
