@@ -19,7 +19,7 @@ from mmengine.hooks import Hook
 from mmseg.registry import HOOKS
 
 import mmseg_adapt  # noqa: F401
-from mmseg_adapt.engine.checkpoint_files import AtomicBackend
+from mmseg_adapt.runs.checkpoint_files import AtomicBackend
 
 REPO = Path(__file__).parents[1]
 

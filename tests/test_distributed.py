@@ -206,7 +206,7 @@ def test_a_signal_to_the_launch_script_saves_on_all_ranks_and_exits_with_0(name,
 
 
 def damage_free(folder: Path) -> bool:
-    from mmseg_adapt.engine.checkpoint_files import newest_sound
+    from mmseg_adapt.runs.checkpoint_files import newest_sound
 
     return newest_sound(folder) is not None
 
