@@ -2,7 +2,7 @@ from .activation_checkpoint_hook import ActivationCheckpointHook
 from .adapt_bn_hook import AdaptBNHook
 from .alternating_update_hook import AlternatingUpdateHook
 from ..runs.checkpoint_files import AtomicBackend
-from .checkpoint_guard_hook import CheckpointGuardHook
+from ..runs.checkpoint_guard_hook import CheckpointGuardHook
 from .class_set_hook import ClassSetHook
 from .cpu_amp import CPUAmpOptimWrapper
 from .cpu_parallel import CPUDistributedDataParallel, CPUSeparateDistributedDataParallel
