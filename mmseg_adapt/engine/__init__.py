@@ -6,7 +6,7 @@ from ..runs.checkpoint_guard_hook import CheckpointGuardHook
 from .class_set_hook import ClassSetHook
 from .cpu_amp import CPUAmpOptimWrapper
 from .cpu_parallel import CPUDistributedDataParallel, CPUSeparateDistributedDataParallel
-from .exact_resume_hook import ExactResumeHook
+from ..runs.exact_resume_hook import ExactResumeHook
 from .fast_segmentor_hook import FastSegmentorHook
 from .finite_loss_hook import FiniteLossHook
 from .game_health_hook import GameHealthHook

@@ -13,8 +13,8 @@ from mmseg.registry import HOOKS
 from torch import Tensor
 
 from ..random_state import random_state, set_random_state
-from ..runs.checkpoint_guard_hook import is_checkpoint_due
-from .resumable_train_loop import ResumableTrainLoop
+from .checkpoint_guard_hook import is_checkpoint_due
+from ..engine.resumable_train_loop import ResumableTrainLoop
 
 PROGRESS = ('last_step', '_global_step', '_last_value', 'verbose')  # of a schedule's state
 
