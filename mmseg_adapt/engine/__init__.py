@@ -14,7 +14,7 @@ from .optim_wrapper_constructor import PlayerOptimWrapperConstructor
 from .picture_hook import PictureHook
 from .preemption_hook import PreemptionHook
 from .repeated_sgd import RepeatedSGD
-from .resumable_train_loop import ResumableTrainLoop
+from ..runs.resumable_train_loop import ResumableTrainLoop
 
 __all__ = [
     'AdaptBNHook',

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..random_state import random_state, set_random_state
 from .checkpoint_guard_hook import is_checkpoint_due
-from ..engine.resumable_train_loop import ResumableTrainLoop
+from .resumable_train_loop import ResumableTrainLoop
 
 PROGRESS = ('last_step', '_global_step', '_last_value', 'verbose')  # of a schedule's state
 
