@@ -12,7 +12,7 @@ from .finite_loss_hook import FiniteLossHook
 from .game_health_hook import GameHealthHook
 from .optim_wrapper_constructor import PlayerOptimWrapperConstructor
 from .picture_hook import PictureHook
-from .preemption_hook import PreemptionHook
+from ..runs.preemption_hook import PreemptionHook
 from .repeated_sgd import RepeatedSGD
 from ..runs.resumable_train_loop import ResumableTrainLoop
 

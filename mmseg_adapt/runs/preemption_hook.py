@@ -15,7 +15,7 @@ from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
 from ..errors import UserError
-from ..runs.resumable_train_loop import Preempted, ResumableTrainLoop
+from .resumable_train_loop import Preempted, ResumableTrainLoop
 
 
 def ignore_signals(worker_id: int, signals: tuple[int, ...], then=None) -> None:
