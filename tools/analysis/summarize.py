@@ -16,7 +16,7 @@ import numpy as np
 from prettytable import PrettyTable, TableStyle
 
 from mmseg_adapt.engine.launch import config_of
-from mmseg_adapt.engine.work_dir import VOLATILE
+from mmseg_adapt.runs.work_dir import VOLATILE
 from mmseg_adapt.errors import UserError, one_sentence
 from mmseg_adapt.scalars import scalars_of
 

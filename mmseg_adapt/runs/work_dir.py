@@ -9,7 +9,7 @@ from mmengine.logging import print_log
 
 from ..files.difference import first_difference
 from ..errors import UserError
-from ..runs.checkpoint_files import damage, newest_sound
+from .checkpoint_files import damage, newest_sound
 
 # keys in which two runs of one config may differ
 VOLATILE = ('resume', 'load_from', 'launcher', 'work_dir', 'model_wrapper_cfg')
