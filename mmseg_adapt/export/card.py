@@ -9,7 +9,7 @@ from mmengine.config import Config
 
 from .. import __version__
 from ..datasets.domain_pair import LABEL_LOADERS, domains_of
-from ..scalars import scalars_of
+from ..runs.scalars import scalars_of
 from ..weights.segmentor import dataset_meta, segmentor_config
 
 LICENCES = {  # type of a data set → what its authors allow
