@@ -15,7 +15,7 @@ from mmseg.registry import TRANSFORMS
 from torch import Tensor
 
 from .datasets.domain_pair import LABEL_LOADERS
-from .engine.launch import config_of
+from .cli.launch import config_of
 from .engine.picture_hook import colour_map
 from .errors import UserError
 from .weights.segmentor import dataset_meta, load_segmentor

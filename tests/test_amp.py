@@ -8,7 +8,7 @@ from mmengine.optim import OptimWrapperDict
 from mmseg.registry import HOOKS, OPTIM_WRAPPERS
 from torch import nn
 
-from mmseg_adapt.engine.launch import enable_amp
+from mmseg_adapt.cli.launch import enable_amp
 from mmseg_adapt.errors import UserError
 
 from .test_resume import small

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from mmengine.config import Config
 
-from mmseg_adapt.engine.launch import enable_amp
+from mmseg_adapt.cli.launch import enable_amp
 
 from .tiny import REPO, run_tool, tiny_config
 

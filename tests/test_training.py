@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmseg.registry import HOOKS
 
-from mmseg_adapt.engine.launch import config_of
+from mmseg_adapt.cli.launch import config_of
 from mmseg_adapt.errors import UserError
 
 from .tiny import REPO, load, run_tool, tiny_config, train

@@ -16,7 +16,7 @@ from mmengine.runner.checkpoint import get_state_dict
 from mmseg_adapt.datasets.domain_pair import domains_of, unlabelled
 from mmseg_adapt.files.listing import IMAGE_ENDINGS, images_below
 from mmseg_adapt.engine.adapt_bn_hook import adapt_bn, target_loader
-from mmseg_adapt.engine.launch import add_arguments, read_config
+from mmseg_adapt.cli.launch import add_arguments, read_config
 from mmseg_adapt.errors import UserError, one_sentence
 from mmseg_adapt.files.staging import staged
 from mmseg_adapt.weights.load import read_checkpoint

@@ -8,7 +8,7 @@ from argparse import ArgumentParser, RawDescriptionHelpFormatter
 
 from mmengine.config import DictAction
 
-from mmseg_adapt.engine.launch import config_of
+from mmseg_adapt.cli.launch import config_of
 from mmseg_adapt.errors import one_sentence
 from mmseg_adapt.export import export_segmentor
 from mmseg_adapt.export.graph import OUTPUTS

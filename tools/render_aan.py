@@ -20,7 +20,7 @@ from mmengine.config import Config, DictAction
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from mmseg_adapt.engine.launch import read_config
+from mmseg_adapt.cli.launch import read_config
 from mmseg_adapt.errors import UserError, one_sentence
 from mmseg_adapt.style.job import RenderJob, images_in
 from mmseg_adapt.style.store import RenderStore

@@ -7,7 +7,7 @@ from pathlib import Path
 from mmengine.dataset import BaseDataset
 from mmengine.runner import Runner
 
-from mmseg_adapt.engine.launch import add_arguments, prepare_devices, read_config
+from mmseg_adapt.cli.launch import add_arguments, prepare_devices, read_config
 from mmseg_adapt.errors import UserError, one_sentence
 
 

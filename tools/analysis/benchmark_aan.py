@@ -15,7 +15,7 @@ from mmengine.config import DictAction
 from prettytable import PrettyTable, TableStyle
 from torch.nn.functional import interpolate
 
-from mmseg_adapt.engine.launch import read_config
+from mmseg_adapt.cli.launch import read_config
 from mmseg_adapt.errors import one_sentence
 from mmseg_adapt.style import AppearanceAdapter, Style, gram_matrix, style_of
 from mmseg_adapt.style.job import RenderJob, images_in

@@ -15,7 +15,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 from torch.utils.data import Dataset
 
-from mmseg_adapt.engine.launch import config_of
+from mmseg_adapt.cli.launch import config_of
 from mmseg_adapt.errors import one_sentence
 
 matplotlib.use('Agg')

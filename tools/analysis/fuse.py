@@ -16,7 +16,7 @@ from mmengine.structures import PixelData
 from mmseg.registry import METRICS
 from prettytable import PrettyTable, TableStyle
 
-from mmseg_adapt.engine.launch import config_of
+from mmseg_adapt.cli.launch import config_of
 from mmseg_adapt.errors import UserError, one_sentence
 from mmseg_adapt.weights.segmentor import load_segmentor
 

@@ -29,7 +29,7 @@ from torch.utils._pytree import tree_leaves
 
 from mmseg_adapt.datasets.domain_pair import domains_of, unlabelled
 from mmseg_adapt.engine.activation_checkpoint_hook import ActivationCheckpointHook
-from mmseg_adapt.engine.launch import config_of, enable_amp
+from mmseg_adapt.cli.launch import config_of, enable_amp
 from mmseg_adapt.errors import UserError, one_sentence
 
 GIB = 2**30

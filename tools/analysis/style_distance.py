@@ -15,7 +15,7 @@ import torch
 from mmengine.config import DictAction
 from prettytable import PrettyTable, TableStyle
 
-from mmseg_adapt.engine.launch import read_config
+from mmseg_adapt.cli.launch import read_config
 from mmseg_adapt.errors import UserError, one_sentence
 from mmseg_adapt.style.job import RenderJob, images_in
 from mmseg_adapt.style.store import RenderStore

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 import mmseg_adapt
-from mmseg_adapt.engine.launch import config_of
+from mmseg_adapt.cli.launch import config_of
 from mmseg_adapt.errors import UserError, one_sentence
 from mmseg_adapt.files.staging import staged
 from mmseg_adapt.weights.convert import (
