@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mmseg_adapt.datasets.class_ids import ClassIds
 from mmseg_adapt.datasets.look import Look, look_at
-from mmseg_adapt.datasets.own_config import NETWORKS, config_text, shares_of, sizes_of
+from mmseg_adapt.cli.own_config import NETWORKS, config_text, shares_of, sizes_of
 from mmseg_adapt.errors import UserError, one_sentence
 from mmseg_adapt.files.staging import staged
 

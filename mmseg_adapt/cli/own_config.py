@@ -6,9 +6,9 @@ import os.path as osp
 import textwrap
 from pathlib import Path
 
-from .class_ids import ClassIds, palette_of
-from .id_mapped import IGNORE
-from .look import Look
+from ..datasets.class_ids import ClassIds, palette_of
+from ..datasets.id_mapped import IGNORE
+from ..datasets.look import Look
 
 NETWORKS = {  # name → model and schedule of configs/_base_, images of each domain per iteration
     'r101': ('adaptsegnet_multilevel_r101', 'adaptsegnet', 1),
