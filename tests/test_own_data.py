@@ -18,7 +18,7 @@ from mmseg.registry import DATASETS, MODELS
 from PIL import Image
 
 from mmseg_adapt.datasets import streets
-from mmseg_adapt.datasets.look import look_at
+from mmseg_adapt.cli.look import look_at
 from mmseg_adapt.datasets.transforms import LoadImage
 from mmseg_adapt.errors import UserError
 

@@ -10,7 +10,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 
 from mmseg_adapt.datasets.class_ids import ClassIds
-from mmseg_adapt.datasets.look import Look, look_at
+from mmseg_adapt.cli.look import Look, look_at
 from mmseg_adapt.cli.own_config import NETWORKS, config_text, shares_of, sizes_of
 from mmseg_adapt.errors import UserError, one_sentence
 from mmseg_adapt.files.staging import staged

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..datasets.class_ids import ClassIds, palette_of
 from ..datasets.id_mapped import IGNORE
-from ..datasets.look import Look
+from .look import Look
 
 NETWORKS = {  # name → model and schedule of configs/_base_, images of each domain per iteration
     'r101': ('adaptsegnet_multilevel_r101', 'adaptsegnet', 1),

@@ -12,7 +12,7 @@ from PIL import ExifTags, Image
 
 from ..errors import UserError
 from ..files.listing import check_endings, images_below
-from .transforms import read_label
+from ..datasets.transforms import read_label
 
 COLOURED = 'see "Labels that are colours" in docs/own_data.md'
 
