@@ -9,7 +9,7 @@ import os
 from argparse import ArgumentParser
 from pathlib import Path
 
-from mmseg_adapt.datasets.class_ids import ClassIds
+from mmseg_adapt.cli.class_ids import ClassIds
 from mmseg_adapt.cli.look import Look, look_at
 from mmseg_adapt.cli.own_config import NETWORKS, config_text, shares_of, sizes_of
 from mmseg_adapt.errors import UserError, one_sentence

@@ -6,7 +6,7 @@ import os.path as osp
 import textwrap
 from pathlib import Path
 
-from ..datasets.class_ids import ClassIds, palette_of
+from .class_ids import ClassIds, palette_of
 from ..datasets.id_mapped import IGNORE
 from .look import Look
 

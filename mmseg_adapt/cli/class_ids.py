@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import UserError
-from .cityscapes import CLASSES, PALETTE
-from .id_mapped import IGNORE
+from ..datasets.cityscapes import CLASSES, PALETTE
+from ..datasets.id_mapped import IGNORE
 
 # beyond Cityscapes' colours: distinct ones, in no order
 FURTHER = [[230, 25, 75], [60, 180, 75], [255, 225, 25], [0, 130, 200], [245, 130, 48], [145, 30, 180], [70, 240, 240]]
