@@ -12,7 +12,7 @@ import torch
 from mmengine.registry import init_default_scope
 
 import mmseg_adapt  # noqa: F401  (registration)
-from mmseg_adapt.datasets import streets
+from mmseg_adapt.demo import streets
 
 
 @pytest.fixture(autouse=True, scope='session')

@@ -14,7 +14,7 @@ import torch
 from mmengine.model import revert_sync_batchnorm
 from torch import nn
 
-from mmseg_adapt.datasets import streets
+from mmseg_adapt.demo import streets
 
 from . import forked
 from .test_resume import small

@@ -17,7 +17,7 @@ from mmengine.config import Config
 from mmseg.registry import DATASETS, MODELS
 from PIL import Image
 
-from mmseg_adapt.datasets import streets
+from mmseg_adapt.demo import streets
 from mmseg_adapt.cli.look import look_at
 from mmseg_adapt.datasets.transforms import LoadImage
 from mmseg_adapt.errors import UserError
@@ -50,7 +50,7 @@ def here(street_data, tmp_path, monkeypatch) -> Path:
 
 def test_the_walk_through_the_guide(here, monkeypatch, capsys):
     prepare, write, browse, train, test, train_cached = COMMANDS
-    assert prepare == 'python -m mmseg_adapt.datasets.streets data/streets'  # here: fewer images, by the fixture
+    assert prepare == 'python -m mmseg_adapt.demo.streets data/streets'  # here: fewer images, by the fixture
     run(write, monkeypatch)
     said = capsys.readouterr().out
     assert 'source: 4 pairs, data/streets/source/images/*.png + data/streets/source/labels/*.png' in said

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mmseg_adapt.datasets import streets
+from mmseg_adapt.demo import streets
 
 
 @pytest.mark.parametrize('domain', ['source', 'target'])

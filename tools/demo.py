@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from mmseg_adapt.datasets import streets
+from mmseg_adapt.demo import streets
 from mmseg_adapt.engine.picture_hook import colour_map
 from mmseg_adapt.runs.scalars import scalars_of
 

@@ -1,5 +1,5 @@
-# Two generated domains of street scenes (mmseg_adapt/datasets/streets.py), 8 classes, 96×192. Written by
-#   python -m mmseg_adapt.datasets.streets data/streets
+# Two generated domains of street scenes (mmseg_adapt/demo/streets.py), 8 classes, 96×192. Written by
+#   python -m mmseg_adapt.demo.streets data/streets
 data_root = 'data/streets'
 metainfo = dict(
     classes=('road', 'sidewalk', 'building', 'pole', 'vegetation', 'sky', 'person', 'car'),

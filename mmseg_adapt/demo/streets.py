@@ -1,6 +1,6 @@
 """Two generated domains of street scenes with exact labels, for the demo and the tests.
 
-``python -m mmseg_adapt.datasets.streets data/streets`` writes
+``python -m mmseg_adapt.demo.streets data/streets`` writes
 
     source/{images,labels}/      clean renders: flat colours, clear light, a camera at 1.5 m
     target/train/images/         no labels: other textures, dusk or overcast light, haze, sensor noise, another camera
