@@ -11,7 +11,7 @@ from mmcv.transforms import Compose
 from mmengine.config import Config
 from mmseg.registry import TRANSFORMS
 
-from mmseg_adapt.datasets import aan_style_transfer
+from mmseg_adapt.style import aan_style_transfer
 from mmseg_adapt.errors import UserError
 from mmseg_adapt.style import FAST, RenderStore, VGGStyleEncoder
 from mmseg_adapt.style.job import RenderJob

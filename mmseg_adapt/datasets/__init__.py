@@ -1,4 +1,4 @@
-from .aan_style_transfer import AANStyleTransfer
+from ..style.aan_style_transfer import AANStyleTransfer
 from .cache import Cached
 from .cityscapes import CityscapesLabelsDataset, CrossCityDataset
 from .domain_pair import DomainPairDataset, DomainPairSampler

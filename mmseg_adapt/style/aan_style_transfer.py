@@ -12,8 +12,8 @@ from mmseg.registry import TRANSFORMS
 from torch.utils.data import get_worker_info
 
 from ..errors import UserError
-from ..style.job import RenderJob
-from ..style.store import RenderStore
+from .job import RenderJob
+from .store import RenderStore
 
 
 @TRANSFORMS.register_module()
