@@ -4,7 +4,7 @@ from .alternating_update_hook import AlternatingUpdateHook
 from ..runs.checkpoint_files import AtomicBackend
 from ..runs.checkpoint_guard_hook import CheckpointGuardHook
 from .class_set_hook import ClassSetHook
-from .cpu_amp import CPUAmpOptimWrapper
+from ..compat.cpu_amp import CPUAmpOptimWrapper
 from .cpu_parallel import CPUDistributedDataParallel, CPUSeparateDistributedDataParallel
 from ..runs.exact_resume_hook import ExactResumeHook
 from .fast_segmentor_hook import FastSegmentorHook
