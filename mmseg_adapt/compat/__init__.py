@@ -1,0 +1,24 @@
+"""Named shims around the OpenMMLab stacks, each with its reason and the version at which it can go.
+
+Only :mod:`.stack` is imported here: it must run before ``mmseg`` is imported.
+"""
+
+from .stack import (
+    allow_mmengine_checkpoints,
+    is_installed,
+    name_the_fork,
+    require_stack,
+    stub_missing_ops,
+    use_gloo_without_gpu,
+    version_of,
+)
+
+__all__ = [
+    'allow_mmengine_checkpoints',
+    'is_installed',
+    'name_the_fork',
+    'require_stack',
+    'stub_missing_ops',
+    'use_gloo_without_gpu',
+    'version_of',
+]
