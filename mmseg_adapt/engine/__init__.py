@@ -5,7 +5,7 @@ from ..runs.checkpoint_files import AtomicBackend
 from ..runs.checkpoint_guard_hook import CheckpointGuardHook
 from .class_set_hook import ClassSetHook
 from ..compat.cpu_amp import CPUAmpOptimWrapper
-from .cpu_parallel import CPUDistributedDataParallel, CPUSeparateDistributedDataParallel
+from ..compat.cpu_parallel import CPUDistributedDataParallel, CPUSeparateDistributedDataParallel
 from ..runs.exact_resume_hook import ExactResumeHook
 from .fast_segmentor_hook import FastSegmentorHook
 from .finite_loss_hook import FiniteLossHook
