@@ -1,4 +1,3 @@
-from ..style.aan_style_transfer import AANStyleTransfer
 from .cache import Cached
 from .cityscapes import CityscapesLabelsDataset, CrossCityDataset
 from .domain_pair import DomainPairDataset, DomainPairSampler
@@ -8,7 +7,6 @@ from .synthia import SYNTHIADataset
 from .transforms import CropBox, LoadImage, LoadLabels
 
 __all__ = [
-    'AANStyleTransfer',
     'Cached',
     'CityscapesLabelsDataset',
     'CropBox',

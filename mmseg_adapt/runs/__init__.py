@@ -1,0 +1,15 @@
+"""What lets a run survive: exact resume, preemption, checkpoints that are whole or not there, the work dir."""
+
+from .checkpoint_files import AtomicBackend
+from .checkpoint_guard_hook import CheckpointGuardHook
+from .exact_resume_hook import ExactResumeHook
+from .preemption_hook import PreemptionHook
+from .resumable_train_loop import ResumableTrainLoop
+
+__all__ = [
+    'AtomicBackend',
+    'CheckpointGuardHook',
+    'ExactResumeHook',
+    'PreemptionHook',
+    'ResumableTrainLoop',
+]

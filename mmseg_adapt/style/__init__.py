@@ -1,3 +1,4 @@
+from .aan_style_transfer import AANStyleTransfer
 from .encoder import ResNetStyleEncoder, VGGStyleEncoder, build_encoder
 from .gram import Style, gram_matrix, style_of
 from .objective import Objective
@@ -6,6 +7,7 @@ from .render import AppearanceAdapter
 from .store import RenderStore
 
 __all__ = [
+    'AANStyleTransfer',
     'AppearanceAdapter',
     'FAST',
     'Objective',
