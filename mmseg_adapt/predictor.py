@@ -14,10 +14,10 @@ from mmengine.dataset import pseudo_collate
 from mmseg.registry import TRANSFORMS
 from torch import Tensor
 
-from .datasets.domain_pair import LABEL_LOADERS
 from .cli.launch import config_of
-from .engine.picture_hook import colour_map
+from .datasets.domain_pair import LABEL_LOADERS
 from .errors import UserError
+from .pictures import colour_map
 from .weights.segmentor import dataset_meta, load_segmentor
 
 Image = str | Path | np.ndarray

@@ -11,9 +11,8 @@ from mmcv.transforms import Compose
 from mmengine.config import Config
 from mmseg.registry import TRANSFORMS
 
-from mmseg_adapt.style import aan_style_transfer
 from mmseg_adapt.errors import UserError
-from mmseg_adapt.style import FAST, RenderStore, VGGStyleEncoder
+from mmseg_adapt.style import FAST, RenderStore, VGGStyleEncoder, aan_style_transfer
 from mmseg_adapt.style.job import RenderJob
 
 from .tiny import REPO, run_tool, tiny_config, train

@@ -6,9 +6,9 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
-from mmseg_adapt.engine.adapt_bn_hook import adapt_bn
 from mmseg_adapt.errors import UserError
 from mmseg_adapt.export import export_segmentor
+from mmseg_adapt.methods.target_bn import adapt_bn
 from mmseg_adapt.weights.load import UNSAFE, read_checkpoint
 
 from .test_training import failure, scalars

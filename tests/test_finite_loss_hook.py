@@ -7,8 +7,8 @@ from mmengine.optim import OptimWrapper
 from mmseg.registry import HOOKS
 from torch import nn
 
-from mmseg_adapt.engine import FiniteLossHook
 from mmseg_adapt.compat.cpu_amp import CPUAmpOptimWrapper
+from mmseg_adapt.engine import FiniteLossHook
 from mmseg_adapt.errors import UserError
 
 from .test_health import Words

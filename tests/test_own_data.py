@@ -17,9 +17,9 @@ from mmengine.config import Config
 from mmseg.registry import DATASETS, MODELS
 from PIL import Image
 
-from mmseg_adapt.demo import streets
 from mmseg_adapt.cli.look import look_at
 from mmseg_adapt.datasets.transforms import LoadImage
+from mmseg_adapt.demo import streets
 from mmseg_adapt.errors import UserError
 
 from .tiny import REPO

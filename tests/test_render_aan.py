@@ -19,8 +19,8 @@ from mmengine.config import Config
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from mmseg_adapt.files.atomic import _place
 from mmseg_adapt.errors import UserError
+from mmseg_adapt.files.atomic import _place
 from mmseg_adapt.style import RenderStore, VGGStyleEncoder
 from mmseg_adapt.style.store import MANIFEST, STYLE
 

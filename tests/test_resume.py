@@ -14,11 +14,11 @@ import torch
 from mmengine.config import Config
 
 from mmseg_adapt.datasets import DomainPairSampler
+from mmseg_adapt.errors import UserError
 from mmseg_adapt.runs.checkpoint_files import AtomicBackend, damage, newest_sound
 from mmseg_adapt.runs.preemption_hook import PreemptionHook, end_workers, ignore_signals
 from mmseg_adapt.runs.resumable_train_loop import Preempted, ResumableTrainLoop, SampleStream, SeededSamples
 from mmseg_adapt.runs.work_dir import resume_from
-from mmseg_adapt.errors import UserError
 
 from . import forked
 from .tiny import load, run_tool, tiny_config, train

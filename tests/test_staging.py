@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from mmseg_adapt.files import staging
 from mmseg_adapt.errors import UserError
+from mmseg_adapt.files import staging
 from mmseg_adapt.files.staging import staged
 
 

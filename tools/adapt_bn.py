@@ -13,12 +13,13 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import get_state_dict
 
-from mmseg_adapt.datasets.domain_pair import domains_of, unlabelled
-from mmseg_adapt.files.listing import IMAGE_ENDINGS, images_below
-from mmseg_adapt.engine.adapt_bn_hook import adapt_bn, target_loader
 from mmseg_adapt.cli.launch import add_arguments, read_config
+from mmseg_adapt.datasets.domain_pair import domains_of, unlabelled
+from mmseg_adapt.engine.adapt_bn_hook import target_loader
 from mmseg_adapt.errors import UserError, one_sentence
+from mmseg_adapt.files.listing import IMAGE_ENDINGS, images_below
 from mmseg_adapt.files.staging import staged
+from mmseg_adapt.methods.target_bn import adapt_bn
 from mmseg_adapt.weights.load import read_checkpoint
 
 

@@ -24,7 +24,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 from mmseg_adapt.demo import streets
-from mmseg_adapt.engine.picture_hook import colour_map
+from mmseg_adapt.pictures import colour_map
 from mmseg_adapt.runs.scalars import scalars_of
 
 matplotlib.use('Agg')

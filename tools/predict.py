@@ -21,10 +21,10 @@ from PIL import Image
 from rich.progress import track
 
 from mmseg_adapt import Predictor
-from mmseg_adapt.files.listing import IMAGE_ENDINGS, images_below, is_image
 from mmseg_adapt.errors import UserError, one_sentence
-from mmseg_adapt.predictor import Prediction
+from mmseg_adapt.files.listing import IMAGE_ENDINGS, images_below, is_image
 from mmseg_adapt.files.staging import staged
+from mmseg_adapt.predictor import Prediction
 from mmseg_adapt.weights.load import allow_unsafe
 
 VIDEOS = ('.mp4', '.avi', '.mov', '.mkv', '.webm')

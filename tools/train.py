@@ -4,10 +4,10 @@ from argparse import ArgumentParser
 
 from mmengine.runner import Runner
 
-from mmseg_adapt.datasets.cache import cache_training
 from mmseg_adapt.cli.launch import add_arguments, enable_amp, prepare_devices, read_config
-from mmseg_adapt.runs.work_dir import protect_work_dir, resume_from
+from mmseg_adapt.datasets.cache import cache_training
 from mmseg_adapt.errors import one_sentence
+from mmseg_adapt.runs.work_dir import protect_work_dir, resume_from
 
 
 def main() -> None:

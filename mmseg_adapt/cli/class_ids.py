@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..errors import UserError
 from ..datasets.cityscapes import CLASSES, PALETTE
 from ..datasets.id_mapped import IGNORE
+from ..errors import UserError
 
 # beyond Cityscapes' colours: distinct ones, in no order
 FURTHER = [[230, 25, 75], [60, 180, 75], [255, 225, 25], [0, 130, 200], [245, 130, 48], [145, 30, 180], [70, 240, 240]]

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import ExifTags, Image
 
+from ..datasets.transforms import read_label
 from ..errors import UserError
 from ..files.listing import check_endings, images_below
-from ..datasets.transforms import read_label
 
 COLOURED = 'see "Labels that are colours" in docs/own_data.md'
 

@@ -6,8 +6,8 @@ import os.path as osp
 import textwrap
 from pathlib import Path
 
-from .class_ids import ClassIds, palette_of
 from ..datasets.id_mapped import IGNORE
+from .class_ids import ClassIds, palette_of
 from .look import Look
 
 NETWORKS = {  # name → model and schedule of configs/_base_, images of each domain per iteration

@@ -14,8 +14,8 @@ from mmcv.transforms import BaseTransform, Compose
 from mmengine.logging import print_log
 from mmseg.registry import TRANSFORMS
 
-from ..files.atomic import remove_dead_parts, write_whole
 from ..errors import UserError
+from ..files.atomic import remove_dead_parts, write_whole
 from .domain_pair import domains_of
 
 FORMAT = 1  # of the files; another number is another key

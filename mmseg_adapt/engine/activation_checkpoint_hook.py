@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 from ..errors import UserError
-from ..methods.adversarial import unwrapped
+from ..methods.turn import unwrapped
 
 
 @HOOKS.register_module()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
 from ..errors import UserError
-from ..methods.turn import Share
+from ..methods.turn import Share, unwrapped
 
 
 @HOOKS.register_module()
@@ -62,7 +61,7 @@ class AlternatingUpdateHook(Hook):
         return Share(1 / moves, done + 1 == first + moves)
 
     def before_train(self, runner: Runner) -> None:
-        players = _model(runner).players
+        players = unwrapped(runner.model).players
         if unknown := sorted((set(self.begin) | set(self.every)) - set(players)):
             raise UserError(f'AlternatingUpdateHook names {unknown}; the players of this model are {list(players)}')
         if low := sorted(p for p, period in self.every.items() if period < 1):
@@ -76,7 +75,7 @@ class AlternatingUpdateHook(Hook):
                 + ', '.join(f'{p}=dict(optimizer=…)' for p in players)
                 + ')'
             )
-        if getattr(_model(runner), 'reversal', False):
+        if getattr(unwrapped(runner.model), 'reversal', False):
             self._check_reversal(runner.optim_wrapper)
 
     def _check_reversal(self, wrappers: OptimWrapperDict) -> None:
@@ -99,14 +98,10 @@ class AlternatingUpdateHook(Hook):
             )
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
-        model = _model(runner)
+        model = unwrapped(runner.model)
         model.movers = self.movers(runner.iter, model.players)
         model.shares = {
             player: self.share(runner.iter, player, counts, runner.max_iters)
             for player in model.movers
             if (counts := getattr(runner.optim_wrapper[player], 'accumulates', 1)) > 1
         }
-
-
-def _model(runner: Runner):
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model

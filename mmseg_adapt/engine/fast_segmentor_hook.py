@@ -9,7 +9,7 @@ from mmseg.registry import HOOKS
 from torch import nn
 
 from ..errors import UserError
-from ..methods.adversarial import unwrapped
+from ..methods.turn import unwrapped
 
 
 @HOOKS.register_module()

@@ -10,7 +10,7 @@ from mmseg.registry import HOOKS
 from torch import Tensor, nn
 
 from ..errors import UserError
-from ..methods.adversarial import unwrapped
+from ..methods.turn import unwrapped
 from ..models.losses import DOMAINS
 
 _D_LR = 'optim_wrapper.discriminator.optimizer.lr'

@@ -8,7 +8,8 @@ from mmseg.registry import MODELS
 from torch import Tensor
 
 from ..errors import UserError
-from .adversarial import AdversarialAdapter, unwrapped
+from .adversarial import AdversarialAdapter
+from .turn import unwrapped
 
 
 @MODELS.register_module()

@@ -23,12 +23,7 @@ from torch import Tensor, nn
 from ..errors import UserError
 from ..models.losses import DOMAINS, OBJECTIVES, domain_accuracy, domain_loss
 from .gradient_reversal import reversed_gradient
-from .turn import Share, Turn, frozen
-
-
-def unwrapped(player: nn.Module) -> nn.Module:
-    """The player itself, for calls in which none of its parameters is trained."""
-    return player.module if is_model_wrapper(player) else player
+from .turn import Share, Turn, frozen, unwrapped
 
 
 def detached(views: dict[str, Tensor]) -> dict[str, Tensor]:

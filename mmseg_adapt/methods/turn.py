@@ -7,11 +7,16 @@ from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
 import torch
-from mmengine.model import BaseModel
+from mmengine.model import BaseModel, is_model_wrapper
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
 
 from ..errors import UserError
+
+
+def unwrapped(module: nn.Module) -> nn.Module:
+    """The module itself, without a distributed wrapper: for calls in which none of its parameters is trained."""
+    return module.module if is_model_wrapper(module) else module
 
 
 @contextmanager

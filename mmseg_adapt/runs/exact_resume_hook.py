@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from mmengine.dist import all_gather_object, all_reduce_params, get_rank, get_world_size
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 from torch import Tensor
 
+from ..methods.turn import unwrapped
 from ..random_state import random_state, set_random_state
 from .checkpoint_guard_hook import is_checkpoint_due
 from .resumable_train_loop import ResumableTrainLoop
@@ -90,7 +90,7 @@ class ExactResumeHook(Hook):
 
 def _named_parameters(runner: Runner) -> dict[str, Tensor]:
     """Every parameter by the name that it has without distributed wrappers."""
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = unwrapped(runner.model)
     return {name.replace('.module.', '.'): parameter for name, parameter in model.named_parameters()}
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from mmengine.config import Config
 from mmengine.logging import print_log
 
-from ..files.difference import first_difference
 from ..errors import UserError
+from ..files.difference import first_difference
 from .checkpoint_files import damage, newest_sound
 
 # keys in which two runs of one config may differ

@@ -14,8 +14,8 @@ from mmcv.transforms import Compose
 from mmseg.registry import TRANSFORMS
 from torch import Tensor
 
-from ..files.listing import IMAGE_ENDINGS, check_endings, images_below
 from ..errors import UserError, first_line
+from ..files.listing import IMAGE_ENDINGS, check_endings, images_below
 from .encoder import build_encoder
 from .gram import Style, style_of
 from .objective import Objective
