@@ -14,9 +14,9 @@ from mmengine.dataset import pseudo_collate
 from mmseg.registry import TRANSFORMS
 from torch import Tensor
 
-from .cli.launch import config_of
 from .datasets.domain_pair import LABEL_LOADERS
 from .errors import UserError
+from .files.config import config_of
 from .pictures import colour_map
 from .weights.segmentor import dataset_meta, load_segmentor
 

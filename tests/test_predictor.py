@@ -1,7 +1,6 @@
 """Predictions in Python and on the command line: the model's labels, probabilities by hand, pictures, video."""
 
 import re
-import runpy
 import shutil
 from pathlib import Path
 
@@ -16,6 +15,8 @@ from PIL import Image
 
 import mmseg_adapt
 from mmseg_adapt import Predictor
+from mmseg_adapt.cli.adapt_bn import dataset_of
+from mmseg_adapt.cli.predict import collect
 from mmseg_adapt.errors import UserError
 from mmseg_adapt.export import export_segmentor
 from mmseg_adapt.style.job import images_in
@@ -130,11 +131,11 @@ def test_every_tool_finds_the_same_images_in_a_folder(images, tmp_path):
         Image.open(images[0]).save(name)
     (folder / 'sub').symlink_to(elsewhere)
     (folder / '._a.png').write_bytes(b"of a Mac's")
-    found, _ = runpy.run_path(str(REPO / 'tools/predict.py'))['collect']([str(folder)])
+    found, _ = collect([str(folder)])
     assert list(found) == ['a', 'c', 'd', 'sub/b']
     assert images_in(folder, '--source') == found
     cfg = Config(dict(test_dataloader=dict(dataset=dict(pipeline=[]))))
-    dataset = DATASETS.build(runpy.run_path(str(REPO / 'tools/adapt_bn.py'))['dataset_of'](cfg, str(folder)))
+    dataset = DATASETS.build(dataset_of(cfg, str(folder)))
     assert [Path(dataset.get_data_info(i)['img_path']) for i in range(len(dataset))] == list(found.values())
 
 

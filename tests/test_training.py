@@ -1,7 +1,6 @@
 """Real runs through the tools on tiny data: train, resume, test, mixed precision, stock models, and every bad input."""
 
 import json
-import runpy
 import shutil
 from pathlib import Path
 
@@ -13,8 +12,9 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmseg.registry import HOOKS
 
-from mmseg_adapt.cli.launch import config_of
+from mmseg_adapt.cli.test import check_names
 from mmseg_adapt.errors import UserError
+from mmseg_adapt.files.config import config_of
 
 from .tiny import REPO, load, run_tool, tiny_config, train
 
@@ -186,7 +186,6 @@ def failure(tool, *arguments, monkeypatch, capsys) -> str:
 
 
 def test_two_images_of_one_name_are_not_written_over_each_other():
-    check_names = runpy.run_path(str(REPO / 'tools/test.py'))['check_names']
 
     class Images(list):
         def get_data_info(self, index):

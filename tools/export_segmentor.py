@@ -1,41 +1,7 @@
-"""Export a trained segmentor: ``python tools/export_segmentor.py CONFIG CHECKPOINT OUT`` writes the folder OUT.
+"""Export a trained segmentor: ``python tools/export_segmentor.py CONFIG CHECKPOINT OUT`` writes the folder OUT."""
 
-OUT holds a plain MMSegmentation checkpoint (model.pth) with a config that is complete in itself (config.py), for
-``mmseg.apis.init_model``, MMSegmentation's own ``tools/test.py`` and ``mmseg_adapt.Predictor``, and a model card.
-"""
-
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
-
-from mmengine.config import DictAction
-
-from mmseg_adapt.cli.launch import config_of
+from mmseg_adapt.cli.export import main
 from mmseg_adapt.errors import one_sentence
-from mmseg_adapt.export import export_segmentor
-from mmseg_adapt.export.graph import OUTPUTS
-from mmseg_adapt.weights.load import allow_unsafe
-
-
-def main() -> None:
-    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='the config that was trained')
-    parser.add_argument('checkpoint', help='a checkpoint that tools/train.py wrote, or that was converted')
-    parser.add_argument('out', help='the folder to write')
-    graph = dict(nargs='?', const='probabilities', choices=OUTPUTS)
-    parser.add_argument('--onnx', **graph, help='also write model.onnx, checked in onnxruntime')
-    parser.add_argument('--torchscript', **graph, help='also write model.torchscript.pt, checked')
-    parser.add_argument('--safetensors', action='store_true', help='also write model.safetensors')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides of the config')
-    parser.add_argument('--overwrite', action='store_true', help='replace OUT')
-    parser.add_argument('--unsafe', action='store_true', help='load a checkpoint that needs code to be loaded')
-    args = parser.parse_args()
-    if args.unsafe:
-        allow_unsafe()
-    cfg = config_of(args.config)
-    cfg.merge_from_dict(args.cfg_options or {})
-    options = dict(onnx=args.onnx, torchscript=args.torchscript, safetensors=args.safetensors)
-    out = export_segmentor(cfg, args.checkpoint, args.out, overwrite=args.overwrite, **options)
-    print(f'wrote {out}: {", ".join(sorted(path.name for path in out.iterdir()))}')
-
 
 if __name__ == '__main__':
     with one_sentence():

@@ -13,7 +13,8 @@ from mmengine.logging import print_log
 from mmseg.registry import MODELS
 
 from ..compat import use_gloo_without_gpu
-from ..errors import UserError, first_line
+from ..errors import UserError
+from ..files.config import config_of
 from ..methods import AdversarialAdapter
 from ..weights.load import allow_unsafe
 
@@ -48,16 +49,6 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument('--unsafe', action='store_true', help='load checkpoints that need code to be loaded')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by old launchers')
-
-
-def config_of(path: str) -> Config:
-    """Raises: UserError: no such file, or a file that is no config."""
-    if not osp.isfile(path):
-        raise UserError(f'{path} does not exist: name a config, e.g. configs/adaptseg/gta2cs_multilevel.py')
-    try:
-        return Config.fromfile(path)
-    except Exception as error:  # a config is Python, which may raise anything
-        raise UserError(f'{path} cannot be read as a config: {first_line(error)}') from error
 
 
 def read_config(args: Namespace) -> Config:

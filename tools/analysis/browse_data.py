@@ -15,8 +15,8 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 from torch.utils.data import Dataset
 
-from mmseg_adapt.cli.launch import config_of
 from mmseg_adapt.errors import one_sentence
+from mmseg_adapt.files.config import config_of
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt  # noqa: E402

@@ -16,8 +16,8 @@ from mmengine.structures import PixelData
 from mmseg.registry import METRICS
 from prettytable import PrettyTable, TableStyle
 
-from mmseg_adapt.cli.launch import config_of
 from mmseg_adapt.errors import UserError, one_sentence
+from mmseg_adapt.files.config import config_of
 from mmseg_adapt.weights.segmentor import load_segmentor
 
 

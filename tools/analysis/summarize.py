@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from prettytable import PrettyTable, TableStyle
 
-from mmseg_adapt.cli.launch import config_of
 from mmseg_adapt.errors import UserError, one_sentence
+from mmseg_adapt.files.config import config_of
 from mmseg_adapt.runs.scalars import scalars_of
 from mmseg_adapt.runs.work_dir import VOLATILE
 

@@ -1,0 +1,92 @@
+"""Adapt BN statistics to unlabelled images: ``python tools/adapt_bn.py CONFIG CHECKPOINT --target FOLDER``.
+
+The running means and variances of CHECKPOINT become those of one pass over the images; no other tensor changes.
+"""
+
+import os.path as osp
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from mmengine.runner.checkpoint import get_state_dict
+
+from ..datasets.domain_pair import domains_of, unlabelled
+from ..engine.adapt_bn_hook import target_loader
+from ..errors import UserError
+from ..files.listing import IMAGE_ENDINGS, images_below
+from ..files.staging import staged
+from ..methods.target_bn import adapt_bn
+from ..weights.load import read_checkpoint
+from .launch import add_arguments, read_config
+
+
+def dataset_of(cfg: Config, folder: str | None) -> dict:
+    """The target: images below a folder, prepared as for testing, or the config's own (of AdaptBNHook or a pair)."""
+    if folder is None:
+        for hook in cfg.get('custom_hooks', ()):
+            if hook.type == 'AdaptBNHook':
+                return hook.dataset
+        domains = domains_of(cfg.train_dataloader.dataset)
+        if 'target' in domains:
+            return {'pipeline': unlabelled(domains['source'].pipeline), **domains['target']}
+        raise UserError(f'{cfg.filename} names no target: say where its images are, --target FOLDER')
+    if not osp.isdir(folder):
+        raise UserError(f'{folder} does not exist: name a folder of target images after --target')
+    endings = tuple({osp.splitext(name)[1] for name in images_below(folder)})
+    if not endings:
+        raise UserError(f'{folder} holds no image ({", ".join(IMAGE_ENDINGS)}): name a folder of target images')
+    pipeline = unlabelled(cfg.test_dataloader.dataset.pipeline)
+    return dict(type='IdMappedDataset', data_prefix=dict(img_path=folder), img_suffix=endings, pipeline=pipeline)
+
+
+def main() -> None:
+    parser = ArgumentParser(description=__doc__.splitlines()[0])
+    add_arguments(parser)
+    parser.add_argument('checkpoint', help='a checkpoint that tools/train.py wrote')
+    parser.add_argument('--target', metavar='FOLDER', help="target images (default: the config's own target)")
+    parser.add_argument(
+        '--batch-size', type=int, default=4, help='images to normalise by at a time; a rest is left out'
+    )
+    parser.add_argument('--out', type=Path, help='where to write (default: CHECKPOINT_abn.pth)')
+    parser.add_argument('--overwrite', action='store_true', help='allow --out to exist')
+    args = parser.parse_args()
+    if args.launcher != 'none':
+        parser.error('one process reads all images: leave out --launcher')
+
+    cfg = read_config(args)
+    if not osp.isfile(args.checkpoint):
+        raise UserError(f'{args.checkpoint} does not exist: name a checkpoint, e.g. {cfg.work_dir}/iter_*.pth')
+    source = Path(args.checkpoint)
+    out = args.out or source.with_name(f'{source.stem}_abn.pth')
+    with staged(out, args.overwrite) as file:
+        model, images = adapted(cfg, args)
+        write(model, images, source, file)
+    print(f'BN statistics of {images} target images: wrote {out}')
+
+
+def adapted(cfg: Config, args: Namespace) -> tuple[torch.nn.Module, int]:
+    """The model with the target's statistics, and of how many images they are."""
+    dataset = dataset_of(cfg, args.target)
+    cfg.load_from = args.checkpoint
+    cfg.work_dir = args.work_dir or osp.join(cfg.work_dir, 'adapt_bn')
+    runner = Runner.from_cfg(cfg)
+    runner.call_hook('before_run')
+    runner.load_or_resume()
+    batches = target_loader(runner, dataset, args.batch_size, cfg.test_dataloader.num_workers)
+    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    return model, adapt_bn(model, batches)
+
+
+def write(model: torch.nn.Module, images: int, source: Path, out: Path) -> None:
+    """The checkpoint ``source`` with the model's running statistics; its meta data say so, as no mIoU is theirs."""
+    checkpoint = read_checkpoint(source)
+    weights = checkpoint.get('state_dict', checkpoint)
+    for name, tensor in get_state_dict(model).items():
+        if name.endswith(('running_mean', 'running_var')) and name in weights:
+            weights[name] = tensor.cpu()
+    if isinstance(checkpoint.get('meta'), dict):
+        checkpoint['meta']['adapted_bn'] = images
+    torch.save(checkpoint, out)

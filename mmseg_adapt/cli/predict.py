@@ -1,0 +1,158 @@
+"""Predict images: ``python tools/predict.py MODEL IMAGES|FOLDER|VIDEO --out DIR``.
+
+MODEL is a folder that tools/export_segmentor.py wrote, or a config followed by a checkpoint:
+``python tools/predict.py CONFIG CHECKPOINT IMAGES|FOLDER|VIDEO --out DIR``. DIR then holds
+
+    labels/NAME.png     class indices, a palette PNG (read it with Pillow: OpenCV returns the colours)
+    overlay/NAME.png    the colours over the image; overlay/NAME.mp4 of a video
+    legend.png          the colours and names of the classes
+    confidence/NAME.png with --confidence: probability of the predicted class, 255 is 1
+    entropy/NAME.png    with --entropy: entropy of the class probabilities, 255 is all classes alike
+"""
+
+import os
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+from rich.progress import track
+
+from ..errors import UserError
+from ..files.listing import IMAGE_ENDINGS, images_below, is_image
+from ..files.staging import staged
+from ..predictor import Prediction, Predictor
+from ..weights.load import allow_unsafe
+
+VIDEOS = ('.mp4', '.avi', '.mov', '.mkv', '.webm')
+
+
+def parse() -> Namespace:
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument('model', help='folder of an exported model, or a config')
+    parser.add_argument('inputs', nargs='+', help='(after a config: its checkpoint, then) images, folders, videos')
+    parser.add_argument('--out', required=True, help='the folder to write')
+    parser.add_argument('--batch-size', type=int, default=1, help='images of one size predicted at once')
+    parser.add_argument('--opacity', type=float, default=0.5, help='of the colours in overlays, 0 to 1')
+    parser.add_argument('--confidence', action='store_true', help='also write the probability of the predicted class')
+    parser.add_argument('--entropy', action='store_true', help='also write the entropy of the class probabilities')
+    parser.add_argument('--device', help='cuda, cuda:1, cpu (default: a GPU where there is one)')
+    parser.add_argument('--overwrite', action='store_true', help='replace DIR')
+    parser.add_argument('--unsafe', action='store_true', help='load a checkpoint that needs code to be loaded')
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse()
+    if args.unsafe:
+        allow_unsafe()
+    if args.batch_size < 1:
+        raise UserError(f'--batch-size {args.batch_size}: predict at least one image at a time')
+    if not 0 <= args.opacity <= 1:
+        raise UserError(f'--opacity {args.opacity}: give a number from 0 to 1')
+    if not Path(args.model).exists():
+        raise UserError(f'{args.model} does not exist: name the folder of an exported model, or a config')
+    checkpoint, inputs = (None, args.inputs) if Path(args.model).is_dir() else (args.inputs[0], args.inputs[1:])
+    if checkpoint and not inputs:
+        raise UserError(f'{args.model} is a config: name its checkpoint and then the images, or an exported folder')
+    images, videos = collect(inputs)
+    with staged(args.out, args.overwrite, folder=True) as out:
+        predictor = Predictor(args.model, checkpoint, args.device)
+        predictions = predictor.stream(images.values(), args.batch_size)
+        for prediction, name in zip(track(predictions, 'images', total=len(images), disable=not images), images):
+            write(out, name, prediction, args)
+            save(out / 'overlay' / f'{name}.png', Image.fromarray(prediction.overlay(args.opacity)))
+        for name, path in videos.items():
+            predict_video(predictor, path, out, name, args)
+        legend(predictor).save(out / 'legend.png')
+    print(f'wrote {args.out}: {len(images)} images, {len(videos)} videos')
+
+
+def collect(inputs: list[str]) -> tuple[dict[str, Path], dict[str, Path]]:
+    """Name below the output folders → file, of images and of videos. A folder is searched with its sub-folders.
+
+    Raises:
+        UserError: a missing file, one of another type, a folder without images, two of one name.
+    """
+    images: dict[str, Path] = {}
+    videos: dict[str, Path] = {}
+    for given in map(Path, inputs):
+        if not given.exists():
+            raise UserError(f'{given} does not exist: name images, folders of images, or videos')
+        files = sorted(given / name for name in images_below(given)) if given.is_dir() else [given]
+        if not files:
+            raise UserError(f'{given} has no image: their names end in {", ".join(IMAGE_ENDINGS)}')
+        for path in files:
+            name = str((path.relative_to(given) if given.is_dir() else Path(path.name)).with_suffix(''))
+            kind = images if is_image(path.name) else videos
+            if kind is videos and path.suffix.lower() not in VIDEOS:
+                raise UserError(
+                    f'{path} is neither an image ({", ".join(IMAGE_ENDINGS)}) nor a video ({", ".join(VIDEOS)})'
+                )
+            if name in images or name in videos:
+                raise UserError(
+                    f'{path} and {images.get(name) or videos[name]} would share one name: predict them apart'
+                )
+            kind[name] = path
+    return images, videos
+
+
+def write(out: Path, name: str, prediction: Prediction, args: Namespace) -> None:
+    labels = Image.fromarray(prediction.labels)
+    labels.putpalette(np.uint8(prediction.palette).tobytes())
+    save(out / 'labels' / f'{name}.png', labels)
+    for kind in ('confidence', 'entropy'):
+        if getattr(args, kind):
+            grey = np.round(255 * getattr(prediction, kind)).astype(np.uint8)
+            save(out / kind / f'{name}.png', Image.fromarray(grey))
+
+
+def save(path: Path, image: Image.Image) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path)
+
+
+def predict_video(predictor: Predictor, path: Path, out: Path, name: str, args: Namespace) -> None:
+    """Raises: UserError: a video that OpenCV cannot read or write."""
+    video = cv2.VideoCapture(str(path))
+    count = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
+    rate = video.get(cv2.CAP_PROP_FPS) or 25.0
+    writer = None
+    target = out / 'overlay' / f'{name}.mp4'
+    target.parent.mkdir(parents=True, exist_ok=True)
+    stream = predictor.stream(frames(video), args.batch_size)
+    for i, prediction in enumerate(track(stream, path.name, total=max(count, 1))):
+        picture = np.ascontiguousarray(prediction.overlay(args.opacity)[..., ::-1])
+        if writer is None:
+            writer = cv2.VideoWriter(str(target), cv2.VideoWriter_fourcc(*'mp4v'), rate, picture.shape[1::-1])
+            if not writer.isOpened():
+                raise UserError(
+                    f'{target.name} cannot be written: this OpenCV cannot encode videos, install opencv-python'
+                )
+        writer.write(picture)
+        write(out, f'{name}{os.sep}{i:06d}', prediction, args)
+    if writer is None:
+        raise UserError(f'{path} cannot be read as a video: restore or convert the file')
+    writer.release()
+    if i + 1 < count:
+        print(f'{path}: {i + 1} of {count} frames could be read')
+
+
+def frames(video: cv2.VideoCapture) -> Iterator[np.ndarray]:
+    while True:
+        found, frame = video.read()
+        if not found:
+            return
+        yield np.ascontiguousarray(frame[..., ::-1])
+
+
+def legend(predictor: Predictor) -> Image.Image:
+    rows = []
+    for name, colour in zip(predictor.classes, predictor.palette):
+        row = np.full((28, 260, 3), 255, np.uint8)
+        row[3:25, 6:46] = colour
+        cv2.putText(row, name, (56, 19), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
+        rows.append(row)
+    return Image.fromarray(np.vstack(rows))

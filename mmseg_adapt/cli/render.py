@@ -1,0 +1,176 @@
+"""Render source images in the target's style (FCAN's AAN) into a store that AANStyleTransfer reads.
+
+``python tools/render_aan.py CONFIG --source data/gta/images --target data/cityscapes/leftImg8bit/train --out STORE``
+
+CONFIG holds a section ``aan`` (configs/_base_/aan). Killed and started again it goes on. ``--shard i/n`` or torchrun
+split the work. Exchange --source and --target, and the config, for target images in the source's style.
+"""
+
+import os
+import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from mmengine.config import Config, DictAction
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from ..errors import UserError
+from ..style.job import RenderJob, images_in
+from ..style.store import RenderStore
+from .launch import read_config
+
+CONSOLE = Console(highlight=False, soft_wrap=True)
+
+
+def shard_of(text: str | None) -> tuple[int, int]:
+    """(i, n) of ``--shard i/n``, counted from 0, or this process's share under torchrun."""
+    if text is None:
+        return int(os.environ.get('RANK', 0)), int(os.environ.get('WORLD_SIZE', 1))
+    try:
+        i, n = map(int, text.split('/'))
+    except ValueError:
+        i, n = 0, 0
+    if not 0 <= i < n:
+        raise UserError(f'--shard {text}: write i/n with 0 ≤ i < n, e.g. 0/4 … 3/4')
+    return i, n
+
+
+def spread(names: list[str], count: int | None) -> list[str]:
+    """``count`` names at equal distances; twice the count holds all of them again."""
+    if count is None or count >= len(names):
+        return names
+    if count < 1:
+        raise UserError(f'--count {count}: render at least one image')
+    return [names[i * len(names) // count] for i in range(count)]
+
+
+def tracked(items: Iterable, total: int, title: str) -> Iterator:
+    """The items under a progress bar with their rate and the time left."""
+    rate = TextColumn('{task.fields[rate]} images/s')
+    columns = TextColumn(title), BarColumn(), MofNCompleteColumn(), rate, TimeElapsedColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=CONSOLE, speed_estimate_period=3600) as progress:
+        task, started = progress.add_task('', total=total, rate='–'), time.time()
+        for i, item in enumerate(items, start=1):
+            yield item
+            progress.update(task, completed=i, rate=f'{i / (time.time() - started):.2f}')
+
+
+def write_preview(path: Path, job: RenderJob, source: Path, render: np.ndarray, target: Path) -> None:
+    """Source, render and a target image, side by side."""
+    height, width = render.shape[:2]
+    images = [
+        job.load(f, role)[0].permute(1, 2, 0).byte().cpu().numpy()
+        for f, role in ((source, 'content'), (target, 'style'))
+    ]
+    row = [cv2.resize(image, (width, height)) for image in (images[0], render, images[1])]
+    cv2.imwrite(str(path), np.hstack(row))
+
+
+def announce(count: int, seconds: float, size: int, preview: Path) -> None:
+    hours = count * seconds / 3600
+    total = f'{hours:.1f} hours' if hours >= 1 else f'{60 * hours:.1f} minutes'
+    CONSOLE.print(
+        f'first image: {seconds:.1f} s, {size / 1024:.0f} KiB; {count} to go: about {total} and '
+        f'{count * size / 2**20:.0f} MiB here; preview (source, render, target): {preview}'
+    )
+
+
+def render_all(job: RenderJob, store: RenderStore, todo: dict[str, Path], targets: list[Path]) -> list[str]:
+    """Render what is missing; returns a sentence per image that could not be rendered."""
+    style, broken = store.style(), []
+    folder = store.folder.resolve()  # '.' has no name
+    preview = folder.with_name(f'{folder.name}.preview.png')
+    announced = False
+    for name, file in tracked(todo.items(), len(todo), 'rendering'):
+        if store.holds(name, file):  # another process was here
+            continue
+        started = time.time()
+        try:
+            image = job.render(file, name, style)
+        except UserError as error:
+            CONSOLE.print(f'skipped: {error}')
+            broken.append(str(error))
+            continue
+        size, seconds = store.add(name, image, file), time.time() - started
+        if not announced:
+            write_preview(preview, job, file, image, targets[len(targets) // 2])
+            announce(len(todo) - 1, seconds, size, preview)
+            announced = True
+    return broken
+
+
+def gathered(items: list[str]) -> list[str]:
+    """The items of all ranks, once all are here."""
+    if not torch.distributed.is_initialized():
+        return items
+    lists: list = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(lists, items)
+    return [item for part in lists for item in part]
+
+
+def parse() -> ArgumentParser:
+    parser = ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('config', help='a config with a section aan')
+    parser.add_argument('--source', type=Path, required=True, help='folder of the images to render')
+    parser.add_argument('--target', type=Path, required=True, help='folder of the images whose style they take')
+    parser.add_argument('--out', type=Path, required=True, help='the store')
+    parser.add_argument('--paper', action='store_true', help="the paper's recipe: white noise, 1000 iterations")
+    parser.add_argument('--count', type=int, help='only so many images, at equal distances')
+    parser.add_argument('--shard', help='i/n: only every n-th image, from the i-th on')
+    parser.add_argument('--device', help='default: this process’s GPU, or cpu')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='e.g. aan.objective.alpha=2')
+    return parser
+
+
+def device_of(name: str | None) -> str:
+    if name is None:
+        return f'cuda:{os.environ.get("LOCAL_RANK", 0)}' if torch.cuda.is_available() else 'cpu'
+    if name != 'cpu' and not torch.cuda.is_available():
+        raise UserError(f'--device {name}: PyTorch finds no GPU here; leave it out to render on the CPU')
+    return name
+
+
+def check_out(args: Namespace) -> None:
+    """Raises: UserError: a store among the images, which a second start would render, or take the style of."""
+    for option in ('source', 'target'):
+        folder = getattr(args, option)
+        if args.out.resolve().is_relative_to(folder.resolve()):
+            raise UserError(f'--out {args.out} lies in --{option} {folder}: choose a folder outside of it')
+
+
+def main() -> None:
+    parser = parse()
+    parser.set_defaults(launcher='none', work_dir=None, local_rank=0)
+    args = parser.parse_args()
+    index, shards = shard_of(args.shard)
+    cfg: Config = read_config(args)
+    aan = cfg.to_dict().get('aan')
+    if aan is not None and args.paper:
+        aan.update(fast=False, recipe={})
+    check_out(args)
+    sources, targets = images_in(args.source, '--source'), list(images_in(args.target, '--target').values())
+    names = spread(list(sources), args.count)
+    job = RenderJob.from_config(aan, device_of(args.device))
+    if shards > 1 and args.shard is None:  # torchrun
+        torch.distributed.init_process_group('gloo', timeout=timedelta(days=30))
+
+    store, settings = RenderStore(args.out), job.settings(targets)
+    store.check(settings)
+    if index == 0 or args.shard is not None:
+        if not store.has_style:  # before the manifest: a target image that cannot be read leaves no store
+            style = job.style_of(targets, lambda files: tracked(files, len(files), 'style of the target'))
+        store.create(settings, dict(config=args.config, source=str(args.source), target=str(args.target)))
+        if not store.has_style:
+            store.add_style(style)
+    gathered([])  # the other ranks wait for the style
+    todo = {name: sources[name] for name in names[index::shards] if not store.holds(name, sources[name])}
+    CONSOLE.print(f'{store.folder}: {len(names[index::shards]) - len(todo)} rendered, {len(todo)} to render')
+    broken = gathered(render_all(job, store, todo, targets))  # torchrun ends all ranks when one fails
+    if broken:
+        raise UserError(f'{len(broken)} images were skipped: ' + '; '.join(broken))

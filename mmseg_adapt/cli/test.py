@@ -1,0 +1,54 @@
+"""Test a checkpoint: ``python tools/test.py CONFIG CHECKPOINT`` prints the mIoU and every class's IoU on the target."""
+
+import os.path as osp
+from argparse import ArgumentParser
+from pathlib import Path
+
+from mmengine.dataset import BaseDataset
+from mmengine.runner import Runner
+
+from ..errors import UserError
+from .launch import add_arguments, prepare_devices, read_config
+
+
+def check_names(dataset: BaseDataset, option: str) -> None:
+    """Raises: UserError: two images whose predictions would be one file."""
+    seen = {}
+    for path in (dataset.get_data_info(i)['img_path'] for i in range(len(dataset))):
+        if (other := seen.setdefault(Path(path).stem, path)) != path:
+            raise UserError(
+                f'{option}: {other} and {path} would both be {Path(path).stem}.png: test one folder at a time'
+            )
+
+
+def main() -> None:
+    parser = ArgumentParser(description=__doc__)
+    add_arguments(parser)
+    parser.add_argument('checkpoint', help='a checkpoint that tools/train.py wrote')
+    parser.add_argument('--out', help='write the predictions here, one PNG of class indices per image')
+    parser.add_argument('--show-dir', help='write pictures here: image, prediction, ground truth')
+    parser.add_argument('--tta', action='store_true', help='average over scales and flips (tta_pipeline of the config)')
+    args = parser.parse_args()
+
+    cfg = read_config(args)
+    if not osp.isfile(args.checkpoint):
+        raise UserError(f'{args.checkpoint} does not exist: name a checkpoint, e.g. {cfg.work_dir}/iter_*.pth')
+    cfg.load_from = args.checkpoint
+    cfg.work_dir = args.work_dir or osp.join(cfg.work_dir, 'test')  # the training run's folder keeps its config
+    if args.out:
+        cfg.test_evaluator.output_dir = args.out
+    if args.show_dir:
+        cfg.default_hooks.visualization = dict(type='PictureHook', out_dir=args.show_dir)
+    if args.tta:
+        if missing := [key for key in ('tta_pipeline', 'tta_model') if key not in cfg]:
+            raise UserError(
+                f'--tta: {args.config} has no {missing[0]}: copy tta_pipeline from configs/_base_/datasets/gta2cs.py, '
+                'tta_model from configs/_base_/default_runtime.py'
+            )
+        cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+        cfg.model = dict(cfg.tta_model, module=cfg.model)
+    prepare_devices(cfg)
+    runner = Runner.from_cfg(cfg)
+    if args.out or args.show_dir:
+        check_names(runner.test_dataloader.dataset, '--out' if args.out else '--show-dir')
+    runner.test()

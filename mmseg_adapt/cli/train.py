@@ -1,0 +1,42 @@
+"""Train a config: ``python tools/train.py configs/adaptseg/gta2cs_multilevel.py`` (several GPUs: dist_train.sh)."""
+
+from argparse import ArgumentParser
+
+from mmengine.runner import Runner
+
+from ..datasets.cache import cache_training
+from ..runs.work_dir import protect_work_dir, resume_from
+from .launch import add_arguments, enable_amp, prepare_devices, read_config
+
+
+def main() -> None:
+    parser = ArgumentParser(description=__doc__)
+    add_arguments(parser)
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='newest',
+        metavar='auto|FILE',
+        help='go on from the newest sound checkpoint of the work dir; auto: or begin, if it has none; FILE: from it',
+    )
+    parser.add_argument('--overwrite', action='store_true', help='allow a work dir that holds another run')
+    parser.add_argument(
+        '--amp',
+        nargs='?',
+        const='auto',
+        choices=['auto', 'fp16', 'bf16'],
+        help='mixed precision for every player; auto is fp16 on a GPU, bf16 on the CPU',
+    )
+    parser.add_argument('--cache', metavar='FOLDER', help='keep decoded, resized training images there')
+    args = parser.parse_args()
+
+    cfg = read_config(args)
+    if args.amp:
+        enable_amp(cfg, args.amp)
+    if args.cache:
+        cache_training(cfg, args.cache)
+    protect_work_dir(cfg, bool(args.resume), args.overwrite)
+    if args.resume:
+        resume_from(cfg, args.resume)
+    prepare_devices(cfg)
+    Runner.from_cfg(cfg).train()
