@@ -1,4 +1,4 @@
-"""The released code's repeated update, against PyTorch's SGD, of today and of 2018, with tensors listed several times."""
+"""The released code's repeated update, against PyTorch's SGD of today and of 2018 with tensors listed several times."""
 
 import numpy as np
 import pytest
