@@ -17,7 +17,7 @@ from ..datasets.domain_pair import domains_of, unlabelled
 from ..engine.adapt_bn_hook import target_loader
 from ..errors import UserError
 from ..files.listing import IMAGE_ENDINGS, images_below
-from ..files.staging import staged
+from ..files.whole import staged
 from ..methods.target_bn import adapt_bn
 from ..weights.load import read_checkpoint
 from .launch import add_arguments, read_config

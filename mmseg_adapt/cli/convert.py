@@ -17,7 +17,7 @@ import mmseg_adapt
 
 from ..errors import UserError
 from ..files.config import config_of
-from ..files.staging import staged
+from ..files.whole import staged
 from ..weights.convert import (
     PLAYER,
     Conversion,

@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument('--torchscript', **graph, help='also write model.torchscript.pt, checked')
     parser.add_argument('--safetensors', action='store_true', help='also write model.safetensors')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides of the config')
-    parser.add_argument('--overwrite', action='store_true', help='replace OUT')
+    parser.add_argument('--overwrite', action='store_true', help='replace what an earlier export wrote in OUT')
     parser.add_argument('--unsafe', action='store_true', help='load a checkpoint that needs code to be loaded')
     args = parser.parse_args()
     if args.unsafe:
