@@ -63,38 +63,46 @@ def head_losses(
             raise UserError(f'{type(head).__name__} has losses of its own, which take no weight per pixel: use FCNHead')
         return head.loss_by_feat(logits, [SegDataSample(gt_sem_seg=PixelData(data=label[None])) for label in labels])
     logits = resize(logits, labels.shape[1:], mode='bilinear', align_corners=head.align_corners, warning=False)
-    if head.sampler is not None:
-        sampled = head.sampler.sample(logits, labels[:, None])
-        weight = sampled if weight is None else weight * sampled
+    sampled = None if head.sampler is None else head.sampler.sample(logits, labels[:, None])
+    if weight is not None and sampled is not None:
+        weight = weight * sampled
     losses: dict[str, Tensor] = {}
     for loss in head.loss_decode if isinstance(head.loss_decode, nn.ModuleList) else [head.loss_decode]:
-        value = pixel_loss(loss, logits, labels, weight, head.ignore_index)
+        if weight is None:
+            value = mean_loss(loss, logits, labels, sampled, head.ignore_index)
+        else:
+            value = weighted_loss(
+                loss, logits, labels, weight if sampled is None else weight * sampled, head.ignore_index
+            )
         losses[loss.loss_name] = losses[loss.loss_name] + value if loss.loss_name in losses else value
     if accuracies:
         losses['acc_seg'] = accuracy(logits, labels, ignore_index=head.ignore_index)
     return losses
 
 
-def pixel_loss(loss: nn.Module, logits: Tensor, labels: Tensor, weight: Tensor | None, ignore_index: int) -> Tensor:
-    """``loss`` averaged over the pixels (N, H, W), each times its ``weight``.
+def mean_loss(loss: nn.Module, logits: Tensor, labels: Tensor, sampled: Tensor | None, ignore_index: int) -> Tensor:
+    """``loss`` as MMSegmentation averages it: over all pixels, or with ``avg_non_ignore`` over the valid ones.
 
-    The average is MMSegmentation's: over all pixels, ignored ones included, or with ``avg_non_ignore`` over the valid
-    ones; with ``class_weight`` over the sum of the valid pixels' class weights.
+    The valid pixels are counted on the device, where MMSegmentation waits for their number. ``class_weight`` may meet
+    ignored pixels, where it fails (upstream 1.2): the average is over the sum of the valid pixels' class weights.
     """
-    softmax = isinstance(loss, CrossEntropyLoss) and not loss.use_sigmoid and not loss.use_mask
-    valid = labels != ignore_index if softmax and (loss.avg_non_ignore or loss.class_weight is not None) else None
-    dtype = torch.promote_types(logits.dtype, torch.float32)
-    if weight is None and not (softmax and loss.class_weight is not None):
-        # counted on the device, where mmseg would wait for the number
-        count = {} if valid is None else dict(avg_factor=valid.sum().to(dtype))
-        return loss(logits, labels, weight=None, ignore_index=ignore_index, **count)
-    per_pixel = loss(logits, labels, weight=None, reduction_override='none', ignore_index=ignore_index)
+    count = {}
+    if isinstance(loss, CrossEntropyLoss) and not loss.use_sigmoid and not loss.use_mask:
+        valid, dtype = labels != ignore_index, torch.promote_types(logits.dtype, torch.float32)
+        if loss.class_weight is not None:
+            of_class = logits.new_tensor(loss.class_weight, dtype=dtype)
+            count = dict(avg_factor=(of_class[labels.clamp(max=len(of_class) - 1)] * valid).sum())
+        elif loss.avg_non_ignore:
+            count = dict(avg_factor=valid.sum().to(dtype))
+    return loss(logits, labels, weight=sampled, ignore_index=ignore_index, **count)
+
+
+def weighted_loss(loss: nn.Module, logits: Tensor, labels: Tensor, weight: Tensor, ignore_index: int) -> Tensor:
+    """The mean over *all* pixels (N, H, W) of ``loss``, 0 where ignored, times ``weight``.
+
+    As in the releases of DACS and DAFormer; the heads of MMSegmentation 1.x take no weights.
+    """
+    per_pixel = loss(logits, labels, reduction_override='none', ignore_index=ignore_index)
     if per_pixel.shape != labels.shape:
         raise UserError(f'{type(loss).__name__} is not a loss per pixel, so it takes no weights: use CrossEntropyLoss')
-    total = per_pixel.sum() if weight is None else (per_pixel * weight).sum()
-    if valid is None:
-        return total / labels.numel()
-    if loss.class_weight is None:
-        return total / valid.sum().clamp(min=1)
-    of_class = logits.new_tensor(loss.class_weight, dtype=dtype)
-    return total / (of_class[labels.clamp(max=len(of_class) - 1)] * valid).sum()
+    return (per_pixel * weight).mean()

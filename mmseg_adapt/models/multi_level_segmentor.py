@@ -69,6 +69,14 @@ class MultiLevelSegmentor(EncoderDecoder):
                     raise _refusal(level, head)
         return {**outputs, 'backbone': features[-1]}
 
+    def logits(self, inputs: Tensor) -> Tensor:
+        """What the main head says of whole images, (N, classes, h, w), as a teacher is asked."""
+        return self.decode_head(self.extract_feat(inputs))
+
+    def backbone_input(self, inputs: Tensor) -> Tensor:
+        """The images as the backbone sees them whose last features are level ``'backbone'``."""
+        return inputs
+
     def loss_by_outputs(
         self, outputs: dict[str, Tensor], labels: Tensor, weight: Tensor | None = None, accuracy: bool = True
     ) -> dict[str, Tensor]:
