@@ -92,7 +92,8 @@ class DomainAdapter(BaseModel):
             return {}
         skipped = (head for level, head in self.segmentor.module.heads.items() if level not in outputs)
         parameters = (p for head in skipped for p in head.parameters() if p.requires_grad)
-        return {'idle.loss_zero': sum(0.0 * tensor.sum() for tensor in (*outputs.values(), *parameters))}
+        tensors = (x for x in (*outputs.values(), *parameters) if isinstance(x, Tensor))
+        return {'idle.loss_zero': sum(0.0 * tensor.sum() for tensor in tensors)}
 
     def forward(self, inputs: Tensor, data_samples: list | None = None, mode: str = 'tensor'):
         """The adapted segmentor: inference, evaluation and export need nothing else."""
