@@ -11,7 +11,7 @@ from mmseg.registry import DATASETS, HOOKS
 
 from mmseg_adapt.cli.launch import read_config
 from mmseg_adapt.datasets.cache import cached
-from mmseg_adapt.datasets.domain_pair import unlabelled
+from mmseg_adapt.datasets.domains import unlabelled
 
 from .test_benchmarks import bdd100k, image, label
 from .test_training import scalars

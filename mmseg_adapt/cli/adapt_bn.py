@@ -13,7 +13,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import get_state_dict
 
-from ..datasets.domain_pair import domains_of, unlabelled
+from ..datasets.domains import domains_of, unlabelled
 from ..engine.adapt_bn_hook import target_loader
 from ..errors import UserError
 from ..files.listing import IMAGE_ENDINGS, images_below

@@ -1,6 +1,6 @@
 from .cache import Cached
 from .cityscapes import CityscapesLabelsDataset, CrossCityDataset
-from .domain_pair import DomainPairDataset, DomainPairSampler
+from .domains import DomainPairDataset, DomainPairSampler
 from .gta import GTADataset
 from .id_mapped import IdMappedDataset
 from .synthia import SYNTHIADataset

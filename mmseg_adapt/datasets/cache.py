@@ -16,7 +16,7 @@ from mmseg.registry import TRANSFORMS
 
 from ..errors import UserError
 from ..files.atomic import remove_dead_parts, write_whole
-from .domain_pair import domains_of
+from .domains import domains_of
 
 FORMAT = 1  # of the files; another number is another key
 STEPS = ('LoadImage', 'LoadLabels', 'CropBox', 'Resize', 'LoadImageFromFile', 'LoadAnnotations')

@@ -8,7 +8,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from .. import __version__
-from ..datasets.domain_pair import LABEL_LOADERS, domains_of
+from ..datasets.domains import LABEL_LOADERS, domains_of
 from ..runs.scalars import scalars_of
 from ..weights.segmentor import dataset_meta, segmentor_config
 

@@ -16,7 +16,7 @@ from prettytable import PrettyTable, TableStyle
 from torch.utils.data import DataLoader
 
 from mmseg_adapt.datasets.cache import cached
-from mmseg_adapt.datasets.domain_pair import domains_of, unlabelled
+from mmseg_adapt.datasets.domains import domains_of, unlabelled
 from mmseg_adapt.errors import one_sentence
 from mmseg_adapt.files.config import config_of
 

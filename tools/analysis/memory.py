@@ -28,7 +28,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from mmseg_adapt.cli.launch import enable_amp
-from mmseg_adapt.datasets.domain_pair import domains_of, unlabelled
+from mmseg_adapt.datasets.domains import domains_of, unlabelled
 from mmseg_adapt.engine.activation_checkpoint_hook import ActivationCheckpointHook
 from mmseg_adapt.errors import UserError, one_sentence
 from mmseg_adapt.files.config import config_of
