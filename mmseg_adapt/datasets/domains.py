@@ -111,14 +111,14 @@ def collate_streams(items: Sequence[dict[str, list[dict]]]) -> dict[str, dict]:
 def check_stream(name: str, cfg: dict) -> None:
     """What can be said of a stream's config before any file is looked at."""
     for key, part in parts(cfg, name):
-        if 'type' not in part:
-            raise UserError(f'{ROOT}.{key} names no type: set it to that of a data set, or remove {name}')
         loader = next((step for step in steps_of(part.get('pipeline', ())) if step in LABEL_LOADERS), None)
         if loader and not is_labelled(name):
             raise UserError(
                 f'{ROOT}.{key}.pipeline has {loader}: remove it; adaptation is unsupervised and never reads target '
                 f'labels ({LABELED_TARGET} is for those that may be read)'
             )
+        if 'type' not in part:
+            raise UserError(f'{ROOT}.{key} names no type: set it to that of a data set, or remove {name}')
 
 
 def build_stream(name: str, cfg: dict) -> Dataset:

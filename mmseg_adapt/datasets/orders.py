@@ -156,14 +156,14 @@ class RareClassOrder(Order):
 
     def stretch(self, seed: int) -> Sequence[int]:
         rng = np.random.default_rng(seed)
-        drawn = rng.choice(len(self.classes), size=self.length, p=self.probabilities)
+        p = self.probabilities.astype(np.float64)
+        drawn = rng.choice(len(self.classes), size=self.length, p=p / p.sum())
         places = rng.random(self.length)
         images = (self.images[k][int(u * len(self.images[k]))] for k, u in zip(drawn, places))
         return [RareIndex(int(image), self.classes[k]) for image, k in zip(images, drawn)]
 
 
 def class_probabilities(pixels: np.ndarray, temperature: float) -> np.ndarray:
-    """P(c), (classes,) float64 that sum to 1, from the pixels of each class. The softmax is float32's, as released."""
+    """P(c), (classes,) float32 as in the released code, from the pixels of each class."""
     pixels = torch.as_tensor(pixels)
-    probabilities = torch.softmax((1 - pixels / pixels.sum()) / temperature, dim=-1).double()
-    return (probabilities / probabilities.sum()).numpy()
+    return torch.softmax((1 - pixels / pixels.sum()) / temperature, dim=-1).numpy()
