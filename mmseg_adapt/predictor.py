@@ -14,7 +14,7 @@ from mmengine.dataset import pseudo_collate
 from mmseg.registry import TRANSFORMS
 from torch import Tensor
 
-from .datasets.domain_pair import LABEL_LOADERS
+from .datasets.pipelines import LABEL_LOADERS
 from .errors import UserError
 from .files.config import config_of
 from .pictures import colour_map

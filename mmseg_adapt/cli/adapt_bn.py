@@ -13,7 +13,8 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import get_state_dict
 
-from ..datasets.domain_pair import domains_of, unlabelled
+from ..datasets.pipelines import unlabelled
+from ..datasets.streams import TARGET, domains_of, with_pipelines
 from ..engine.adapt_bn_hook import target_loader
 from ..errors import UserError
 from ..files.listing import IMAGE_ENDINGS, images_below
@@ -29,9 +30,9 @@ def dataset_of(cfg: Config, folder: str | None) -> dict:
         for hook in cfg.get('custom_hooks', ()):
             if hook.type == 'AdaptBNHook':
                 return hook.dataset
-        domains = domains_of(cfg.train_dataloader.dataset)
-        if 'target' in domains:
-            return {'pipeline': unlabelled(domains['source'].pipeline), **domains['target']}
+        streams = with_pipelines(domains_of(cfg.train_dataloader.dataset))
+        if TARGET in streams:
+            return streams[TARGET]
         raise UserError(f'{cfg.filename} names no target: say where its images are, --target FOLDER')
     if not osp.isdir(folder):
         raise UserError(f'{folder} does not exist: name a folder of target images after --target')
