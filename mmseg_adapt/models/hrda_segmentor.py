@@ -114,14 +114,7 @@ class HRDASegmentor(MultiLevelSegmentor):
         boxes = windows(inputs.shape[2:], self.detail_crop)
         crops = torch.cat([cut(inputs, box) for box in boxes])
         logits = torch.cat([self._classify(part) for part in crops.split(self.window_batch or len(crops))])
-        stride = crops.shape[2] // logits.shape[2]
-        size = [side // stride for side in inputs.shape[2:]]
-        total = logits.new_zeros(len(inputs), logits.shape[1], *size)
-        count = logits.new_zeros(size)
-        for box, part in zip(boxes, logits.split(len(inputs))):
-            cut(total, box, stride).add_(part)
-            cut(count, box, stride).add_(1)
-        return total / count
+        return average(logits, boxes, inputs.shape[2:], stride=crops.shape[2] // logits.shape[2])
 
     def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
         return self.decode_head.predict_by_feat(self.logits(inputs), batch_img_metas)
@@ -179,6 +172,26 @@ def cut(x: Tensor, box: Box, stride: int = 1) -> Tensor:
     """The part of ``x`` (…, H / stride, W / stride) that ``box``, in pixels, covers; a view."""
     y1, y2, x1, x2 = (side // stride for side in box)
     return x[..., y1:y2, x1:x2]
+
+
+def average(logits: Tensor, boxes: list[Box], size: Sequence[int], stride: int) -> Tensor:
+    """Logits of windows, put back to where they come from; the mean where windows overlap.
+
+    Args:
+        logits: (len(boxes) · N, C, h, w), window k of image n in row k · N + n.
+        size: (H, W) of the images.
+        stride: of the logits.
+
+    Returns:
+        (N, C, H / stride, W / stride).
+    """
+    cells = [side // stride for side in size]
+    total = logits.new_zeros(len(logits) // len(boxes), logits.shape[1], *cells)
+    count = logits.new_zeros(cells)
+    for box, part in zip(boxes, logits.chunk(len(boxes))):
+        cut(total, box, stride).add_(part)
+        cut(count, box, stride).add_(1)
+    return total / count
 
 
 def fuse(
