@@ -10,6 +10,7 @@ from mmseg.registry import MODELS
 from mmseg.utils import add_prefix
 from torch import Tensor, nn
 
+from ..datasets.streams import SOURCE, is_labelled
 from ..errors import UserError
 from ..models.losses import labels_of
 from .clock import Clock
@@ -24,7 +25,8 @@ class DomainAdapter(BaseModel):
 
     Args:
         segmentor: config of a :class:`~mmseg_adapt.models.MultiLevelSegmentor`.
-        lambda_target: weight λ_t of the segmentation loss on a labelled part of the target, where the data set has one.
+        lambda_target: weight λ_t of the segmentation loss on labelled streams other than the source, such as
+            ``labeled_target``.
         data_preprocessor: as in MMSegmentation; applied to each stream on its own. Defaults to the segmentor's.
         pretrained, train_cfg: must be None; ``mmseg.apis.init_model`` writes them into every model's config.
     """
@@ -70,9 +72,15 @@ class DomainAdapter(BaseModel):
     def follow(self) -> None:
         """Let frozen parts follow their player: at the beginning of every iteration, before any forward pass."""
 
-    def preprocessed(self, data: dict[str, dict]) -> dict[str, dict]:
-        """Each stream's batch on the model's device: ``inputs`` (N, 3, H, W) and ``data_samples``."""
-        return {name: self.data_preprocessor(batch, True) for name, batch in data.items()}
+    def streams(self, data: dict[str, dict]) -> tuple[dict, list[dict], list[dict]]:
+        """The source's batch, those of other streams with labels, and the targets', preprocessed one by one.
+
+        A batch is ``inputs`` (N, 3, H, W) on the model's device and ``data_samples``.
+        """
+        batches = {name: self.data_preprocessor(batch, True) for name, batch in data.items()}
+        source = batches.pop(SOURCE)
+        labeled = [batch for name, batch in batches.items() if is_labelled(name)]
+        return source, labeled, [batch for name, batch in batches.items() if not is_labelled(name)]
 
     def supervised(self, outputs: dict[str, Tensor], labels: Tensor, weight: Tensor | None = None) -> dict[str, Tensor]:
         """The segmentation losses of what the segmentor returned.
