@@ -320,7 +320,7 @@ def wrong_checkpoint(kind: str, deeplab: Path, folder: Path) -> Path:
         ('another network', 'a checkpoint of another network'),
         ('other classes', 'decode_head.conv_seg.0.bias has shape (5,), this config needs (8,)'),
         ('a part', 'backbone.layer4.0.conv1.weight is not in it'),
-        ('four branches', 'decode_head.conv_seg.2.bias is no part of this config'),
+        ('four branches', 'this config has no decode_head.conv_seg.2.bias'),
     ],
 )
 def test_what_cannot_be_exported_is_one_sentence_and_writes_nothing(

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 from ..models.losses import DOMAINS, OBJECTIVES, domain_accuracy, domain_loss
+from ..weights.parts import accept_plain
 from .gradient_reversal import reversed_gradient
 from .turn import Share, Turn, frozen, unwrapped
 
@@ -73,6 +74,7 @@ class AdversarialAdapter(BaseModel):
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.segmentor = MODELS.build(segmentor)
+        accept_plain(self)
         if data_preprocessor is None:
             self.data_preprocessor = self.segmentor.data_preprocessor
         self.lambda_adv = dict(lambda_adv)
