@@ -115,7 +115,7 @@ def images(sizes: tuple = SIZES, count: int = 2) -> Iterator[Tensor]:
 
 @torch.no_grad()
 def deployed(segmentor: EncoderDecoder, image: Tensor) -> tuple[Tensor, Tensor]:
-    """What testing scores: probabilities (N, classes, H, W) and labels (N, H, W) of RGB images, predicted by PyTorch."""
+    """What testing scores: probabilities (N, classes, H, W) and labels (N, H, W) that PyTorch predicts of RGB images."""
     size = tuple(image.shape[2:])
     meta = dict(img_shape=size, ori_shape=size, pad_shape=size)
     samples = [SegDataSample(metainfo=meta) for _ in image]
@@ -156,8 +156,8 @@ def _margin(p: Tensor, head: nn.Module) -> Tensor:
 @contextmanager
 def _whole(segmentor: EncoderDecoder) -> Iterator[None]:
     """Within it, the segmentor predicts whole images, as a graph does."""
-    tested, segmentor.test_cfg = segmentor.test_cfg, {**segmentor.test_cfg, 'mode': 'whole'}
-    segmentor.test_cfg = type(tested)(segmentor.test_cfg)
+    tested = segmentor.test_cfg
+    segmentor.test_cfg = type(tested)({**tested, 'mode': 'whole'})
     try:
         yield
     finally:

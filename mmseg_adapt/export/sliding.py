@@ -19,10 +19,10 @@ TINY = np.float32(1e-38)  # what a probability of 0 counts as
 class SlidingModel:
     """``model``: the file that holds the graph, by default the one beside this file."""
 
-    def __init__(self, model=Path(__file__).with_name('model.onnx')):
+    def __init__(self, model=None):
         import onnxruntime
 
-        self.session = onnxruntime.InferenceSession(str(model))
+        self.session = onnxruntime.InferenceSession(str(model or Path(__file__).with_name('model.onnx')))
 
     def __call__(self, image):
         """(H, W, 3) → labels, (H, W) int64."""
