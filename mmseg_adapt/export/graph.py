@@ -115,7 +115,7 @@ def images(sizes: tuple = SIZES, count: int = 2) -> Iterator[Tensor]:
 
 @torch.no_grad()
 def deployed(segmentor: EncoderDecoder, image: Tensor) -> tuple[Tensor, Tensor]:
-    """What testing scores: probabilities (N, classes, H, W) and labels (N, H, W) that PyTorch predicts of RGB images."""
+    """What PyTorch predicts of RGB images and testing scores: probabilities (N, classes, H, W) and labels (N, H, W)."""
     size = tuple(image.shape[2:])
     meta = dict(img_shape=size, ori_shape=size, pad_shape=size)
     samples = [SegDataSample(metainfo=meta) for _ in image]
