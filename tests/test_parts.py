@@ -12,7 +12,6 @@ from mmseg.registry import MODELS
 
 from mmseg_adapt import Predictor
 from mmseg_adapt.errors import UserError
-from mmseg_adapt.export import export_segmentor
 from mmseg_adapt.methods.dacs import DACS
 from mmseg_adapt.weights.parts import loaded, parts_of
 
@@ -22,7 +21,7 @@ from .tiny import load, random_checkpoint, run_tool, tiny_config
 
 @pytest.fixture(scope='module')
 def folder(street_data, tmp_path_factory) -> Path:
-    """adapter.py and adapter.pth of AdaptSegNet; plain.pth, its segmentor alone; teacher.pth with another as a teacher."""
+    """adapter.py, adapter.pth of AdaptSegNet; plain.pth, its segmentor; teacher.pth, which has another as a teacher."""
     folder = tmp_path_factory.mktemp('parts')
     cfg = tiny_config('demo/streets_multilevel.py', street_data, folder / 'run')
     cfg.dump(folder / 'adapter.py')
@@ -184,10 +183,10 @@ def test_adaptsegnets_checkpoint_starts_dacs_whose_teacher_is_a_copy_with_its_st
 def test_each_part_is_loaded_from_its_own_and_the_teacher_where_it_is_asked_for(folder):
     model, checkpoint = dacs(folder / 'adapter.py'), load(folder / 'teacher.pth')
     parts = parts_of(checkpoint['state_dict'])
-    for part, expected in ((None, ('segmentor', 'teacher')), ('teacher', ('teacher',) * 2), ('segmentor', ('segmentor',) * 2)):
+    for part in (None, 'teacher', 'segmentor'):
         model.load_state_dict(loaded(model.state_dict(), checkpoint, 'teacher.pth', part)[0], strict=True)
-        assert equal(model.segmentor.state_dict(), parts[expected[0]])
-        assert equal(model.teacher.state_dict(), parts[expected[1]])
+        assert equal(model.segmentor.state_dict(), parts[part or 'segmentor'])
+        assert equal(model.teacher.state_dict(), parts[part or 'teacher'])
     with pytest.raises(UserError, match=r'plain.pth has no part teacher: it has segmentor'):
         loaded(model.state_dict(), load(folder / 'plain.pth'), 'plain.pth', 'teacher')
 
@@ -206,7 +205,9 @@ def test_the_teacher_can_be_tested_predicted_with_and_exported(folder, street_da
         run_tool('test.py', *arguments, *work, monkeypatch=monkeypatch)
         scores.append([line for line in capsys.readouterr().out.splitlines() if line.startswith('|')])
     assert scores[0] == scores[1]
-    message = failure('test.py', config, folder / 'plain.pth', '--part', 'teacher', monkeypatch=monkeypatch, capsys=capsys)
+    message = failure(
+        'test.py', config, folder / 'plain.pth', '--part', 'teacher', monkeypatch=monkeypatch, capsys=capsys
+    )
     assert 'plain.pth has no part teacher: it has segmentor' in message
 
 
@@ -226,3 +227,18 @@ def test_a_classifier_of_other_classes_starts_anew_only_where_it_is_asked_for(fo
     backbone = {k: v for k, v in load(folder / 'plain.pth').items() if k.startswith('backbone.')}
     assert equal(model.segmentor.state_dict(), backbone)
     assert 'five.pth: 8 tensors of the segmentor start anew, such as auxiliary_head.conv_seg.0.bias' in logged(tmp_path)
+
+
+def test_bn_statistics_of_a_plain_checkpoint_are_adapted_as_the_adapters(folder, street_data, tmp_path, monkeypatch):
+    states = []
+    for name in ('adapter', 'plain'):
+        out = tmp_path / f'{name}.pth'
+        arguments = ('--target', street_data / 'target/train/images', '--work-dir', tmp_path / name, '--out', out)
+        options = ('--cfg-options', f'experiment_name=bn_{name}')
+        run_tool(
+            'adapt_bn.py', folder / 'adapter.py', folder / f'{name}.pth', *arguments, *options, monkeypatch=monkeypatch
+        )
+        states.append(parts_of(load(out).get('state_dict', load(out)))['segmentor'])
+    assert equal(*states)
+    before = load(folder / 'plain.pth')
+    assert not torch.equal(states[1]['backbone.bn1.running_mean'], before['backbone.bn1.running_mean'])
