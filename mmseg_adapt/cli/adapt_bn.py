@@ -21,6 +21,7 @@ from ..files.listing import IMAGE_ENDINGS, images_below
 from ..files.staging import staged
 from ..methods.target_bn import adapt_bn
 from ..weights.load import read_checkpoint
+from ..weights.parts import SEGMENTOR
 from .launch import add_arguments, read_config
 
 
@@ -86,8 +87,9 @@ def write(model: torch.nn.Module, images: int, source: Path, out: Path) -> None:
     checkpoint = read_checkpoint(source)
     weights = checkpoint.get('state_dict', checkpoint)
     for name, tensor in get_state_dict(model).items():
-        if name.endswith(('running_mean', 'running_var')) and name in weights:
-            weights[name] = tensor.cpu()
+        key = name if name in weights else name.removeprefix(f'{SEGMENTOR}.')  # of a plain segmentor's checkpoint
+        if name.endswith(('running_mean', 'running_var')) and key in weights:
+            weights[key] = tensor.cpu()
     if isinstance(checkpoint.get('meta'), dict):
         checkpoint['meta']['adapted_bn'] = images
     torch.save(checkpoint, out)
