@@ -14,8 +14,9 @@ from ..errors import UserError
 from ..random_state import derived_seed, kept_random_state, seeded
 
 
-class Preempted(Exception):
-    """Raised out of a validation that has to make way; the loop then ends as after a training iteration."""
+class Preempted(SystemExit):
+    """Raised out of what has to make way: a validation of ResumableTrainLoop, which then ends as after an iteration, or
+    a loop that nothing else ends, when a checkpoint is saved. Nobody catches that one: the process exits with 0."""
 
 
 class SeededSamples(Dataset):
