@@ -19,6 +19,7 @@ from ..methods import AdversarialAdapter
 from ..weights.load import allow_unsafe
 
 GUARDS = {  # hooks that a config of someone else's may lack
+    'runtime_info': 'DeferredLogHook',
     'finite_loss': 'FiniteLossHook',
     'checkpoint_guard': 'CheckpointGuardHook',
     'exact_resume': 'ExactResumeHook',

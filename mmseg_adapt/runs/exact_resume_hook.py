@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 from torch import Tensor
 
+from ..engine.merged_groups import merge_state
 from ..methods.turn import unwrapped
 from ..random_state import random_state, set_random_state
 from .checkpoint_guard_hook import is_checkpoint_due
@@ -120,6 +121,7 @@ def _follow_config(runner: Runner, checkpoint: dict) -> None:
             of(checkpoint['optimizer']).pop('loss_scaler', None)
         schedules = of(runner.param_schedulers) if runner.param_schedulers else []
         saved = of(checkpoint['param_schedulers']) if 'param_schedulers' in checkpoint else []
+        merge_state(of(checkpoint['optimizer']), saved, of(runner.optim_wrapper))
         followed = [_numbers(s.state_dict()) for s in schedules] != [_numbers(s) for s in saved]
         if followed:
             for _ in range(checkpoint['meta']['iter']):
