@@ -77,14 +77,19 @@ def _guard(cfg: Config) -> None:
         hooks.setdefault(name, dict(type=hook))
     if hooks.get('checkpoint') and 'out_dir' not in hooks['checkpoint']:  # elsewhere may be no local disk
         hooks['checkpoint'].setdefault('backend_args', dict(backend='AtomicBackend'))
+    if 'optimizer' in (cfg.get('optim_wrapper') or {}):
+        cfg.optim_wrapper.setdefault('constructor', 'MergedOptimWrapperConstructor')
     if (cfg.get('train_cfg') or {}).get('type') == 'IterBasedTrainLoop':
         cfg.train_cfg.type = 'ResumableTrainLoop'
 
 
 def prepare_devices(cfg: Config) -> None:
-    """Choose the distributed wrapper, and gloo on a machine without a GPU."""
+    """Choose the distributed wrapper, gloo on a machine without a GPU, and pinned memory on one with a GPU."""
     if not torch.cuda.is_available():
         print_log('no GPU found: running on the CPU', logger='current')
+    for key in ('train_dataloader', 'val_dataloader', 'test_dataloader') if torch.cuda.is_available() else ():
+        if cfg.get(key):
+            cfg[key].setdefault('pin_memory', True)
     if cfg.launcher == 'none':
         return
     use_gloo_without_gpu(cfg.launcher)

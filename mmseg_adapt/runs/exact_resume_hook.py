@@ -143,7 +143,7 @@ def _take_over(state: dict, wrapper: OptimWrapper, kept: Sequence[str]) -> set[s
         for key in new.keys() - {'params', *kept}:
             if key in old and old[key] != new[key]:
                 old[key] = new[key]
-                changed.add(key)
+                changed |= {key} - {'foreach'}  # another way to the same numbers
     return changed
 
 

@@ -19,14 +19,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from memory import GIB, LiveTensors, batch_of
+from memory import GIB, LiveTensors, batch_of, fake_model
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer, MMLogger
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
-from mmseg.registry import DATASETS, HOOKS, MODELS
+from mmseg.registry import DATASETS, HOOKS
 from paper_loop import PaperLoop
 from prettytable import PrettyTable, TableStyle
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -151,8 +151,9 @@ def peaks(cfg: Config, size: tuple[int, int]) -> dict[str, float]:
     """GiB of all tensors alive at the peak of the second iteration."""
     domain, found = dict(pipeline=[dict(type='Resize', scale=size[::-1])]), {}
     for name in ('ours', 'plain'):
-        with FakeTensorMode():
-            model = MODELS.build(cfg.model).train()
+        mode = FakeTensorMode()
+        model = fake_model(cfg.model, mode)
+        with mode:
             step = PaperLoop(model).iteration
             if name == 'ours':
                 wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
@@ -210,7 +211,9 @@ def main() -> None:
         thin(cfg, args.width)
     table = table_of(cfg, tuple(args.size), args.iterations, args.history)
     size = f'{args.size[0]}×{args.size[1]}, width {args.width}'
-    print(f'{args.config.stem} at {size}, {args.iterations} interleaved iterations, {args.threads} thread(s)\n\n{table}')
+    print(
+        f'{args.config.stem} at {size}, {args.iterations} interleaved iterations, {args.threads} thread(s)\n\n{table}'
+    )
 
 
 if __name__ == '__main__':
