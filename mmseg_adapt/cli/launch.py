@@ -72,7 +72,8 @@ def read_config(args: Namespace) -> Config:
 
 def _guard(cfg: Config) -> None:
     """What :file:`configs/_base_` gives to every config of ours, for one of someone else's: nothing is lost."""
-    hooks = cfg.setdefault('default_hooks', {})
+    cfg.setdefault('default_hooks', {})  # which returns {} itself, of which cfg has a copy
+    hooks = cfg.default_hooks
     for name, hook in GUARDS.items():
         hooks.setdefault(name, dict(type=hook))
     if hooks.get('checkpoint') and 'out_dir' not in hooks['checkpoint']:  # elsewhere may be no local disk

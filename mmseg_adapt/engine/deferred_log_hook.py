@@ -89,7 +89,7 @@ class DeferredLogHook(RuntimeInfoHook):
             known = hub.log_scalars[key].data if key in hub.log_scalars else (earlier[:0], earlier[:0])
             log = np.concatenate([part for part in (known[0], earlier) if len(part)])
             counts = np.concatenate([part for part in (known[1], [1] * len(earlier)) if len(part)])
-            hub.log_scalars[key] = HistoryBuffer(log[-self.kept :], counts[-self.kept :])
+            hub.log_scalars[key] = HistoryBuffer(log[-self.kept :], counts[-self.kept :], max_length=self.kept)
         hub.update_scalar(key, last)
 
     def _bound(self, hub: MessageHub) -> None:

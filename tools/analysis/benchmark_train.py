@@ -31,7 +31,7 @@ from paper_loop import PaperLoop
 from prettytable import PrettyTable, TableStyle
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.data import Dataset
-from waits import Waits, step_counters
+from waits import Waits
 
 ROOT = Path(__file__).parents[2]
 
@@ -108,7 +108,7 @@ class CountWaits(Hook):
         self.found: list[int] = []
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
-        self.waits = Waits(step_counters(wrapper.optimizer for wrapper in runner.optim_wrapper.values()))
+        self.waits = Waits(wrapper.optimizer for wrapper in runner.optim_wrapper.values())
         self.waits.__enter__()
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
