@@ -152,8 +152,10 @@ class ResumableTrainLoop(IterBasedTrainLoop):
         self.runner.call_hook('before_train_epoch')
         if self._iter:
             self._validate_if_due()
+        self.runner.model.train()  # a model's own train() decides which parts stay in evaluation mode
         while self._iter < self._max_iters and not self.stop_training:
-            self.runner.model.train()
+            if not self.runner.model.training:  # after a validation: a walk over all modules costs a millisecond
+                self.runner.model.train()
             self.run_iter(next(self.dataloader_iterator))
             self._validate_if_due()
         self.runner.call_hook('after_train_epoch')
