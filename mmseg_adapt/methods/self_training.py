@@ -106,15 +106,14 @@ class SelfTraining(DomainAdapter):
         Returns:
             What is logged: every loss and accuracy, a scalar each.
         """
-        targets = self.preprocessed(data)
-        source, labeled = targets.pop('source'), targets.pop('labeled_target', None)
+        source, labeled, targets = self.streams(data)
         (student,) = self.turns(optim_wrapper)
         generator = unwrapped(self.segmentor).generator = self.clock.generator()
 
         # L_seg(S(I_s), Y_s)        (+ λ_t · L_seg of labelled targets)
-        if labeled is not None:
+        for batch in labeled:
             with student.forward(last=False):
-                losses = self.learn_target(**labeled)
+                losses = self.learn_target(**batch)
             student.backward(losses)
         with student.forward(last=False):
             losses = self.learn(**source)
@@ -122,7 +121,7 @@ class SelfTraining(DomainAdapter):
 
         # Ŷ, q from the teacher on I_t, then   L_seg(S(mix(I_s, I_t)), mix(Y_s, Ŷ); q)   and what else is learned
         source = Domain(source['inputs'], labels_of(source['data_samples']))
-        for last, target in enumerate(targets.values(), 1 - len(targets)):
+        for last, target in enumerate(targets, 1 - len(targets)):
             with student.forward(last=False, learns=False):
                 target, taught = self.teach(**target)
             student.log.update(taught)

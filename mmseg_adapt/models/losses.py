@@ -94,6 +94,8 @@ def mean_loss(loss: nn.Module, logits: Tensor, labels: Tensor, sampled: Tensor |
             count = dict(avg_factor=(of_class[labels.clamp(max=len(of_class) - 1)] * valid).sum())
         elif loss.avg_non_ignore:
             count = dict(avg_factor=valid.sum().to(dtype))
+        elif sampled is None:  # mmseg adds an epsilon to the number of pixels
+            return loss(logits, labels, reduction_override='none', ignore_index=ignore_index).mean()
     return loss(logits, labels, weight=sampled, ignore_index=ignore_index, **count)
 
 

@@ -55,7 +55,8 @@ class SampleStream(Sampler):
             sampler = DATA_SAMPLERS.build(sampler, default_args=dict(dataset=dataset.dataset, seed=seed))
         self.sampler = sampler
         self.rank, self.world_size = get_dist_info()
-        self.seed = getattr(sampler, 'seed', None) or seed or 0
+        own = getattr(sampler, 'seed', None)
+        self.seed = own if own is not None else seed or 0  # 0 is a seed
         self.start = 0
 
     def __len__(self) -> int:
@@ -120,9 +121,12 @@ class ResumableTrainLoop(IterBasedTrainLoop):
     def __init__(self, runner: Runner, dataloader: dict, *args, **kwargs) -> None:
         if not isinstance(dataloader, dict):
             raise UserError('ResumableTrainLoop builds its data loader: give the config, or use IterBasedTrainLoop')
+        dataset = dataloader['dataset']
+        if isinstance(dataset, dict) and dataset.get('batch_sizes'):
+            dataloader = {'collate_fn': dict(type='collate_streams'), **dataloader}
         dataloader = dict(
             dataloader,
-            dataset=dict(type=SeededSamples, dataset=dataloader['dataset']),
+            dataset=dict(type=SeededSamples, dataset=dataset),
             sampler=dict(type=SampleStream, sampler=dataloader['sampler']),
         )
         diff_rank_seed = runner._randomness_cfg.get('diff_rank_seed', False)  # as mmengine's loops
