@@ -10,11 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.config import ConfigDict
-from mmseg.models.backbones.resnet import Bottleneck
 from mmseg.registry import MODELS
 
-from mmseg_adapt.models import DeepLabV2ResNet
-from mmseg_adapt.weights.released import LAYOUTS
 from mmseg_adapt.weights.selftraining import segmentor_of
 
 from . import inputs
@@ -87,43 +84,3 @@ def load(module: torch.nn.Module, weights: dict[str, torch.Tensor]) -> None:
     missing, unexpected = module.load_state_dict(weights, strict=False)
     assert not unexpected, unexpected
     assert not set(missing) & set(dict(module.named_parameters())), missing
-
-
-# --- the network of DACS's own release (dacs_released.json)
-
-
-@MODELS.register_module(force=True)
-class ReferenceDACSResNet(DeepLabV2ResNet):
-    """DeepLabV2's ResNet with one bottleneck in each stage."""
-
-    arch_settings = {101: (Bottleneck, (1, 1, 1, 1))}
-
-
-def dacs_config() -> ConfigDict:
-    """19 classes; two of the release's four convolutions act. Its source loss averages over valid pixels."""
-    head = dict(type='DeepLabV2Head', in_channels=2048, in_index=3, dilations=(6, 12), num_classes=19)
-    parts = dict(backbone=dict(type='ReferenceDACSResNet'), decode_head=head, test_cfg=dict(mode='whole'))
-    return ConfigDict(type='MultiLevelSegmentor', **parts)
-
-
-def dacs_state() -> dict[str, torch.Tensor]:
-    """Its parameters under our keys, float64; the release's two idle convolutions are left out."""
-    own = MODELS.build(dacs_config())
-    shapes = {LAYOUTS['single'].released(k): (k, tuple(p.shape)) for k, p in own.named_parameters()}
-    return {k: torch.from_numpy(inputs.tensor('dacs.', key, shape)) for key, (k, shape) in shapes.items()}
-
-
-def dacs_batch(i: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Source images, labels (N, H, W) and target images of iteration ``i``: BGR minus the mean."""
-    source, labels, target = inputs.batch(i, size=64, block=16, classes=19, seed=7)
-    mean, std = inputs.MEAN.reshape(1, 3, 1, 1), inputs.STD.reshape(1, 3, 1, 1)
-    bgr = np.array([104.00698793, 116.66876762, 122.67891434]).reshape(1, 3, 1, 1)
-    images = [np.rint(x * std + mean)[:, ::-1] - bgr for x in (source, target)]
-    return torch.from_numpy(images[0]), torch.from_numpy(labels)[:, 0], torch.from_numpy(images[1])
-
-
-def dacs_idle() -> torch.Tensor:
-    """The parameters of the release's two idle convolutions, flat: no gradient reaches them, the figures count them."""
-    shapes = {'weight': (19, 2048, 3, 3), 'bias': (19,)}
-    keys = [(f'layer5.conv2d_list.{i}.{name}', shape) for i in (2, 3) for name, shape in shapes.items()]
-    return torch.cat([torch.from_numpy(inputs.tensor('dacs.', key, shape)).flatten() for key, shape in keys])
