@@ -7,7 +7,7 @@ from copy import deepcopy
 from mmengine.config import Config, ConfigDict
 from mmseg.registry import DATASETS, METRICS, MODELS, TRANSFORMS
 
-from ..datasets.domain_pair import LABEL_LOADERS
+from ..datasets.pipelines import LABEL_LOADERS
 from ..weights.segmentor import segmentor_config
 
 OPTIONS = dict(others='error', without_label='error', label_channel=None)  # of our data sets, and no others
