@@ -36,6 +36,8 @@ def plain_config(cfg: Config) -> Config:
         model.type = 'EncoderDecoder'
     plain = dict(default_scope='mmseg', model=model, load_from=None, resume=False, default_hooks=deepcopy(HOOKS))
     plain.update({key: deepcopy(cfg[key]) for key in RUNTIME if cfg.get(key) is not None})
+    if plain.get('log_processor'):
+        plain['log_processor'].pop('type', None)  # of the console
     if cfg.get('test_dataloader') is not None:
         for key in ('test_dataloader', 'test_evaluator'):
             plain[key] = deepcopy(cfg[key])
