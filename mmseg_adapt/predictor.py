@@ -99,7 +99,10 @@ class Predictor:
         steps = [step for step in dataset.get('pipeline', ()) if step.type not in LABEL_LOADERS]
         if not steps:
             raise UserError(f'{config} has no test_dataloader.dataset.pipeline, which says how images are prepared')
-        self._load_file = TRANSFORMS.build(steps[0])
+        load = dict(steps[0])
+        if load['type'] == 'LoadImageFromFile' and load.get('imdecode_backend') == 'pillow':
+            load['type'] = 'LoadImage'  # which an export names so: the same pixels, or a reason why there are none
+        self._load_file = TRANSFORMS.build(load)
         self._load_array = TRANSFORMS.build(dict(type='LoadImageFromNDArray'))
         self._steps = [TRANSFORMS.build(step) for step in steps[1:]]
 
