@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmengine.dataset import DefaultSampler
 from torch import nn
 
-from mmseg_adapt.engine.adapt_bn_hook import EvenBatches
+from mmseg_adapt.datasets.even_batches import EvenBatches
 from mmseg_adapt.errors import UserError
 from mmseg_adapt.export import export_segmentor
 from mmseg_adapt.methods import target_bn

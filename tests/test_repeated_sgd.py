@@ -62,6 +62,7 @@ def test_a_cumulative_decay_is_what_the_pytorch_of_2018_made_of_a_tensor_listed_
     weights, gradients = random.normal(size=(3, 4)), random.normal(size=(5, 3, 4))
     parameters = [nn.Parameter(torch.tensor(w)) for w in weights]
     groups = [dict(params=[p], repeats=k) for p, k in zip(parameters, (1, 3, 4))]
+    groups.append(dict(params=[nn.Parameter(torch.ones(1), requires_grad=False)]))  # frozen
     kwargs = dict(lr=0.1, momentum=momentum, weight_decay=0.3)
     ours = RepeatedSGD(groups, decay='cumulative', foreach=foreach, **kwargs)
     for step in gradients:
@@ -72,7 +73,7 @@ def test_a_cumulative_decay_is_what_the_pytorch_of_2018_made_of_a_tensor_listed_
     sgd_of_2018(weights, (0, 1, 1, 1, 2, 2, 2, 2), gradients, **kwargs)
     for p, w in zip(parameters, weights):
         np.testing.assert_allclose(p.detach().numpy(), w, rtol=1e-13)
-    assert [group['weight_decay'] for group in ours.param_groups] == [0.3] * 3
+    assert [group['weight_decay'] for group in ours.param_groups] == [0.3] * 4
 
 
 def test_k_listings_carry_one_to_k_times_the_decay():

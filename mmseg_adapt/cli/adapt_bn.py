@@ -18,7 +18,7 @@ from ..datasets.streams import TARGET, domains_of, with_pipelines
 from ..engine.adapt_bn_hook import target_loader
 from ..errors import UserError
 from ..files.listing import IMAGE_ENDINGS, images_below
-from ..files.staging import staged
+from ..files.whole import staged
 from ..methods.target_bn import adapt_bn
 from ..weights.load import read_checkpoint
 from ..weights.parts import SEGMENTOR

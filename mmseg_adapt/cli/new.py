@@ -10,7 +10,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 
 from ..errors import UserError
-from ..files.staging import staged
+from ..files.whole import staged
 from .class_ids import ClassIds
 from .look import Look, look_at
 from .own_config import NETWORKS, config_text, shares_of, sizes_of

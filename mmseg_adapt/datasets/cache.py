@@ -15,7 +15,7 @@ from mmengine.logging import print_log
 from mmseg.registry import TRANSFORMS
 
 from ..errors import UserError
-from ..files.atomic import remove_dead_parts, write_whole
+from ..files.whole import remove_dead_parts, write_whole
 from .streams import domains_of, parts
 
 FORMAT = 1  # of the files; another number is another key

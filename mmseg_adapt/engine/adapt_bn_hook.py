@@ -2,39 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-
 from mmengine.dataset import DefaultSampler
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader
 
 from ..datasets.pipelines import LABEL_LOADERS, steps_of
 from ..errors import UserError
 from ..methods.target_bn import adapt_bn
 from ..methods.turn import unwrapped
-
-
-class EvenBatches(Sampler):
-    """All of a rank's samples in batches of at most ``batch_size``, whose sizes differ by one at most.
-
-    So no batch is left of which a layer could not take a variance, and every rank has as many batches as the others
-    (SyncBN waits for them).
-    """
-
-    def __init__(self, sampler: DefaultSampler, batch_size: int) -> None:
-        self.sampler = sampler
-        most = math.ceil(len(sampler.dataset) / sampler.world_size)  # images of a rank
-        self.count = math.ceil(most / batch_size)
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __iter__(self) -> Iterator[list[int]]:
-        samples = list(self.sampler)
-        return iter([samples[i :: self.count] for i in range(min(self.count, len(samples)))])
 
 
 def target_loader(runner: Runner, dataset: dict, batch_size: int, num_workers: int) -> DataLoader:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 from mmseg.registry import OPTIMIZERS
 
@@ -50,48 +47,32 @@ class RepeatedSGD(torch.optim.SGD):
         loss = closure() if closure is not None else None
         groups = self.param_groups
         fresh = [p for group in groups for p in group['params'] if 'momentum_buffer' not in self.state[p]]
-        with self._own_gradients():
-            try:
-                for done in range(max(group['repeats'] for group in groups)):
-                    self.param_groups = [group for group in groups if group['repeats'] > done]
-                    if self.cumulative:
-                        self._step_decayed()
-                        continue
-                    if done:
-                        self._forget_momentum(fresh)
-                    super().step()
-            finally:
-                self.param_groups = groups
+        kept = [(group, group['weight_decay'], [p.grad for p in group['params']]) for group in groups]
+        try:
+            for done in range(max(group['repeats'] for group in groups)):
+                self.param_groups = [group for group in groups if group['repeats'] > done]
+                if self.cumulative:
+                    self._decay(kept)
+                elif done:
+                    self._forget_momentum(fresh)
+                super().step()
+        finally:
+            self.param_groups = groups
+            for group, decay, grads in kept:
+                group['weight_decay'] = decay
+                for parameter, grad in zip(group['params'], grads):
+                    parameter.grad = grad
         return loss
 
-    @contextmanager
-    def _own_gradients(self) -> Iterator[None]:
-        """What a cumulative decay adds to the gradients is gone after the step."""
-        kept = [(p, p.grad) for g in self.param_groups for p in g['params'] if p.grad is not None]
-        if not self.cumulative:
-            kept = []
-        for parameter, grad in kept:
-            parameter.grad = grad.clone()
-        try:
-            yield
-        finally:
-            for parameter, grad in kept:
-                parameter.grad = grad
-
     @torch.no_grad()
-    def _step_decayed(self) -> None:
-        """Add the decay to the gradients, and step without it."""
-        decays = [group['weight_decay'] for group in self.param_groups]
-        for group, decay in zip(self.param_groups, decays):
-            moved = [p for p in group['params'] if p.grad is not None]
-            if decay and moved:
-                torch._foreach_add_([p.grad for p in moved], moved, alpha=decay)
+    def _decay(self, kept: list[tuple]) -> None:
+        """Add the decay to the gradients, which are put back after the step, instead of leaving it to PyTorch."""
+        for group, decay, _ in kept:
             group['weight_decay'] = 0.0
-        try:
-            super().step()
-        finally:
-            for group, decay in zip(self.param_groups, decays):
-                group['weight_decay'] = decay
+            moved = [p for p in group['params'] if p.grad is not None and decay]
+            decayed = torch._foreach_add([p.grad for p in moved], moved, alpha=decay) if moved else ()
+            for parameter, grad in zip(moved, decayed):
+                parameter.grad = grad
 
     def _forget_momentum(self, parameters: list[torch.Tensor]) -> None:
         repeated = {id(p) for group in self.param_groups for p in group['params']}

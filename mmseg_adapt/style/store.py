@@ -13,8 +13,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ..errors import UserError, first_line
-from ..files.atomic import PART, remove_dead_parts, write_whole
 from ..files.difference import first_difference
+from ..files.whole import PART, remove_dead_parts, write_whole
 from .gram import Style
 
 MANIFEST, STYLE = 'aan.json', 'style.pth'
