@@ -4,17 +4,15 @@ import copy
 
 import pytest
 import torch
-import torch.nn.functional as F
 from mmengine.config import Config
 from mmengine.structures import PixelData
 from mmseg.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
 from mmseg.structures import SegDataSample
+from paper_loop import LAMBDA_ADV, LAMBDA_SEG, LEVELS, PaperLoop
 
 from mmseg_adapt.errors import UserError
+from mmseg_adapt.models.losses import labels_of
 
-LEVELS = ('decode', 'aux')
-LAMBDA_SEG = dict(decode=1.0, aux=0.1)
-LAMBDA_ADV = dict(decode=0.01, aux=0.002)
 CLASSES = 5
 
 
@@ -95,67 +93,6 @@ def batch(t: int) -> dict:
     )
 
 
-class PaperLoop:
-    """AdaptSegNet's iteration as the released code runs it, from its description alone."""
-
-    def __init__(self, model, lsgan: bool = False):
-        self.S, self.D = model.segmentor, model.discriminator
-        self.criterion = F.mse_loss if lsgan else F.binary_cross_entropy_with_logits
-        backbone = [p for n, p in self.S.named_parameters() if n.startswith('backbone.layer') and p.requires_grad]
-        stem = [p for n, p in self.S.named_parameters() if n.startswith('backbone.conv1')]
-        heads = [p for n, p in self.S.named_parameters() if 'head' in n]
-        groups = [
-            dict(params=stem),
-            dict(params=backbone * 3),
-            dict(params=heads, lr=1e-2),
-        ]  # a tensor listed three times
-        self.opt_s = torch.optim.SGD(groups, lr=1e-3, momentum=0.9, weight_decay=5e-4, foreach=False)
-        self.opt_d = [torch.optim.Adam(self.D[level].parameters(), lr=1e-4, betas=(0.9, 0.99)) for level in LEVELS]
-
-    def predict(self, image):
-        features = self.S.backbone(image)
-        logits = dict(decode=self.S.decode_head(features), aux=self.S.auxiliary_head(features))
-        return {k: F.interpolate(v, image.shape[2:], mode='bilinear', align_corners=True) for k, v in logits.items()}
-
-    def iteration(self, data) -> dict:
-        SOURCE, TARGET, log = 0.0, 1.0, {}
-        opts = [self.opt_s, *self.opt_d]
-        for opt in opts:
-            opt.zero_grad()
-        for p in self.D.parameters():
-            p.requires_grad = False
-        x, y = (
-            torch.stack(data['source']['inputs']),
-            torch.cat([s.gt_sem_seg.data for s in data['source']['data_samples']]),
-        )
-        pred_s = self.predict(x)
-        loss = 0
-        for level in LEVELS:
-            log[f'{level}.loss_ce'] = LAMBDA_SEG[level] * F.cross_entropy(pred_s[level], y, ignore_index=255)
-            loss = loss + log[f'{level}.loss_ce']
-        loss.backward()
-        pred_t = self.predict(torch.stack(data['target']['inputs']))
-        loss = 0
-        for level in LEVELS:
-            score = self.D[level](F.softmax(pred_t[level], dim=1))
-            log[f'{level}.loss_adv'] = LAMBDA_ADV[level] * self.criterion(score, torch.full_like(score, SOURCE))
-            loss = loss + log[f'{level}.loss_adv']
-        loss.backward()
-        for p in self.D.parameters():
-            p.requires_grad = True
-        for level in LEVELS:
-            total = 0
-            for pred, label in ((pred_s, SOURCE), (pred_t, TARGET)):
-                score = self.D[level](F.softmax(pred[level].detach(), dim=1))
-                loss = self.criterion(score, torch.full_like(score, label)) / 2
-                loss.backward()
-                total = total + loss
-            log[f'discriminator.{level}.loss_dis'] = total
-        for opt in opts:
-            opt.step()
-        return {name: value.item() for name, value in log.items()}
-
-
 @pytest.mark.parametrize('objective', ['vanilla', 'lsgan'])
 def test_six_iterations_equal_the_papers_loop(objective):
     ours = adapter(objective=objective)
@@ -194,7 +131,7 @@ def test_the_segmentors_losses_leave_no_gradient_on_the_discriminator_and_the_ot
     alone = {}
     for player in ('segmentor', 'discriminator'):
         model = adapter()
-        model.movers = {player}
+        model.clock.movers = {player}
         alone[player] = gradients_of_one_iteration(model)[player]
         other = {'segmentor': 'discriminator', 'discriminator': 'segmentor'}[player]
         assert all(p.grad is None for p in getattr(model, other).parameters())
@@ -210,7 +147,7 @@ def test_the_segmentors_losses_leave_no_gradient_on_the_discriminator_and_the_ot
 def test_a_player_that_does_not_move_keeps_its_weights_and_still_logs_its_losses():
     for mover, sitter in (('segmentor', 'discriminator'), ('discriminator', 'segmentor')):
         model = adapter()
-        model.movers = {mover}
+        model.clock.movers = {mover}
         before = {n: p.clone() for n, p in model.named_parameters()}
         log = model.train_step(batch(0), optimisers(model))
         assert {f'{level}.loss_adv' for level in LEVELS} <= log.keys()
@@ -231,7 +168,8 @@ def test_without_discriminators_the_target_moves_bn_statistics_but_no_weight():
     source = torch.stack(batch(0)['source']['inputs'])
     outputs = reference(source, mode='tensor')  # what training on the source alone would have done to the statistics
     sum(
-        reference.loss_by_outputs(outputs, batch(0)['source']['data_samples'])[f'{k}.loss_ce'] for k in LEVELS
+        reference.loss_by_outputs(outputs, labels_of(batch(0)['source']['data_samples']))[f'{k}.loss_ce']
+        for k in LEVELS
     ).backward()
     alone = reference.backbone.bn1.running_mean.clone()
     reference(torch.stack(batch(0)['target']['inputs']), mode='tensor')
@@ -261,7 +199,7 @@ def test_without_discriminators_the_target_moves_bn_statistics_but_no_weight():
             ),
             r'model.discriminator.decode.in_channels = 19, but the segmentor predicts 5 classes: set it to 5',
         ),
-        (dict(objective='hinge'), r"model.objective = 'hinge' is none of \['lsgan', 'vanilla'\]"),
+        (dict(objective='hinge'), r"model.objective = 'hinge' must be one of \['lsgan', 'vanilla'\]"),
         (
             dict(
                 discriminator=dict(backbone=dict(type='OutputSpaceDiscriminator', in_channels=32)),

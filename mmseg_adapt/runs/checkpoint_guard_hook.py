@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from mmengine.dist import all_reduce_params
 from mmengine.hooks import CheckpointHook, Hook
-from mmengine.runner import Runner
+from mmengine.logging import print_log
+from mmengine.runner import BaseLoop, Runner
 from mmengine.runner.checkpoint import get_state_dict, weights_to_cpu
 from mmseg.registry import HOOKS
 from torch import Tensor
@@ -13,7 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..compat import allow_mmengine_checkpoints
 from ..errors import UserError
-from ..weights.fit import check_fit
+from ..weights.parts import check_whole, loaded
 
 
 def is_checkpoint_due(runner: Runner) -> bool:
@@ -34,15 +37,27 @@ class CheckpointGuardHook(Hook):
     Before a checkpoint is due, and so before an older one is deleted for it: BN statistics become the mean over ranks
     (each rank has seen other images), and weights that are NaN or infinite stop the run. The same happens before a
     validation, which may save the best checkpoint or a preempted run's, and at every other save. A file holds the
-    players' own keys, ``segmentor.…`` and ``discriminator.…``, whatever wrapped them. A file that is loaded must fit,
-    where mmengine would warn and go on with random weights.
+    players' own keys, ``segmentor.…`` and ``discriminator.…``, whatever wrapped them.
+
+    A file that is loaded, an adapter's or a plain segmentor's, must hold every tensor of the model's segmentor, where
+    mmengine would warn and go on with random weights; a run goes on only from a file that holds every tensor of its
+    model. See :mod:`mmseg_adapt.weights.parts`.
+
+    Args:
+        part: the part of the file that is tested, ``'segmentor'`` or ``'teacher'``; by default each is its own.
+        anew: beginnings of names in the segmentor, such as ``'decode_head'``, that training may start anew where
+            ``load_from`` lacks them or has them in another shape.
 
     Raises:
         UserError: weights that are not finite; ``max_keep_ckpts = 1``, with which a crash may leave no checkpoint; a
-            file with a tensor of another shape (another class count, as a rule), or without one key in common.
+            file that does not fit.
     """
 
     priority = 'ABOVE_NORMAL'
+
+    def __init__(self, part: str | None = None, anew: str | Sequence[str] = ()) -> None:
+        self.part = part
+        self.anew = (anew,) if isinstance(anew, str) else tuple(anew)
 
     def before_run(self, runner: Runner) -> None:
         allow_mmengine_checkpoints()
@@ -69,10 +84,14 @@ class CheckpointGuardHook(Hook):
         _check_finite(checkpoint['state_dict'], runner, checkpoint['meta']['iter'])
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        loaded = {k.removeprefix('module.'): v for k, v in checkpoint.get('state_dict', checkpoint).items()}
-        own = {k.removeprefix('module.'): v for k, v in get_state_dict(runner.model).items()}  # of SegTTAModel
+        own = get_state_dict(runner.model)
         file = runner._load_from or f'the checkpoint to resume from in {runner.work_dir}'
-        check_fit(own, loaded, file)
+        if runner._resume:
+            return check_whole(own, checkpoint, file)
+        trains = isinstance(runner._train_loop, BaseLoop)
+        checkpoint['state_dict'], notes = loaded(own, checkpoint, file, self.part, self.anew if trains else ())
+        for note in notes if trains else ():
+            print_log(f'{file}: {note}', 'current')
 
     @staticmethod
     def _prepare(runner: Runner, done: int) -> None:

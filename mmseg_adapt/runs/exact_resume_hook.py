@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 from torch import Tensor
 
+from ..engine.merged_groups import merge_state
 from ..errors import UserError
 from ..methods.turn import unwrapped
 from ..random_state import random_state, set_random_state
@@ -122,12 +123,15 @@ def _check_numbers(runner: Runner, checkpoint: dict) -> None:
         if not saved.get('loss_scaler'):  # bfloat16's is empty, which mmengine's fp16 refuses
             saved.pop('loss_scaler', None)
         old, new = of(checkpoint.get('param_schedulers')), of(runner.param_schedulers)
+        merge_state(saved, old, wrapper)
         _check_equal('param_scheduler', [dict(length=len(old))], [dict(length=len(new))])
         for i, (was, now) in enumerate(zip(old, new)):
             _check_equal(f'param_scheduler.{i}', [was], [now.state_dict()], but=PROGRESS)
         moved = [schedule.param_name for schedule in new]
         where = f'optim_wrapper.{player}.optimizer' if named else 'optim_wrapper.optimizer'
-        _check_equal(where, saved['param_groups'], wrapper.optimizer.param_groups, but=('params', *moved))
+        _check_equal(where, saved['param_groups'], wrapper.optimizer.param_groups, but=('params', 'foreach', *moved))
+        for was, now in zip(saved['param_groups'], wrapper.optimizer.param_groups):
+            was.update({key: now[key] for key in ('foreach',) if key in now})  # another way to the same numbers
 
 
 def _check_equal(where: str, old: list[dict], new: list[dict], but: Sequence[str] = ()) -> None:

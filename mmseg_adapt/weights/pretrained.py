@@ -28,6 +28,8 @@ class CheckedPretrainedInit(PretrainedInit):
         found = tensors_of(_load_checkpoint(self.checkpoint, map_location=self.map_location), self.checkpoint)
         found = {key.removeprefix('module.'): value for key, value in found.items()}
         found = {key.removeprefix(prefix): value for key, value in found.items() if key.startswith(prefix)}
+        if hasattr(module, 'own_keys'):  # a backbone that knows the keys of the released file
+            found = module.own_keys(found, self.checkpoint)
         own = module.state_dict()
         self._check(type(module).__name__, own, found)
         used = {k: v for k, v in found.items() if k in own and own[k].shape == v.shape}
