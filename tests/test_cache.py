@@ -98,7 +98,8 @@ def test_an_interrupted_write_leaves_no_file_to_be_read(data, tmp_path, monkeypa
     kept = dataset(data, cached([*STEPS, PACK], str(tmp_path / 'cache')))
 
     def interrupted(part, data):
-        part.open('wb').write(data[: len(data) // 2])
+        with part.open('wb') as file:
+            file.write(data[: len(data) // 2])
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
@@ -123,7 +124,8 @@ def test_a_full_disk_costs_the_gain_and_not_the_run(data, tmp_path, monkeypatch)
     plain = contents(data, [*STEPS, PACK])
 
     def full(part, data):
-        part.open('wb').write(data[:100])
+        with part.open('wb') as file:
+            file.write(data[:100])
         raise OSError(28, 'No space left on device')
 
     monkeypatch.setattr(Path, 'write_bytes', full)

@@ -120,7 +120,8 @@ def test_the_tool_writes_labels_overlays_and_maps_below_the_names_of_a_folder(
         assert np.abs(np.asarray(written['overlay']).astype(int) - found.overlay()).mean() < 0.5
         for kind in ('confidence', 'entropy'):
             np.testing.assert_allclose(np.asarray(written[kind]), 255 * getattr(found, kind), atol=0.6)
-    assert Image.open(out / 'legend.png').size == (260, 8 * 28)
+    with Image.open(out / 'legend.png') as legend:
+        assert legend.size == (260, 8 * 28)
     assert sorted(p.name for p in tmp_path.iterdir()) == ['images', 'out']
 
 

@@ -9,6 +9,7 @@ from mmseg_adapt.engine import RepeatedSGD
 from mmseg_adapt.errors import UserError
 
 
+@pytest.mark.filterwarnings('ignore:optimizer contains a parameter group with duplicate parameters')
 @pytest.mark.parametrize(
     'more', [{}, dict(foreach=True), dict(nesterov=True, weight_decay=0.0), dict(nesterov=True, foreach=True)], ids=str
 )

@@ -85,8 +85,8 @@ class Cached(BaseTransform):
     def _read(path: str) -> dict | None:
         """What :meth:`_write` wrote, checked by the archive's checksums; None where there is no whole file."""
         try:
-            with np.load(path) as file:
-                arrays = {key: file[key] for key in file.files}
+            with open(path, 'rb') as file, np.load(file) as content:  # np.load leaves a broken file open
+                arrays = {key: content[key] for key in content.files}
             return {**ast.literal_eval(arrays.pop('rest').item()), **arrays}
         except FileNotFoundError:
             return None
