@@ -9,7 +9,8 @@ import pytest
 from mmseg.registry import DATASETS, TRANSFORMS
 from PIL import Image
 
-from mmseg_adapt.datasets import DomainPairSampler, GTADataset, streets
+from mmseg_adapt.datasets import DomainPairSampler, GTADataset
+from mmseg_adapt.demo import streets
 from mmseg_adapt.datasets.cityscapes import TRAIN_IDS
 from mmseg_adapt.errors import UserError
 
