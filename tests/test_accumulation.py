@@ -68,8 +68,12 @@ def test_four_iterations_of_batch_one_are_one_of_batch_four_and_the_last_step_ta
 def test_a_player_that_sits_out_accumulates_its_own_moves_only():
     hook = AlternatingUpdateHook(begin=dict(segmentor=1), every=dict(segmentor=2))
     shares = [hook.share(t, 'segmentor', 2, 8) for t in (1, 3, 5, 7)]
-    assert shares == [(0.5, False), (0.5, True), (0.5, False), (0.5, True)]
-    assert [hook.share(t, 'discriminator', 3, 8) for t in (5, 6, 7)] == [(1 / 3, True), (0.5, False), (0.5, True)]
+    assert shares == [(0.5, True, False), (0.5, False, True), (0.5, True, False), (0.5, False, True)]
+    assert [hook.share(t, 'discriminator', 3, 8) for t in (5, 6, 7)] == [
+        (1 / 3, False, True),
+        (0.5, True, False),
+        (0.5, False, True),
+    ]
 
 
 def test_accumulation_without_its_clock_is_refused():

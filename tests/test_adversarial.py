@@ -11,6 +11,7 @@ from mmseg.registry import MODELS, OPTIM_WRAPPER_CONSTRUCTORS
 from mmseg.structures import SegDataSample
 
 from mmseg_adapt.errors import UserError
+from mmseg_adapt.models.losses import labels_of
 
 LEVELS = ('decode', 'aux')
 LAMBDA_SEG = dict(decode=1.0, aux=0.1)
@@ -194,7 +195,7 @@ def test_the_segmentors_losses_leave_no_gradient_on_the_discriminator_and_the_ot
     alone = {}
     for player in ('segmentor', 'discriminator'):
         model = adapter()
-        model.movers = {player}
+        model.clock.movers = {player}
         alone[player] = gradients_of_one_iteration(model)[player]
         other = {'segmentor': 'discriminator', 'discriminator': 'segmentor'}[player]
         assert all(p.grad is None for p in getattr(model, other).parameters())
@@ -210,7 +211,7 @@ def test_the_segmentors_losses_leave_no_gradient_on_the_discriminator_and_the_ot
 def test_a_player_that_does_not_move_keeps_its_weights_and_still_logs_its_losses():
     for mover, sitter in (('segmentor', 'discriminator'), ('discriminator', 'segmentor')):
         model = adapter()
-        model.movers = {mover}
+        model.clock.movers = {mover}
         before = {n: p.clone() for n, p in model.named_parameters()}
         log = model.train_step(batch(0), optimisers(model))
         assert {f'{level}.loss_adv' for level in LEVELS} <= log.keys()
@@ -231,7 +232,8 @@ def test_without_discriminators_the_target_moves_bn_statistics_but_no_weight():
     source = torch.stack(batch(0)['source']['inputs'])
     outputs = reference(source, mode='tensor')  # what training on the source alone would have done to the statistics
     sum(
-        reference.loss_by_outputs(outputs, batch(0)['source']['data_samples'])[f'{k}.loss_ce'] for k in LEVELS
+        reference.loss_by_outputs(outputs, labels_of(batch(0)['source']['data_samples']))[f'{k}.loss_ce']
+        for k in LEVELS
     ).backward()
     alone = reference.backbone.bn1.running_mean.clone()
     reference(torch.stack(batch(0)['target']['inputs']), mode='tensor')
@@ -261,7 +263,7 @@ def test_without_discriminators_the_target_moves_bn_statistics_but_no_weight():
             ),
             r'model.discriminator.decode.in_channels = 19, but the segmentor predicts 5 classes: set it to 5',
         ),
-        (dict(objective='hinge'), r"model.objective = 'hinge' is none of \['lsgan', 'vanilla'\]"),
+        (dict(objective='hinge'), r"model.objective = 'hinge' must be one of \['lsgan', 'vanilla'\]"),
         (
             dict(
                 discriminator=dict(backbone=dict(type='OutputSpaceDiscriminator', in_channels=32)),

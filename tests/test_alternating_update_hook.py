@@ -10,6 +10,7 @@ from torch.optim import SGD
 
 from mmseg_adapt.engine import AlternatingUpdateHook
 from mmseg_adapt.errors import UserError
+from mmseg_adapt.methods.clock import Clock
 
 PLAYERS = ('segmentor', 'discriminator')
 
@@ -35,13 +36,13 @@ def runner(*optimised: str) -> SimpleNamespace:
         return OptimWrapper(SGD(nn.Linear(1, 1).parameters(), lr=0.1))
 
     wrappers = OptimWrapperDict(**{player: wrapper() for player in optimised}) if optimised else wrapper()
-    return SimpleNamespace(model=SimpleNamespace(players=PLAYERS, movers=set(PLAYERS)), optim_wrapper=wrappers, iter=3)
+    return SimpleNamespace(model=SimpleNamespace(players=PLAYERS, clock=Clock(PLAYERS)), optim_wrapper=wrappers, iter=3)
 
 
 def test_the_hook_writes_the_movers_of_the_runners_iteration_into_the_model():
     r = runner(*PLAYERS)
     AlternatingUpdateHook(every=dict(segmentor=2)).before_train_iter(r, 0)
-    assert r.model.movers == {'discriminator'}
+    assert r.model.clock.movers == {'discriminator'}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 
-from mmseg_adapt import compat
+from mmseg_adapt.compat import stack as compat
 
 from .tiny import REPO
 

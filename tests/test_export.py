@@ -152,7 +152,7 @@ def test_a_stock_model_is_exported_to_a_config_that_runs_where_this_package_is_n
     assert not plain.ours(cfg.to_dict())
     image = val_image(street_data)
     code = WITHOUT_THE_PACKAGE.format(
-        compat=str(REPO / 'mmseg_adapt/compat.py'),
+        compat=str(REPO / 'mmseg_adapt/compat/stack.py'),
         config=str(exported / 'config.py'),
         weights=str(exported / 'model.pth'),
         out=str(tmp_path / 'labels.npy'),

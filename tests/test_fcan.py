@@ -13,7 +13,7 @@ from torch import nn
 
 from mmseg_adapt.errors import UserError
 from mmseg_adapt.methods.gradient_reversal import reversed_gradient
-from mmseg_adapt.models.losses import domain_loss
+from mmseg_adapt.models.losses import domain_loss, labels_of
 
 from .test_adversarial import CLASSES, Stack, adapter, batch, gradients_of_one_iteration
 
@@ -117,7 +117,7 @@ def test_a_labelled_part_of_the_target_adds_its_loss_times_lambda_t():
     losses = {}
     for domain, images in (('source', batch(0)['source']), ('labeled_target', batch(7)['source'])):
         outputs = reference.segmentor(torch.stack(images['inputs']), mode='tensor')
-        named = reference.segmentor.loss_by_outputs(outputs, images['data_samples'])
+        named = reference.segmentor.loss_by_outputs(outputs, labels_of(images['data_samples']))
         losses[domain] = sum(named[f'{level}.loss_ce'] for level in ('decode', 'aux'))
     score = reference.discriminator['backbone'](
         reference.segmentor(torch.stack(batch(0)['target']['inputs']), mode='tensor')['backbone']

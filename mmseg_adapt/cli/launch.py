@@ -15,7 +15,7 @@ from mmseg.registry import MODELS
 from ..compat import use_gloo_without_gpu
 from ..errors import UserError
 from ..files.config import config_of
-from ..methods import AdversarialAdapter
+from ..methods import DomainAdapter
 from ..weights.load import allow_unsafe
 
 GUARDS = {  # hooks that a config of someone else's may lack
@@ -88,7 +88,7 @@ def prepare_devices(cfg: Config) -> None:
         return
     use_gloo_without_gpu(cfg.launcher)
     model = MODELS.get(cfg.model.type)  # None: building it will say so
-    adapted = model is not None and issubclass(model, AdversarialAdapter)
+    adapted = model is not None and issubclass(model, DomainAdapter)
     kind = 'MM' if torch.cuda.is_available() else 'CPU'
     wrapper = dict(
         type=f'{kind}{"Separate" if adapted else ""}DistributedDataParallel',

@@ -83,8 +83,10 @@ def read_label(path: str, channel: int | None = None) -> np.ndarray:
         label = _one_channel(label, path, channel)
     label = label.reshape(label.shape[:2])
     if label.dtype != np.uint8:
-        if label.max(initial=0) > 255 or label.min(initial=0) < 0 or (label != label.astype(np.uint8)).any():
-            raise UserError(f'{path} holds ids up to {label.max()}: ids must be whole numbers in 0…255')
+        if label.max(initial=0) > 255 or label.min(initial=0) < 0:
+            raise UserError(f'{path} holds ids up to {label.max()}: ids must lie in 0…255')
+        if (label != label.astype(np.uint8)).any():
+            raise UserError(f'{path} holds fractions such as {label[label % 1 != 0][0]}: ids must be whole numbers')
         label = label.astype(np.uint8)
     return label
 
@@ -116,8 +118,8 @@ def _one_channel(label: np.ndarray, path: str, channel: int | None) -> np.ndarra
     if equal and (label.shape[2] == 3 or (label.shape[2] in (2, 4) and constant)):
         return ids
     raise UserError(
-        f'{path} has {label.shape[2]} channels that differ: a label image has one, the class id of each pixel; export '
-        'ids instead of colours, or name the channel that holds the ids in label_channel of the data set '
+        f'{path} has {label.shape[2]} channels: a label image has one (or three equal ones), the class id of each pixel; '
+        'export ids instead of colours, or name the channel that holds the ids in label_channel of the data set '
         f'({COLOURED})'
     )
 

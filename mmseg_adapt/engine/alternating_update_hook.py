@@ -1,14 +1,16 @@
-"""The clock of the two-player game (the game itself: :mod:`mmseg_adapt.methods.adversarial`)."""
+"""The clock: who moves at iteration t, how many steps were taken, and the iteration's random numbers."""
 
 from __future__ import annotations
 
+from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
 from ..errors import UserError
-from ..methods.turn import Share, unwrapped
+from ..methods.clock import Share
+from ..methods.turn import unwrapped
 
 
 @HOOKS.register_module()
@@ -58,7 +60,11 @@ class AlternatingUpdateHook(Hook):
         done = self.moves_before(iteration, player)
         first = done - done % counts
         moves = min(counts, self.moves_before(iterations, player) - first)
-        return Share(1 / moves, done + 1 == first + moves)
+        return Share(1 / moves, begins=done == first, steps=done + 1 == first + moves)
+
+    def before_run(self, runner: Runner) -> None:
+        if (clock := getattr(unwrapped(runner.model), 'clock', None)) is not None:
+            clock.seed, clock.rank, clock.runs = runner.seed, get_rank(), True
 
     def before_train(self, runner: Runner) -> None:
         players = unwrapped(runner.model).players
@@ -98,10 +104,21 @@ class AlternatingUpdateHook(Hook):
             )
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
-        model = unwrapped(runner.model)
-        model.movers = self.movers(runner.iter, model.players)
-        model.shares = {
-            player: self.share(runner.iter, player, counts, runner.max_iters)
-            for player in model.movers
-            if (counts := getattr(runner.optim_wrapper[player], 'accumulates', 1)) > 1
+        model, iteration = unwrapped(runner.model), runner.iter
+        clock, wrappers = model.clock, runner.optim_wrapper
+        counts = {player: getattr(wrappers[player], 'accumulates', 1) for player in model.players}
+        clock.iteration = iteration
+        clock.movers = self.movers(iteration, model.players)
+        clock.steps = {player: self.moves_before(iteration, player) // n for player, n in counts.items()}
+        clock.shares = {
+            player: self.share(iteration, player, counts[player], runner.max_iters)
+            for player in clock.movers
+            if counts[player] > 1
         }
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        checkpoint['clock'] = dict(seed=unwrapped(runner.model).clock.seed)
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        if runner._resume and 'clock' in checkpoint:  # a run without a seed of its own drew one
+            unwrapped(runner.model).clock.seed = checkpoint['clock']['seed']

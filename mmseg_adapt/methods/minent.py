@@ -26,7 +26,7 @@ class MinEnt(AdaptSegNet):
         if kwargs.get('discriminator') or kwargs.get('lambda_adv'):
             raise UserError('MinEnt has no opponent: remove model.discriminator and model.lambda_adv, or use AdvEnt')
         super().__init__(segmentor, **{**kwargs, 'discriminator': {}, 'lambda_adv': {}})
-        self._check_levels('lambda_ent', lambda_ent)
+        self.check_levels('lambda_ent', lambda_ent)
         if 'backbone' in lambda_ent:
             raise UserError(
                 "MinEnt needs class probabilities: model.lambda_ent names 'backbone', use 'decode' and 'aux'"

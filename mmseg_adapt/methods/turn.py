@@ -1,10 +1,9 @@
-"""What is no equation in a player's part of an iteration: precision, gradient flow, synchronisation, logging."""
+"""Everything in a player's update that is not mathematics: precision, gradient flow, synchronisation, logging."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import NamedTuple
 
 import torch
 from mmengine.model import BaseModel, is_model_wrapper
@@ -32,13 +31,6 @@ def frozen(module: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-class Share(NamedTuple):
-    """A turn's part of an optimiser step: by default all of it."""
-
-    of_gradient: float = 1.0  # 1 / number of turns whose mean gradient the step takes
-    steps: bool = True  # whether this turn is the last of them
-
-
 class Turn:
     """One player's turn: ``with turn.forward(): losses = …``, ``turn.backward(losses)``, ``turn.step()``.
 
@@ -49,9 +41,9 @@ class Turn:
     def __init__(self, model: BaseModel, player: str, optim_wrapper: OptimWrapper) -> None:
         self.player = getattr(model, player)
         self.optim_wrapper = optim_wrapper
-        self.moves = player in model.movers
-        self.share = model.shares.get(player, Share())
-        if self.moves and player not in model.shares and getattr(optim_wrapper, 'accumulates', 1) > 1:
+        self.moves = player in model.clock.movers
+        self.share = model.clock.share(player)
+        if self.moves and player not in model.clock.shares and getattr(optim_wrapper, 'accumulates', 1) > 1:
             raise UserError(
                 f'optim_wrapper.{player}.accumulative_counts needs its clock: add '
                 "dict(type='AlternatingUpdateHook') to custom_hooks"
@@ -69,16 +61,19 @@ class Turn:
                 stack.enter_context(self.player.no_sync())
             yield
 
-    def backward(self, losses: dict[str, Tensor]) -> None:
-        """Accumulate the gradient of the sum of all entries named ``…loss…``; log every entry (equal names add up)."""
+    def backward(self, losses: dict[str, Tensor], share: float = 1.0) -> None:
+        """Accumulate the gradient of ``share`` times the sum of all entries named ``…loss…``.
+
+        Every entry is logged, times ``share`` (equal names add up).
+        """
         if not losses:
             return
         total, log = self.parse_losses(losses)
         if self.moves:
-            self.optim_wrapper.backward(total * self.share.of_gradient)
+            self.optim_wrapper.backward(total * (share * self.share.of_gradient))
         for name, value in log.items():
             if name != 'loss' and not name.startswith('idle.'):
-                value = value.detach()
+                value = share * value.detach()
                 self.log[name] = self.log[name] + value if name in self.log else value
 
     def step(self) -> None:

@@ -1,11 +1,21 @@
-"""The discriminator's objectives: 'vanilla' (AdaptSegNet Eq. 2 and 4) and least squares (Mao et al., ICCV 2017)."""
+"""Losses of a head with a weight per pixel; the discriminator's objectives."""
+
+from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from mmengine.structures import PixelData
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.models.losses import CrossEntropyLoss, accuracy
+from mmseg.models.utils import resize
+from mmseg.structures import SegDataSample
+from torch import Tensor, nn
+
+from ..errors import UserError
 
 DOMAINS = ('source', 'target')
 _LABEL = {'source': 0.0, 'target': 1.0}  # the released code's; the paper numbers them the other way round
+# 'vanilla': AdaptSegNet Eq. 2 and 4; 'lsgan': least squares, Mao et al., ICCV 2017
 OBJECTIVES = {'vanilla': F.binary_cross_entropy_with_logits, 'lsgan': F.mse_loss}
 
 
@@ -28,3 +38,71 @@ def domain_loss(score: Tensor, domain: str, objective: str = 'vanilla') -> Tenso
     0.693147...
     """
     return OBJECTIVES[objective](score, torch.full_like(score, _LABEL[domain]))
+
+
+def labels_of(data_samples: list[SegDataSample]) -> Tensor:
+    """The label maps of a batch, (N, H, W) int64."""
+    return torch.cat([sample.gt_sem_seg.data for sample in data_samples])
+
+
+def head_losses(
+    head: BaseDecodeHead, logits: Tensor, labels: Tensor, weight: Tensor | None = None, accuracies: bool = True
+) -> dict[str, Tensor]:
+    """What ``BaseDecodeHead.loss_by_feat`` returns, with a weight per pixel and without waiting for the device.
+
+    Shape: ``logits`` (N, C, h, w), resized to the labels; ``labels`` (N, H, W); ``weight`` (N, H, W).
+
+    Args:
+        accuracies: whether to return ``acc_seg`` too, which costs four boolean masks.
+
+    Raises:
+        UserError: ``weight`` for a head whose losses are its own or not one per pixel.
+    """
+    if type(head).loss_by_feat is not BaseDecodeHead.loss_by_feat:
+        if weight is not None:
+            raise UserError(f'{type(head).__name__} has losses of its own, which take no weight per pixel: use FCNHead')
+        return head.loss_by_feat(logits, [SegDataSample(gt_sem_seg=PixelData(data=label[None])) for label in labels])
+    logits = resize(logits, labels.shape[1:], mode='bilinear', align_corners=head.align_corners, warning=False)
+    sampled = None if head.sampler is None else head.sampler.sample(logits, labels[:, None])
+    if weight is not None and sampled is not None:
+        weight = weight * sampled
+    losses: dict[str, Tensor] = {}
+    for loss in head.loss_decode if isinstance(head.loss_decode, nn.ModuleList) else [head.loss_decode]:
+        if weight is None:
+            value = mean_loss(loss, logits, labels, sampled, head.ignore_index)
+        else:
+            value = weighted_loss(
+                loss, logits, labels, weight if sampled is None else weight * sampled, head.ignore_index
+            )
+        losses[loss.loss_name] = losses[loss.loss_name] + value if loss.loss_name in losses else value
+    if accuracies:
+        losses['acc_seg'] = accuracy(logits, labels, ignore_index=head.ignore_index)
+    return losses
+
+
+def mean_loss(loss: nn.Module, logits: Tensor, labels: Tensor, sampled: Tensor | None, ignore_index: int) -> Tensor:
+    """``loss`` as MMSegmentation averages it: over all pixels, or with ``avg_non_ignore`` over the valid ones.
+
+    The valid pixels are counted on the device, where MMSegmentation waits for their number. ``class_weight`` may meet
+    ignored pixels, where it fails (upstream 1.2): the average is over the sum of the valid pixels' class weights.
+    """
+    count = {}
+    if isinstance(loss, CrossEntropyLoss) and not loss.use_sigmoid and not loss.use_mask:
+        valid, dtype = labels != ignore_index, torch.promote_types(logits.dtype, torch.float32)
+        if loss.class_weight is not None:
+            of_class = logits.new_tensor(loss.class_weight, dtype=dtype)
+            count = dict(avg_factor=(of_class[labels.clamp(max=len(of_class) - 1)] * valid).sum())
+        elif loss.avg_non_ignore:
+            count = dict(avg_factor=valid.sum().to(dtype))
+    return loss(logits, labels, weight=sampled, ignore_index=ignore_index, **count)
+
+
+def weighted_loss(loss: nn.Module, logits: Tensor, labels: Tensor, weight: Tensor, ignore_index: int) -> Tensor:
+    """The mean over *all* pixels (N, H, W) of ``loss``, 0 where ignored, times ``weight``.
+
+    As in the releases of DACS and DAFormer; the heads of MMSegmentation 1.x take no weights.
+    """
+    per_pixel = loss(logits, labels, reduction_override='none', ignore_index=ignore_index)
+    if per_pixel.shape != labels.shape:
+        raise UserError(f'{type(loss).__name__} is not a loss per pixel, so it takes no weights: use CrossEntropyLoss')
+    return (per_pixel * weight).mean()

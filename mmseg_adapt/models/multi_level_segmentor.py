@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from mmseg.models import EncoderDecoder
 from mmseg.models.decode_heads.cascade_decode_head import BaseCascadeDecodeHead
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
@@ -12,6 +14,7 @@ from mmseg.utils import add_prefix
 from torch import Tensor, nn
 
 from ..errors import UserError
+from .losses import head_losses
 
 
 @MODELS.register_module()
@@ -48,20 +51,43 @@ class MultiLevelSegmentor(EncoderDecoder):
         """The keys that ``mode='tensor'`` returns: every place where a discriminator may look."""
         return (*self.heads, 'backbone')
 
-    def _forward(self, inputs: Tensor, data_samples: list | None = None) -> dict[str, Tensor]:
+    def forward(self, inputs: Tensor, data_samples=None, mode: str = 'tensor', levels: Iterable[str] | None = None):
+        """As ``EncoderDecoder``; with ``mode='tensor'``, ``levels`` are the only ones that are computed."""
+        if mode == 'tensor' and levels is not None:
+            return self._forward(inputs, data_samples, levels)
+        return super().forward(inputs, data_samples, mode=mode)
+
+    def _forward(
+        self, inputs: Tensor, data_samples: list | None = None, levels: Iterable[str] | None = None
+    ) -> dict[str, Tensor]:
         features = self.extract_feat(inputs)
         outputs = {}
         for level, head in self.heads.items():
-            outputs[level] = head(features)
-            if not isinstance(outputs[level], Tensor):
-                raise _refusal(level, head)
+            if levels is None or level in levels:
+                outputs[level] = head(features)
+                if not isinstance(outputs[level], Tensor):
+                    raise _refusal(level, head)
         return {**outputs, 'backbone': features[-1]}
 
-    def loss_by_outputs(self, outputs: dict[str, Tensor], data_samples: list) -> dict[str, Tensor]:
-        """The heads' losses, ``decode.loss_ce``, ``aux.loss_ce``, …, of logits that were computed before."""
+    def logits(self, inputs: Tensor) -> Tensor:
+        """What the main head says of whole images, (N, classes, h, w), as a teacher is asked."""
+        return self.decode_head(self.extract_feat(inputs))
+
+    def backbone_input(self, inputs: Tensor) -> Tensor:
+        """The images as the backbone sees them whose last features are level ``'backbone'``."""
+        return inputs
+
+    def loss_by_outputs(
+        self, outputs: dict[str, Tensor], labels: Tensor, weight: Tensor | None = None, accuracy: bool = True
+    ) -> dict[str, Tensor]:
+        """The heads' losses, ``decode.loss_ce``, ``aux.loss_ce``, …, of logits that were computed before.
+
+        Shape: ``labels`` (N, H, W); ``weight`` of each pixel's loss (N, H, W). Arguments:
+        :func:`~mmseg_adapt.models.losses.head_losses`.
+        """
         losses = {}
         for level, head in self.heads.items():
-            losses.update(add_prefix(head.loss_by_feat(outputs[level], data_samples), level))
+            losses.update(add_prefix(head_losses(head, outputs[level], labels, weight, accuracy), level))
         return losses
 
     def predict(self, inputs: Tensor, data_samples: list | None = None) -> list:

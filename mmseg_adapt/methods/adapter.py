@@ -1,0 +1,113 @@
+"""What every method of adaptation is: a segmentor, its players, supervision by labels, and what is deployed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mmengine.model import BaseModel, is_model_wrapper
+from mmengine.optim import OptimWrapperDict
+from mmseg.registry import MODELS
+from mmseg.utils import add_prefix
+from torch import Tensor, nn
+
+from ..errors import UserError
+from ..models.losses import labels_of
+from .clock import Clock
+from .turn import Turn, unwrapped
+
+
+class DomainAdapter(BaseModel):
+    """Base of all methods. Subclasses define ``train_step`` and call :meth:`meet` when their players are there.
+
+    A *player* is trained by an optimiser of its own, whose key in ``optim_wrapper`` is the player's attribute name. A
+    *part* (a teacher, a frozen network) is a child without one; it may follow a player: :meth:`follow`.
+
+    Args:
+        segmentor: config of a :class:`~mmseg_adapt.models.MultiLevelSegmentor`.
+        lambda_target: weight λ_t of the segmentation loss on a labelled part of the target, where the data set has one.
+        data_preprocessor: as in MMSegmentation; applied to each stream on its own. Defaults to the segmentor's.
+        pretrained, train_cfg: must be None; ``mmseg.apis.init_model`` writes them into every model's config.
+    """
+
+    def __init__(
+        self,
+        segmentor: dict,
+        lambda_target: float = 1.0,
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+        pretrained: None = None,
+        train_cfg: None = None,
+    ) -> None:
+        super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        self.segmentor = MODELS.build(segmentor)
+        if data_preprocessor is None:
+            self.data_preprocessor = self.segmentor.data_preprocessor
+        self.lambda_target = lambda_target
+        self.meet('segmentor')
+
+    def meet(self, *players: str) -> None:
+        """Name the players; all of them are attributes by the first iteration."""
+        self.players = players
+        self.clock = Clock(players)
+
+    def check_levels(self, key: str, levels: Iterable[str]) -> None:
+        """Raises: UserError: ``model.<key>`` names a level that the segmentor does not produce."""
+        produced = getattr(self.segmentor, 'levels', None)
+        if produced is None:
+            raise UserError(
+                f'model.segmentor is a {type(self.segmentor).__name__}, which does not return levels: '
+                "set model.segmentor.type = 'MultiLevelSegmentor'"
+            )
+        if unknown := sorted(set(levels) - set(produced)):
+            raise UserError(f'model.{key} names {unknown}, but the segmentor produces {list(produced)}')
+
+    def turns(self, optim_wrapper: OptimWrapperDict) -> list[Turn]:
+        """One turn per player. The parts that follow one have followed."""
+        turns = [Turn(self, player, optim_wrapper[player]) for player in self.players]
+        self.follow()
+        return turns
+
+    def follow(self) -> None:
+        """Let frozen parts follow their player: at the beginning of every iteration, before any forward pass."""
+
+    def preprocessed(self, data: dict[str, dict]) -> dict[str, dict]:
+        """Each stream's batch on the model's device: ``inputs`` (N, 3, H, W) and ``data_samples``."""
+        return {name: self.data_preprocessor(batch, True) for name, batch in data.items()}
+
+    def supervised(self, outputs: dict[str, Tensor], labels: Tensor, weight: Tensor | None = None) -> dict[str, Tensor]:
+        """The segmentation losses of what the segmentor returned.
+
+        Shape: ``labels`` (N, H, W), ``weight`` of every pixel's loss (N, H, W), or None for 1.
+        """
+        return unwrapped(self.segmentor).loss_by_outputs(outputs, labels, weight, accuracy=self.clock.logs)
+
+    def learn_target(self, inputs: Tensor, data_samples: list) -> dict[str, Tensor]:
+        """Semi-supervised: the segmentation losses, times λ_t, of target images that have labels."""
+        losses = self.supervised(self.segmentor(inputs, mode='tensor'), labels_of(data_samples))
+        return add_prefix(scaled(losses, self.lambda_target), 'labeled_target')
+
+    def idle(self, outputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """A zero that every parameter of the segmentor contributes to: DDP waits for a gradient of each."""
+        if not is_model_wrapper(self.segmentor):
+            return {}
+        skipped = (head for level, head in self.segmentor.module.heads.items() if level not in outputs)
+        parameters = (p for head in skipped for p in head.parameters() if p.requires_grad)
+        return {'idle.loss_zero': sum(0.0 * tensor.sum() for tensor in (*outputs.values(), *parameters))}
+
+    def forward(self, inputs: Tensor, data_samples: list | None = None, mode: str = 'tensor'):
+        """The adapted segmentor: inference, evaluation and export need nothing else."""
+        return self.segmentor(inputs, data_samples, mode=mode)
+
+    @property
+    def decode_head(self) -> nn.Module:
+        """The segmentor's; with ``out_channels``, what MMSegmentation's ``SegTTAModel`` asks a model for."""
+        return unwrapped(self.segmentor).decode_head
+
+    @property
+    def out_channels(self) -> int:
+        return unwrapped(self.segmentor).out_channels
+
+
+def scaled(losses: dict[str, Tensor], weight: float) -> dict[str, Tensor]:
+    """The losses times ``weight``; what is only logged beside them (accuracies) stays."""
+    return {name: weight * value if 'loss' in name else value for name, value in losses.items()}

@@ -1,0 +1,63 @@
+"""Tranheden et al., "DACS: Domain Adaptation via Cross-domain Mixed Sampling", WACV 2021, arXiv 2007.08702."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from mmseg.registry import MODELS
+from torch import Tensor
+
+from ..errors import UserError
+from .augmentation import blur, draw_blur, draw_jitter, jitter
+from .mixing import class_mask, draw_classes, mix
+from .self_training import Domain, Lesson, SelfTraining
+
+
+@MODELS.register_module()
+class DACS(SelfTraining):
+    """The student learns from mixtures: pixels of half of the classes of a source image, pasted on a target image.
+
+    As in DAFormer's release of DACS, jitter and blur happen or not to the whole batch, while every image has its own
+    factors.
+
+    Args:
+        mix: ``'batch'``, as released: half of the classes that occur in the source batch, 255 included, are drawn for
+            every image; ``'image'``: of the image itself, as in the paper and in DACS's own release.
+        jitter: ``dict(strength=0.2, prob=0.8)`` of the mixtures' colours; None for none.
+        blur: ``dict(prob=0.5)``, Gaussian, σ ~ U(0.15, 1.15) pixels; None for none.
+        **kwargs: :class:`~mmseg_adapt.methods.self_training.SelfTraining`'s.
+
+    Raises:
+        UserError: an unknown ``mix``.
+    """
+
+    def __init__(
+        self, segmentor: dict, mix: str = 'batch', jitter: dict | None = None, blur: dict | None = None, **kwargs
+    ) -> None:
+        super().__init__(segmentor, **kwargs)
+        if mix not in ('batch', 'image'):
+            raise UserError(f"model.mix = {mix!r} must be one of ['batch', 'image']")
+        self.mix, self.jitter, self.blur = mix, jitter, blur
+
+    def lessons(self, source: Domain, target: Domain, generator: torch.Generator) -> Iterator[Lesson]:
+        """M ⊙ (I_s, Y_s, 1) + (1 − M) ⊙ (I_t, Ŷ, q), strongly augmented."""
+        if source.images.shape[2:] != target.images.shape[2:]:
+            sizes = ['×'.join(map(str, domain.images.shape[2:])) for domain in (source, target)]
+            raise UserError(f'source and target are mixed, but differ in size ({" and ".join(sizes)}): crop both alike')
+        images, labels = source.images, source.labels
+        if len(images) != len(target.images):  # every target image meets a source image
+            partner = torch.arange(len(target.images), device=images.device) % len(images)
+            images, labels = images[partner], labels[partner]
+        mask = class_mask(labels, draw_classes(labels, generator, of=self.mix))
+        mixed = self.augmented(mix(mask, images, target.images), generator)
+        yield Lesson('mix', mixed, mix(mask, labels, target.labels), mix(mask, 1.0, target.weight), taught=~mask)
+
+    def augmented(self, images: Tensor, generator: torch.Generator, together: bool = False) -> Tensor:
+        """Colour jitter, then blur. ``together``: one order of the jitter and one σ for the batch, as in MIC."""
+        if self.jitter is not None:
+            draws = draw_jitter(len(images), generator=generator, one_order=together, **self.jitter)
+            images = jitter(images, draws, self.data_preprocessor.mean, self.data_preprocessor.std)
+        if self.blur is not None:
+            images = blur(images, draw_blur(len(images), generator=generator, one_sigma=together, **self.blur))
+        return images

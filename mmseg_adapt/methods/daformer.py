@@ -1,0 +1,59 @@
+"""Hoyer et al., "DAFormer: Improving Network Architectures and Training Strategies …", CVPR 2022, arXiv 2111.14887."""
+
+from __future__ import annotations
+
+import torch
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from ..errors import UserError
+from ..models.losses import labels_of
+from .dacs import DACS
+from .feature_distance import feature_distance
+from .turn import unwrapped
+
+
+@MODELS.register_module()
+class DAFormer(DACS):
+    """DACS, and the features of things stay near those of the ImageNet network that training started from (Sec. 3.3).
+
+    Rare class sampling, the paper's third part, is an order of the source:
+    :class:`~mmseg_adapt.datasets.orders.RareClassOrder`.
+
+    Args:
+        feature_distance: ``dict(weight=0.005, classes=(6, 7, 11, …), min_ratio=0.75)``: λ_FD, the thing classes, and
+            the least share of a cell that one class must cover. None for DACS.
+        **kwargs: :class:`~mmseg_adapt.methods.DACS`'s.
+
+    Raises:
+        UserError: a feature distance whose frozen network has no weights to start from.
+    """
+
+    def __init__(self, segmentor: dict, feature_distance: dict | None = None, **kwargs) -> None:
+        super().__init__(segmentor, **kwargs)
+        self.feature_distance = None if feature_distance is None else dict(feature_distance)
+        if self.feature_distance is None:
+            return
+        if not segmentor['backbone'].get('init_cfg'):
+            raise UserError(
+                'model.feature_distance compares with the network that training starts from: name its weights in '
+                'model.segmentor.backbone.init_cfg'
+            )
+        self.weight_fd = self.feature_distance.pop('weight')
+        self.imagenet: nn.Module = MODELS.build(segmentor['backbone']).requires_grad_(False)
+
+    def learn(self, inputs: Tensor, data_samples: list) -> dict[str, Tensor]:
+        """L_seg(S(I_s), Y_s) + λ_FD ‖F_S(I_s) − F_ImageNet(I_s)‖."""
+        if self.feature_distance is None:
+            return super().learn(inputs, data_samples)
+        with torch.no_grad():
+            anchor = self.imagenet(unwrapped(self.segmentor).backbone_input(inputs))[-1]
+        outputs, labels = self.segmentor(inputs, mode='tensor'), labels_of(data_samples)
+        distance = feature_distance(outputs['backbone'], anchor, labels, **self.feature_distance)
+        return {**self.supervised(outputs, labels), 'loss_feature_distance': self.weight_fd * distance}
+
+    def train(self, mode: bool = True) -> DAFormer:
+        super().train(mode)
+        if self.feature_distance is not None:
+            self.imagenet.eval()
+        return self

@@ -1,0 +1,53 @@
+"""DAFormer's feature distance (Hoyer et al., CVPR 2022, Eq. 9–11): stay near ImageNet's features where things are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from .mixing import at_least_float32
+
+CITYSCAPES_THINGS = (6, 7, 11, 12, 13, 14, 15, 16, 17, 18)  # traffic light and sign, persons, vehicles
+
+
+def feature_distance(
+    student: Tensor,
+    frozen: Tensor,
+    labels: Tensor,
+    classes: Sequence[int] | None = CITYSCAPES_THINGS,
+    min_ratio: float = 0.75,
+) -> Tensor:
+    """The mean Euclidean distance of two feature maps over the cells that show one of ``classes``.
+
+    A cell shows the class that most of its pixels have, if they are at least ``min_ratio`` of the cell. The mean is
+    over the cells of the whole batch. If no cell qualifies the distance is 0; the released code's is NaN, though its
+    gradient is 0 as here. Computed in float32 or better.
+
+    Args:
+        student: (N, C, h, w), with a gradient.
+        frozen: the same, of the frozen network.
+        labels: (N, H, W) of the images; a cell of the map is H // h × W // w pixels of them.
+        classes: those that count; None takes every cell.
+    """
+    distance = torch.linalg.vector_norm(at_least_float32(student) - at_least_float32(frozen), dim=1)
+    if classes is None:
+        return distance.mean()
+    shown, share = majority(labels, *distance.shape[1:])
+    counts = torch.stack([shown == c for c in classes]).any(0) & (share >= min_ratio)
+    return (distance * counts).sum() / counts.sum().clamp(min=1)
+
+
+def majority(labels: Tensor, rows: int, columns: int) -> tuple[Tensor, Tensor]:
+    """The most frequent label (N, rows, columns) of each cell of ``labels`` (N, H, W), and its share of the pixels.
+
+    Of equally frequent ones it is the lowest. What does not fill a cell at the right and at the bottom is left out.
+    """
+    high, wide = labels.shape[1] // rows, labels.shape[2] // columns
+    cells = labels[:, : rows * high, : columns * wide].unflatten(2, (columns, wide)).unflatten(1, (rows, high))
+    cells = cells.transpose(2, 3).flatten(3)  # (N, rows, columns, pixels)
+    ones = torch.ones((), dtype=torch.int32, device=labels.device).expand(cells.shape)
+    histogram = torch.zeros(*cells.shape[:3], 256, dtype=torch.int32, device=labels.device).scatter_add_(3, cells, ones)
+    most, shown = histogram.max(3)
+    return shown, most / (high * wide)

@@ -1,0 +1,163 @@
+"""What self-training does to images and labels: ClassMix, hidden blocks, pseudo-labels and their weights.
+
+Pure functions, of two kinds: ``draw_…`` turns a ``torch.Generator`` into parameters, the others turn tensors and
+parameters into tensors, on their device and without waiting for it.
+
+Where the released code (DACS, DAFormer, MIC) does something that its paper does not say, the default is the release and
+the paper's reading is an option.
+
+Shapes: images (N, 3, H, W), labels (N, H, W) int64 in 0 … 255, where 255 is "ignore".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from ..errors import UserError
+
+_VALUES = 256  # of a label
+
+
+def draw_classes(labels: Tensor, generator: Generator, of: str = 'batch') -> Tensor:
+    """ClassMix (Olsson et al., WACV 2021): the classes that each image keeps, half of them rounded up.
+
+    Args:
+        labels: of the source.
+        of: 'batch' chooses half of the distinct values in the *whole batch*, "ignore" among them, as DAFormer's release
+            does; an image may lack some of them. 'image' chooses half of the image's own, as DACS (and the paper) does;
+            "ignore" counts there as well.
+
+    Returns:
+        (N, 256) bool: row i is True at the values chosen for image i.
+
+    Raises:
+        UserError: another ``of``.
+    """
+    if of not in ('batch', 'image'):
+        raise UserError(f"mix.classes_of must be 'batch' or 'image', not {of!r}")
+    values = labels.flatten(1)
+    present = torch.zeros(len(labels), _VALUES, dtype=torch.bool, device=labels.device).scatter_(1, values, True)
+    if of == 'batch':
+        present = present.any(0, keepdim=True).expand(len(labels), -1)
+    scores = torch.rand(present.shape, generator=generator, device=generator.device).to(labels.device)
+    rank = scores.masked_fill(~present, 2).argsort(1).argsort(1)
+    return rank < (present.sum(1, keepdim=True) + 1) // 2
+
+
+def class_table(chosen: Sequence[Sequence[int]], device: torch.device | str | None = None) -> Tensor:
+    """Lists of label values, one list per image, in the form that :func:`draw_classes` returns."""
+    table = torch.zeros(len(chosen), _VALUES, dtype=torch.bool)
+    for row, values in zip(table, chosen):
+        row[list(values)] = True
+    return table.to(device)
+
+
+def class_mask(labels: Tensor, chosen: Tensor) -> Tensor:
+    """(N, H, W) bool: the pixels whose label is one of those ``chosen`` (N, 256) for their image."""
+    return chosen.gather(1, labels.flatten(1)).view_as(labels)
+
+
+def mix(mask: Tensor, a: Tensor | float, b: Tensor | float) -> Tensor:
+    """``a`` where ``mask`` (N, H, W), else ``b``: two of (N, C, H, W), two of (N, H, W), or numbers."""
+    wide = any(isinstance(x, Tensor) and x.ndim == 4 for x in (a, b))
+    return torch.where(mask[:, None] if wide else mask, a, b)
+
+
+def draw_block_mask(n: int, size: tuple[int, int], block: int, ratio: float, generator: Generator) -> Tensor:
+    """MIC (Hoyer et al., CVPR 2023, Eq. 8): which blocks stay visible, each with probability 1 − ``ratio``.
+
+    Args:
+        size: (H, W) of the images.
+        block: side of a block in pixels; the grid has round(H / block) × round(W / block) of them.
+
+    Returns:
+        (n, rows, columns) bool, True where visible.
+
+    Raises:
+        UserError: a ``ratio`` outside [0, 1], or a block that is larger than the image.
+    """
+    if not 0 <= ratio <= 1:
+        raise UserError(f'mask.ratio = {ratio}: it must lie between 0 and 1')
+    grid = [round(side / block) for side in size]
+    if min(grid) < 1:
+        raise UserError(f'mask.block = {block} is larger than the image of {size[0]}×{size[1]}: choose a smaller one')
+    return torch.rand(n, *grid, generator=generator, device=generator.device) > ratio
+
+
+def hide(images: Tensor, visible: Tensor) -> Tensor:
+    """``images`` with 0, the mean colour of normalised images, in the blocks that are not ``visible``.
+
+    ``visible``: as :func:`draw_block_mask` returns it; a block is H / rows pixels high, which may be a fraction.
+    """
+    mask = visible[:, None].to(images.device, images.dtype)
+    return images * F.interpolate(mask, size=images.shape[2:], mode='nearest')
+
+
+def pseudo_labels(logits: Tensor, threshold: float, per_image: bool = False) -> tuple[Tensor, Tensor]:
+    """The teacher's labels, and the share q of its pixels with a confidence of at least ``threshold``.
+
+    Every pixel gets a class. The softmax is computed in float32 or better.
+
+    Args:
+        logits: (N, C, H, W), at the size of the image.
+        per_image: q of each image (the paper's q has an index of the image) instead of one number for the whole batch
+            (the released code).
+
+    Returns:
+        labels (N, H, W) int64, and q: a scalar, or (N,) with ``per_image``.
+    """
+    logits = at_least_float32(logits)
+    best, labels = logits.max(1)
+    confidence = (logits - best[:, None]).exp_().sum(1).reciprocal_()  # the largest entry of the softmax
+    confident = (confidence >= threshold).flatten(1).sum(1)
+    pixels = labels[0].numel()
+    if per_image:
+        return labels, confident.to(logits.dtype) / pixels
+    return labels, confident.sum().to(logits.dtype) / (pixels * len(labels))
+
+
+def weights_with_margins(
+    q: Tensor, labels: Tensor, top: int = 0, bottom: int = 0, valid: Tensor | None = None
+) -> Tensor:
+    """The weight of each pseudo-label: q, and 0 where the target shows the ego vehicle or where rectification smears.
+
+    The margins leave q itself as it is.
+
+    Args:
+        q: a scalar, or one number per image.
+        labels: the pseudo-labels, for their shape.
+        top: rows without weight at the top of the crop, wherever in the image it was taken.
+        bottom: the same at its bottom.
+        valid: instead of ``top`` and ``bottom``, a mask that was cropped and flipped with the image, (N, H, W) or
+            (N, 1, H, W): 1 where pseudo-labels count. Unlike the release, where a padded pixel (255) weighs 255 q, any
+            other number counts as 0.
+
+    Returns:
+        (N, H, W), in the precision of ``q``.
+
+    Raises:
+        UserError: both kinds of margins, negative ones, or margins as high as the crop.
+    """
+    height = labels.shape[1]
+    if valid is not None and (top or bottom):
+        raise UserError('margins are given twice: drop ignore_top and ignore_bottom, or the mask of valid pixels')
+    if min(top, bottom) < 0 or top + bottom >= height:
+        raise UserError(
+            f'ignore_top = {top} and ignore_bottom = {bottom} leave nothing of a crop {height} pixels high: lower them'
+        )
+    weights = q.view(-1, 1, 1).expand(labels.shape)
+    if valid is not None:
+        return weights * (valid.view_as(labels) == 1)
+    weights = weights.clone()
+    weights[:, :top] = 0
+    weights[:, height - bottom :] = 0
+    return weights
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """``x``, in float32 if it has half the bits; float64 stays float64."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))

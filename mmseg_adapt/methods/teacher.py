@@ -1,0 +1,52 @@
+"""The mean teacher: Tarvainen and Valpola, "Mean teachers are better role models", NeurIPS 2017, arXiv 1703.01780."""
+
+from __future__ import annotations
+
+import torch
+from mmengine.model import BaseModule
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
+
+from .ema import ema_alpha, ema_update
+
+TEACHER_BN = ('batch', 'average')
+
+
+def frozen_copy(module: BaseModule) -> BaseModule:
+    """No parameter is trained, and MMEngine does not initialise it again: it is filled with another's weights."""
+    module.requires_grad_(False)
+    for part in module.modules():
+        if isinstance(part, BaseModule):
+            part._is_init = True
+    return module
+
+
+def set_teacher_mode(teacher: nn.Module, bn: str = 'batch') -> None:
+    """Training mode but for dropout and DropPath, as the releases of DACS and DAFormer leave it.
+
+    So with ``bn='batch'`` BN normalises by the batch of target images and the teacher's own running statistics follow
+    it. ``bn='average'`` normalises by running statistics, which :func:`follow` averages like the weights: unlike the
+    releases, for batches too small to normalise by.
+    """
+    teacher.train()
+    for module in teacher.modules():
+        silent = isinstance(module, _DropoutNd) or type(module).__name__ == 'DropPath'
+        if silent or (bn == 'average' and isinstance(module, _BatchNorm)):
+            module.training = False
+
+
+@torch.no_grad()
+def follow(teacher: nn.Module, student: nn.Module, steps: int, alpha: float, bn: str = 'batch') -> None:
+    """θ' ← a θ' + (1 − a) θ, a = min(1 − 1 / (steps + 1), alpha): the mean of all students so far, until the cap.
+
+    Buffers are the teacher's own; with ``bn='average'`` the running statistics follow as the weights do.
+
+    Args:
+        steps: optimiser steps that the student had taken when the teacher last followed it, plus 1; 0 copies.
+    """
+    a = ema_alpha(steps, alpha)
+    ema_update(list(teacher.parameters()), list(student.parameters()), a)
+    if bn == 'average':
+        statistics = ([b for b in m.buffers() if b.is_floating_point()] for m in (teacher, student))
+        ema_update(*statistics, a)
