@@ -10,7 +10,7 @@ from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
 from ..errors import UserError
-from ..files.listing import check_endings, files_below, renamed
+from ..files.listing import check_endings, files_below, is_image, renamed
 
 IGNORE = 255
 UNMAPPED = 254  # what the look-up table holds for an id that the map does not name
@@ -171,9 +171,16 @@ class IdMappedDataset(BaseSegDataset):
         """Images below their folder, sorted: what ``BaseSegDataset`` lists, in a third of the time."""
         img_dir = self.data_prefix['img_path']
         files = sorted(files_below(img_dir))
+        names = [name for name in files if name.endswith(_ends(self.img_suffix))]
         if img_dir != self.data_prefix.get('seg_map_path'):
             check_endings(img_dir, files)
-        return [name for name in files if name.endswith(_ends(self.img_suffix))]
+            if names and (others := sorted({*filter(is_image, files)} - {*names})):
+                print_log(
+                    f'{type(self).__name__}: left out {len(others)} images of {img_dir}, such as {others[0]}, as '
+                    f'img_suffix is {self.img_suffix!r}',
+                    'current',
+                )
+        return names
 
     def _listed(self) -> list[str]:
         """The images that ``ann_file`` names."""
@@ -224,7 +231,8 @@ class IdMappedDataset(BaseSegDataset):
     def _label_of(self, name: str, present: set[str]) -> str:
         """Where the label of an image is, or should be."""
         end = max((end for end in _ends(self.img_suffix) if name.endswith(end)), key=len, default=osp.splitext(name)[1])
-        labels = [renamed(name.removesuffix(end), self.pair) + end for end in _ends(self.seg_map_suffix)]
+        stem = renamed(name.removesuffix(end), self.pair)
+        labels = [stem + end for end in _ends(self.seg_map_suffix)]
         return next((label for label in labels if label in present), labels[0])
 
     def get_data_info(self, idx: int) -> dict:

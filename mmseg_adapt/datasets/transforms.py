@@ -14,6 +14,7 @@ from ..errors import UserError
 from ..files.image import bands_of, check_reading, read_image, readable
 from .id_mapped import UNMAPPED
 
+JPEG = b'\xff\xd8\xff'  # how such a file begins
 COLOURED = 'see "Labels that are colours" in docs/own_data.md'
 
 
@@ -94,7 +95,7 @@ def read_label(path: str, channel: int | None = None) -> np.ndarray:
 def _stored(path: str) -> np.ndarray:
     """The values of a label image, (H, W, channels) in the file's order; of a palette image, the indices."""
     data = fileio.get(path)
-    if data[:3] == b'\xff\xd8\xff':
+    if data[:3] == JPEG:
         raise UserError(
             f'{path} is a JPEG, whose compression changes the ids along every edge: export the labels as PNG again '
             '("JPEG" in docs/own_data.md)'

@@ -168,7 +168,7 @@ def _chosen(bands: np.ndarray, alpha: bool, name: str, channels: Sequence[int] |
     """The bands that are used, three of them in the order BGR."""
     count = bands.shape[2]
     if channels is None:
-        if alpha and count in (2, 4) and (bands[..., -1] == _opaque(bands.dtype)).all():
+        if alpha and count in (2, 4) and opaque(bands):
             count -= 1
         elif count not in (1, 3):
             last = 'the last one is transparency, and not opaque' if alpha else 'a network of three would lose some'
@@ -178,12 +178,15 @@ def _chosen(bands: np.ndarray, alpha: bool, name: str, channels: Sequence[int] |
             )
         channels = (0, 0, 0) if count == 1 else (0, 1, 2)
     elif max(channels) >= count:
-        raise UserError(f'{name} has {count} bands, channels={tuple(channels)} names band {max(channels)}: count from 0')
+        raise UserError(
+            f'{name} has {count} bands, channels={tuple(channels)} names band {max(channels)}: count from 0'
+        )
     return bands[..., list(channels)[::-1] if len(channels) == 3 else list(channels)]
 
 
-def _opaque(dtype: np.dtype) -> float:
-    return np.iinfo(dtype).max if dtype.kind in 'ui' else 1.0
+def opaque(bands: np.ndarray) -> bool:
+    """Whether the last band, transparency, hides nothing."""
+    return bool((bands[..., -1] == (np.iinfo(bands.dtype).max if bands.dtype.kind in 'ui' else 1)).all())
 
 
 def _range_of(bands: np.ndarray, name: str, value_range: Sequence[float] | None) -> tuple[float, float]:

@@ -1,3 +1,4 @@
+from .bands_preprocessor import BandsPreProcessor
 from .deeplabv2_head import DeepLabV2Head
 from .deeplabv2_resnet import DeepLabV2ResNet
 from .deeplabv2_vgg import DeepLabV2VGG
@@ -5,6 +6,7 @@ from .discriminators import ImageDiscriminator, OutputSpaceDiscriminator, Region
 from .multi_level_segmentor import MultiLevelSegmentor
 
 __all__ = [
+    'BandsPreProcessor',
     'DeepLabV2Head',
     'DeepLabV2ResNet',
     'DeepLabV2VGG',
