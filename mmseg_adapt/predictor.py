@@ -17,7 +17,8 @@ from torch import Tensor
 from .datasets.domain_pair import LABEL_LOADERS
 from .errors import UserError
 from .files.config import config_of
-from .pictures import colour_map
+from .files.image import scaled
+from .pictures import colour_map, printable
 from .weights.segmentor import dataset_meta, load_segmentor
 
 Image = str | Path | np.ndarray
@@ -101,7 +102,8 @@ class Predictor:
         """The prediction of an image, or the predictions of a list.
 
         Args:
-            images: files, or arrays (H, W, 3) uint8, RGB.
+            images: files, or arrays of what a file would hold: (H, W, 3) uint8, RGB, or of as many bits
+                and bands as ``LoadImage`` of the test pipeline states.
             batch_size: how many images of one size are predicted at once.
 
         Raises:
@@ -125,13 +127,16 @@ class Predictor:
 
     def _read(self, image: Image) -> tuple[np.ndarray, dict]:
         """The image in the size that is predicted, BGR, and what the test pipeline makes of it."""
-        if isinstance(image, np.ndarray) and (image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3):
+        reading = getattr(self._load_file, 'reading', {})
+        plain = not any(reading.values())  # neither value_range nor channels: 8 bits, three bands
+        if isinstance(image, np.ndarray) and plain and (image.dtype != np.uint8 or image.shape[2:] != (3,)):
             raise UserError(
                 f'an array of {image.dtype}, {image.shape}, is no image: give uint8, (height, width, 3), RGB'
             )
         try:
             if isinstance(image, np.ndarray):
-                sample = self._load_array(dict(img=np.ascontiguousarray(image[..., ::-1])))
+                name = f'the array of {image.dtype}, {image.shape},'
+                sample = self._load_array(dict(img=scaled(image, False, name, **reading)))
             else:
                 sample = self._load_file(dict(img_path=str(image)))
             pixels = sample['img']
@@ -152,7 +157,7 @@ class Predictor:
             labels = result.pred_sem_seg.data[0].long()
             confidence, entropy = certainty(result.seg_logits.data, labels)
             yield Prediction(
-                image=np.ascontiguousarray(pixels[..., ::-1]),
+                image=np.ascontiguousarray(printable(pixels)[..., ::-1]),
                 labels=labels.to(torch.uint8).cpu().numpy(),
                 confidence=confidence.cpu().numpy(),
                 entropy=entropy.cpu().numpy(),

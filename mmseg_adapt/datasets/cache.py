@@ -18,7 +18,7 @@ from ..errors import UserError
 from ..files.atomic import remove_dead_parts, write_whole
 from .domain_pair import domains_of
 
-FORMAT = 1  # of the files; another number is another key
+FORMAT = 2  # of the files; another number is another key
 STEPS = ('LoadImage', 'LoadLabels', 'CropBox', 'Resize', 'LoadImageFromFile', 'LoadAnnotations')
 
 
@@ -41,7 +41,8 @@ class Cached(BaseTransform):
     the gain in speed and a log line, not the run.
 
     Args:
-        folder: made if it is missing. It needs width × height × 3 bytes per image, and × 1 per label.
+        folder: made if it is missing. It needs width × height × 3 bytes per image (of other than 8 bits and three bands: × 4
+            per band), and × 1 per label.
         transforms: steps without randomness: loading, ``CropBox``, ``Resize``.
 
     Raises:
