@@ -145,8 +145,14 @@ VAL = '--target-val-images data/streets/target/val/images --target-val-labels da
             '--classes (road, sky) and --target-val-classes (car) share no',
         ),
         (VAL + '--classes road=0,sky=5 --target-val-classes road=0,car=7', "names 'car', --classes only road, sky"),
-        ('--classes road=0,car=7 --source-images nowhere', 'nowhere does not exist: name the folder that holds the images'),
-        ('--classes road=0,car=7 --target-images data/empty', 'no image in data/empty: name the folder that holds them'),
+        (
+            '--classes road=0,car=7 --source-images nowhere',
+            'nowhere does not exist: name the folder that holds the images',
+        ),
+        (
+            '--classes road=0,car=7 --target-images data/empty',
+            'no image in data/empty: name the folder that holds them',
+        ),
     ],
 )
 def test_what_cannot_become_a_config_is_refused_in_one_sentence(options, message, here, monkeypatch, capsys):
