@@ -90,8 +90,12 @@ def test_four_bands_are_used_when_they_are_named_and_refused_when_they_are_not(t
     write_tiff(tmp_path / 'a.tif', image)
     found = load(tmp_path / 'a.tif', value_range=(0, 1023), channels=(0, 1, 2, 3))
     np.testing.assert_allclose(found, 255.0 * image / 1023, rtol=1e-5)
-    np.testing.assert_allclose(load(tmp_path / 'a.tif', channels=(3, 1, 0))[..., 2], 255.0 * image[..., 3] / 65535, rtol=1e-5)
-    with pytest.raises(UserError, match=r'a.tif has 4 bands .*name those to use in channels.*\(0, 1, 2, 3\) with in_channels=4'):
+    np.testing.assert_allclose(
+        load(tmp_path / 'a.tif', channels=(3, 1, 0))[..., 2], 255.0 * image[..., 3] / 65535, rtol=1e-5
+    )
+    with pytest.raises(
+        UserError, match=r'a.tif has 4 bands .*name those to use in channels.*\(0, 1, 2, 3\) with in_channels=4'
+    ):
         load(tmp_path / 'a.tif')
     with pytest.raises(UserError, match=r'a.tif has 4 bands, channels=\(0, 4\) names band 4: count from 0'):
         load(tmp_path / 'a.tif', channels=(0, 4))
@@ -109,7 +113,11 @@ def test_transparency_that_hides_something_is_not_lost_without_a_word(tmp_path):
     [
         (values('float32', 3, 1), {}, r'holds floating point numbers, .*….*name the values that are black and white'),
         (np.full((2, 2, 1), np.nan, np.float32), dict(value_range=(0, 1)), 'holds values that are not numbers'),
-        (values('uint8', 3), dict(value_range=(0, 4095)), r'has 8 bits, values 0…255; value_range=\(0, 4095\) is for other'),
+        (
+            values('uint8', 3),
+            dict(value_range=(0, 4095)),
+            r'has 8 bits, values 0…255; value_range=\(0, 4095\) is for other',
+        ),
     ],
 )
 def test_values_that_mean_nothing_without_a_word_are_refused(image, reading, message, tmp_path):
@@ -118,7 +126,9 @@ def test_values_that_mean_nothing_without_a_word_are_refused(image, reading, mes
         load(tmp_path / 'a.tif', **reading)
 
 
-@pytest.mark.parametrize('reading', [dict(value_range=(1, 0)), dict(value_range=5), dict(value_range=(0, float('inf')))])
+@pytest.mark.parametrize(
+    'reading', [dict(value_range=(1, 0)), dict(value_range=5), dict(value_range=(0, float('inf')))]
+)
 def test_a_range_is_two_rising_numbers(reading):
     with pytest.raises((UserError, TypeError), match='write the lowest and the highest value|not iterable'):
         LoadImage(**reading)
@@ -253,7 +263,9 @@ def test_a_pair_of_domains_trains_validates_renders_and_predicts(kind, street_da
     assert tuple(loader.value_range) == (0, high)
     assert cfg.model.segmentor.backbone.get('in_channels', 3) == count
     files = sorted(str(p) for part in ('source', 'target/train') for p in Path('w', part, 'images').iterdir())
-    images = np.stack([read_image(f, (0, high), loader.get('channels')) for f in files]).reshape(-1, count).astype(float)
+    images = (
+        np.stack([read_image(f, (0, high), loader.get('channels')) for f in files]).reshape(-1, count).astype(float)
+    )
     order = slice(None, None, -1) if count == 3 else slice(None)
     np.testing.assert_allclose(cfg.model.segmentor.data_preprocessor.mean, images.mean(0)[order], atol=0.01)
     np.testing.assert_allclose(cfg.model.segmentor.data_preprocessor.std, images.std(0)[order], rtol=0.01)
@@ -267,7 +279,14 @@ def test_a_pair_of_domains_trains_validates_renders_and_predicts(kind, street_da
     assert not np.array_equal(sample['img'][..., :3], original[..., :3])
     assert np.array_equal(sample['img'][..., 3:], original[..., 3:])
     cfg.dump('styled.py')
-    run('python tools/train.py styled.py', monkeypatch, '--cfg-options', *FEW, f'experiment_name={kind}', f'visualizer.name={kind}')
+    run(
+        'python tools/train.py styled.py',
+        monkeypatch,
+        '--cfg-options',
+        *FEW,
+        f'experiment_name={kind}',
+        f'visualizer.name={kind}',
+    )
     predictor = Predictor('styled.py', 'work_dirs/styled/iter_2.pth')
     found = [predictor(f'w/target/val/images/{i:05d}{ending}') for i in range(2)]
     assert found[0].labels.shape == (96, 192)
@@ -277,7 +296,9 @@ def test_a_pair_of_domains_trains_validates_renders_and_predicts(kind, street_da
     stored = Tiff.parse(Path(f'w/target/val/images/00000{ending}').read_bytes()).read() if count == 4 else None
     if stored is None:
         stored = cv2.imread(f'w/target/val/images/00000{ending}', cv2.IMREAD_UNCHANGED)
-    np.testing.assert_allclose(predictor(stored).confidence, found[0].confidence, atol=1e-6)  # an array, as a file holds
+    np.testing.assert_allclose(
+        predictor(stored).confidence, found[0].confidence, atol=1e-6
+    )  # an array, as a file holds
 
 
 def render(cfg: Config, loader: dict, monkeypatch) -> None:
@@ -289,7 +310,10 @@ def render(cfg: Config, loader: dict, monkeypatch) -> None:
         style=[dict(loader)],
     )
     Config(dict(aan=aan, default_scope='mmseg', custom_imports=cfg.custom_imports)).dump('aan.py')
-    run('python tools/render_aan.py aan.py --source w/source/images --target w/target/train/images --out store', monkeypatch)
+    run(
+        'python tools/render_aan.py aan.py --source w/source/images --target w/target/train/images --out store',
+        monkeypatch,
+    )
     first = min(Path('w/source/images').iterdir())
     assert RenderStore('store').holds(first.stem, first)
 
@@ -300,15 +324,23 @@ def test_renders_of_images_that_were_read_otherwise_are_refused(street_data, tmp
     cfg = Config.fromfile(Path(__file__).parents[1] / 'configs/demo/streets_singlelevel.py')
     render(cfg, dict(type='LoadImage'), monkeypatch)
     loader, step = LoadImage(value_range=(0, 4095)), TRANSFORMS.build(dict(type='AANStyleTransfer', renders='store'))
-    with pytest.raises(UserError, match=r'were made with value_range=None, LoadImage of this pipeline has value_range=\(0, 4095\)'):
+    with pytest.raises(
+        UserError, match=r'were made with value_range=None, LoadImage of this pipeline has value_range=\(0, 4095\)'
+    ):
         step(loader(dict(img_path='w/source/images/00000.png')))
 
 
 @pytest.mark.parametrize(
     ('write', 'message'),
     [
-        (lambda p: write_tiff(p, values('float32', 3, 1, (96, 192))), 'holds floating point numbers, .*--source-value-range'),
-        (lambda p: write_tiff(p, values('uint16', 5, 99, (96, 192))), 'the domains give the network different numbers of channels .source: 5, target: 3.'),
+        (
+            lambda p: write_tiff(p, values('float32', 3, 1, (96, 192))),
+            'holds floating point numbers, .*--source-value-range',
+        ),
+        (
+            lambda p: write_tiff(p, values('uint16', 5, 99, (96, 192))),
+            'the domains give the network different numbers of channels .source: 5, target: 3.',
+        ),
     ],
 )
 def test_new_config_asks_for_what_the_files_do_not_say(write, message, street_data, tmp_path, monkeypatch, capsys):
@@ -325,7 +357,9 @@ def test_a_folder_of_8_and_16_bits_is_refused(tmp_path):
     write_png16(tmp_path / 'a/1.png', values('uint16', 1))
     Image.fromarray(values('uint8', 3)).save(tmp_path / 'a/2.png')
     look = look_at(str(tmp_path / 'a'))
-    with pytest.raises(UserError, match='holds images of several kinds .1 are uint16 of 1 bands, such as .*1.png; 1 are uint8 of 3'):
+    with pytest.raises(
+        UserError, match='holds images of several kinds .1 are uint16 of 1 bands, such as .*1.png; 1 are uint8 of 3'
+    ):
         readings_of(dict(source=look), dict(source=None), dict(source=None))
 
 
