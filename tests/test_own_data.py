@@ -279,7 +279,7 @@ def test_the_guides_conversion_makes_ids_of_colours(tmp_path, monkeypatch):
         ),
         (
             lambda r: [p.rename(p.with_name(f'lbl{ord(p.name[0])}.png')) for p in list((r / 'labels').iterdir())],
-            r'no name in .*labels goes with one in .*images, as in lbl49.png and 1.png: name the word that differs with',
+            r'no name in .*labels goes with one in .*images, as in lbl49.png and 1.png: name the word that ',
         ),
     ],
 )

@@ -393,7 +393,7 @@ def test_a_full_disk_names_the_file(capsys):
 
 def test_refusals_of_the_frameworks_come_with_their_cure(capsys):
     error = AssertionError(
-        'Caught AssertionError in DataLoader worker process 0.\n…\nAssertionError: Pillow backend only support uint8 type'
+        'Caught AssertionError in DataLoader worker process 0.\nAssertionError: Pillow backend only support uint8 type'
     )
     assert "set backend='cv2' and interpolation='area' in Resize" in stopped(error, capsys)
     error = ValueError('persistent_workers option needs num_workers > 0')

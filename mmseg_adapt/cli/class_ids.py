@@ -29,7 +29,8 @@ class ClassIds:
         """The classes in the order of the text; names alone have the ids 0, 1, 2, …
 
         Raises:
-            UserError: no class, or fewer than ``least``; a class or an id named twice; ids for some classes only; an id that is none.
+            UserError: no class, or fewer than ``least``; a class or an id named twice; ids for some
+                classes only; what is not an id.
         """
         entries = [entry.partition('=') for entry in text.split(',') if entry.strip()]
         names = [name.strip() for name, _, _ in entries]
@@ -56,7 +57,8 @@ class ClassIds:
 def to_id(text: str, option: str) -> int:
     if not text.strip().isdigit() or int(text) > 255:
         raise UserError(
-            f'{option}: {text.strip()!r} is not the id of a class: ids lie in 0…255 (255 is ignored unless a class has it)'
+            f'{option}: {text.strip()!r} is not the id of a class: ids lie in 0…255 (255 is ignored unless a class '
+            'has it)'
         )
     return int(text)
 

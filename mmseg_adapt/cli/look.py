@@ -15,7 +15,7 @@ from ..datasets.transforms import JPEG, read_label
 from ..errors import UserError
 from ..files.image import bands_of, is_plain, opaque, readable
 from ..files.listing import check_endings, images_below
-from .pairing import Ends, Names, doubt, endings, find_names, kinds, short
+from .pairing import Ends, Names, doubt, endings, find_names, kinds, pair_option, short
 
 COLOURED = 'see "Labels that are colours" in docs/own_data.md'
 
@@ -64,6 +64,7 @@ class Look:
     held: Pixels = field(default_factory=Pixels)
     chosen: list[str] = field(default_factory=list)  # paths of the images that were opened
     label_channel: str | None = None
+    option: str = '--source'  # how the flags begin that were meant for it
 
     @property
     def names(self) -> list[str]:
@@ -151,15 +152,16 @@ def pair(images: str, files: list[str], labels: str, candidates: list[str], want
     names = find_names(files, candidates, wanted.image_suffix, wanted.label_suffix, wanted.pair)
     found, without_label, without_image = names.pairs(files, candidates) if names else ({}, [], [])
     if not found:
+        flag = pair_option(wanted.option)
         raise UserError(
             f'no name in {labels} goes with one in {images}, as in {candidates[0]} and {files[0]}: name the word that '
-            'differs with --pair, as in --pair rgb=sem, or rename or link the labels'
+            f'differs with {flag}, as in {flag} rgb=sem, or rename or link the labels'
         )
     _check_kinds(images, labels, candidates, found, names, wanted)
     if not wanted.allow_unpaired:
-        doubt(images, labels, len(found), [] if wanted.some_labels else without_label, without_image, '--pair')
+        doubt(images, labels, len(found), [] if wanted.some_labels else without_label, without_image, wanted.option)
     ends = short(names.image_ends), short(names.label_ends)
-    return Look(images, labels, *ends, found, without_label, without_image, names.word)
+    return Look(images, labels, *ends, found, without_label, without_image, names.word, option=wanted.option)
 
 
 def _check_kinds(images: str, labels: str, candidates: list[str], found: dict, names: Names, wanted: Wanted) -> None:
@@ -171,7 +173,7 @@ def _check_kinds(images: str, labels: str, candidates: list[str], found: dict, n
     if wanted.label_suffix is None and len(several) > 1:
         raise UserError(
             f'{images}/{image} has several labels in {labels}, ending with {", ".join(several)}: choose '
-            'one kind with --source-label-suffix or --target-val-label-suffix'
+            f'one kind with {wanted.option}-label-suffix'
         )
 
 

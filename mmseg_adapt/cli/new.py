@@ -15,7 +15,7 @@ from ..files.staging import staged
 from .class_ids import ClassIds
 from .look import Look, Wanted, look_at
 from .own_config import NETWORKS, config_text, shares_of, sizes_of
-from .pairing import kinds
+from .pairing import kinds, pair_option
 from .reading import numbers, readings_of
 
 BASES = Path(__file__).resolve().parents[2] / 'configs' / '_base_'
@@ -33,7 +33,9 @@ def report(domain: str, look: Look, ids: ClassIds | None = None, allow_absent: b
     )
     print(f'{domain}: {len(look.names)} {kind}, {where}')
     if look.word:
-        print(f'  names: {look.word[0]!r} in an image is {look.word[1]!r} in its label (another word: --pair)')
+        print(
+            f'  names: {look.word[0]!r} in an image is {look.word[1]!r} in its label (another word: {pair_option(look.option)})'
+        )
     for missing, other in ((look.without_label, 'images without a label'), (look.without_image, 'labels of no image')):
         if missing:
             print(f'  left out: {len(missing)} {other}, such as {missing[0]}')
@@ -83,9 +85,9 @@ def check_ids(look: Look, ids: ClassIds, allow_absent: bool) -> None:
     if absent and not allow_absent:
         example = ','.join(f'{name}={i}' for name, i in zip(ids.ids, look.ids))
         raise UserError(
-            f'no pixel of {", ".join(absent)} in the {look.looked_at} labels of {look.labels} that were looked at, which '
-            f'hold the ids {look.ids}: give each class its id, as in {ids.option} {example}, look at more with --look, '
-            'or pass --allow-absent'
+            f'no pixel of {", ".join(absent)} in the {look.looked_at} labels of {look.labels} that were looked at, '
+            f'which hold the ids {look.ids}: give each class its id, as in {ids.option} {example}, look at more with '
+            '--look, or pass --allow-absent'
         )
     if absent:
         print(f'  note: no pixel of {", ".join(absent)} in these labels')
@@ -110,6 +112,7 @@ def parse() -> Namespace:
     parser.add_argument(
         '--pair', metavar='WORD=OTHER', help="rgb=sem: a label's name has sem where its image's has rgb"
     )
+    parser.add_argument('--target-val-pair', metavar='WORD=OTHER', help='the same, of --target-val-labels')
     for domain in ('source', 'target'):
         parser.add_argument(f'--{domain}-value-range', metavar='LO,HI', help='values that become 0 and 255')
         parser.add_argument(f'--{domain}-channels', metavar='I,J,…', help='bands that the network sees, from 0')
@@ -140,19 +143,19 @@ def classes_of(args: Namespace) -> tuple[ClassIds, ClassIds]:
     return ids, val_ids
 
 
-def word_of(text: str | None) -> tuple[str, str] | None:
+def word_of(text: str | None, option: str) -> tuple[str, str] | None:
     if text is None:
         return None
     word, equals, other = text.partition('=')
     if not equals or word == other:
-        raise UserError(f'--pair {text!r}: write WORD=OTHER, as in rgb=sem for a_rgb_1.png and a_sem_1.png')
+        raise UserError(f'{option} {text!r}: write WORD=OTHER, as in rgb=sem for a_rgb_1.png and a_sem_1.png')
     return word, other
 
 
 def main() -> None:
     args = parse()
     ids, val_ids = classes_of(args)
-    word, unpaired = word_of(args.pair), args.allow_unpaired
+    word, unpaired = word_of(args.pair, '--pair'), args.allow_unpaired
     wanted = Wanted('--source', args.source_image_suffix, args.source_label_suffix, word, unpaired)
     source = look_at(args.source_images, args.source_labels, wanted, args.look)
     report('source', source, ids, args.allow_absent)
@@ -162,6 +165,7 @@ def main() -> None:
     if args.target_val_labels:
         images, some = args.target_val_images or args.target_images, not args.target_val_images
         suffix = args.target_val_image_suffix or (args.target_image_suffix if some else None)
+        word = word_of(args.target_val_pair, '--target-val-pair')
         wanted = Wanted('--target-val', suffix, args.target_val_label_suffix, word, unpaired, some)
         val = look_at(images, args.target_val_labels, wanted, args.look)
         report('target, validation', val, val_ids, args.allow_absent)

@@ -139,7 +139,7 @@ def difference(image: str, label: str) -> tuple[str, str] | None:
     end = osp.commonprefix([image[len(start) :][::-1], label[len(start) :][::-1]])[::-1]
     while start and start[-1].isalpha():
         start = start[:-1]
-    while end and end[0].isalpha() and not (start == image[: len(image) - len(end)]):
+    while end and end[0].isalpha() and start != image[: len(image) - len(end)]:
         end = end[1:]
     word, other = (name[len(start) : len(name) - len(end)] for name in (image, label))
     if not word:  # something in front of the file's name
@@ -147,13 +147,21 @@ def difference(image: str, label: str) -> tuple[str, str] | None:
     return (word, other) if word[0].isalpha() else None
 
 
-def doubt(images: str, labels: str, found: int, without_label: list[str], without_image: list[str], flag: str) -> None:
+def pair_option(option: str) -> str:
+    """The flag that names the word of a domain."""
+    return '--pair' if option == '--source' else f'{option}-pair'
+
+
+def doubt(
+    images: str, labels: str, found: int, without_label: list[str], without_image: list[str], option: str
+) -> None:
     """Raises: UserError: a pairing that leaves out more than a few per cent."""
     parts = (('images', without_label), ('labels', without_image))
     if all(len(left) <= LEFT_OUT * (found + len(left)) for _, left in parts):
         return
     told = '; '.join(f'{len(left)} {kind} are left out, such as {", ".join(left[:3])}' for kind, left in parts if left)
     raise UserError(
-        f'{found} images of {images} have a label in {labels}; {told}: name the word that differs with {flag} '
-        'rgb=sem, or how the names end with --…-image-suffix and --…-label-suffix, or pass --allow-unpaired'
+        f'{found} images of {images} have a label in {labels}; {told}: name the word that differs with '
+        f'{pair_option(option)} rgb=sem, or how the names end with {option}-image-suffix and {option}-label-suffix, or '
+        'pass --allow-unpaired'
     )

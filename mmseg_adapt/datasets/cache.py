@@ -41,8 +41,8 @@ class Cached(BaseTransform):
     the gain in speed and a log line, not the run.
 
     Args:
-        folder: made if it is missing. It needs width × height × 3 bytes per image (of other than 8 bits and three bands: × 4
-            per band), and × 1 per label.
+        folder: made if it is missing. It needs width × height × 3 bytes per image (× 4 per band
+            where it is not of 8 bits and three bands), and × 1 per label.
         transforms: steps without randomness: loading, ``CropBox``, ``Resize``.
 
     Raises:

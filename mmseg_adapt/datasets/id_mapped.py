@@ -22,9 +22,9 @@ class IdMappedDataset(BaseSegDataset):
     """A folder of images and a folder of label images whose ids are remapped by :class:`LoadLabels`.
 
     Args:
-        id_map: id in the file (0…255) → class, by name or by index, or 255 to ignore its pixels. Defaults to the attribute
-            ``ID_MAP`` (id → index into ``METAINFO['classes']``); classes of it that ``metainfo.classes`` does not name
-            are then ignored, so that two data sets meet on the classes they share.
+        id_map: id in the file (0…255) → class, by name or by index, or 255 to ignore its pixels. Defaults to the
+            attribute ``ID_MAP`` (id → index into ``METAINFO['classes']``); classes of it that ``metainfo.classes`` does
+            not name are then ignored, so that two data sets meet on the classes they share.
         others: what happens to an id that the map does not name: ``'error'``, as it means that the map is not this
             data's, or ``'ignore'``.
         without_label: what happens to an image that has no label: ``'error'``, or ``'skip'`` (counted in the log).
@@ -137,8 +137,8 @@ class IdMappedDataset(BaseSegDataset):
             raise UserError(f'{type(self).__name__} has an empty list of classes: set metainfo.classes')
         if len(classes) == 1:
             raise UserError(
-                f'{type(self).__name__} has the class {classes[0]!r} alone, and a segmentor needs at least two to choose '
-                f"from: add the background to metainfo.classes, and its ids to id_map, as in {{0: 'background'}}"
+                f'{type(self).__name__} has the class {classes[0]!r} alone, and a segmentor needs at least two to '
+                f"choose from: add the background to metainfo.classes, and its ids to id_map, as in {{0: 'background'}}"
             )
 
     def _check_options(self, **options: tuple) -> None:

@@ -31,7 +31,7 @@ class LoadImage(LoadImageFromFile):
     Added, with ``value_range`` or ``channels``: these, so that later steps can compare.
 
     Raises:
-        UserError: a file that is missing or cannot be decoded, by name; see :func:`~mmseg_adapt.files.image.read_image`.
+        UserError: a file that is missing or cannot be decoded, by name; and as ``read_image``.
     """
 
     def __init__(
@@ -119,8 +119,8 @@ def _one_channel(label: np.ndarray, path: str, channel: int | None) -> np.ndarra
     if equal and (label.shape[2] == 3 or (label.shape[2] in (2, 4) and constant)):
         return ids
     raise UserError(
-        f'{path} has {label.shape[2]} channels: a label image has one (or three equal ones), the class id of each pixel; '
-        'export ids instead of colours, or name the channel that holds the ids in label_channel of the data set '
+        f'{path} has {label.shape[2]} channels: a label image has one (or three equal ones), the class id of each '
+        'pixel; export ids instead of colours, or name the channel that holds the ids in label_channel of the data set '
         f'({COLOURED})'
     )
 

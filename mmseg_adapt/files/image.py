@@ -38,7 +38,7 @@ def any_size() -> Iterator[None]:
 
 @contextmanager
 def readable(path: str) -> Iterator[None]:
-    """Raises: UserError: whatever goes wrong in the block is said of the file; image libraries raise almost anything."""
+    """Raises: UserError: whatever goes wrong in the block, said of the file; image libraries raise almost anything."""
     try:
         with any_size():
             yield

@@ -34,8 +34,9 @@ class AANStyleTransfer(BaseTransform):
             original, ``'render'`` renders it now and adds it to the store (seconds to minutes per image).
 
     Raises:
-        UserError: a folder that is no store, or of images that were read with other values or bands; an image without a render of its own; a place behind Resize or a crop;
-            rendering on a GPU inside a worker of the data loader, or a file outside the folder that the store renders.
+        UserError: a folder that is no store, or of images that were read with other values or bands; an image
+            without a render of its own; a place behind Resize or a crop; rendering on a GPU inside a worker of the
+            data loader, or a file outside the folder that the store renders.
     """
 
     def __init__(self, renders: str, prob: float = 1.0, missing: str = 'error') -> None:

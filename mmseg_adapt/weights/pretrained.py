@@ -17,8 +17,8 @@ class CheckedPretrainedInit(PretrainedInit):
     """mmengine's ``PretrainedInit`` (arguments and all) for configs of MMSegmentation's scope.
 
     Unlike mmengine, which warns and goes on with random weights, it stops at a file that has nothing in common with the
-    module and at a tensor of another shape. A classifier of another class count is left out, with a line in the log; the
-    first convolution is made to fit images of other than three bands.
+    module and at a tensor of another shape. A classifier of another class count is left out, with a line in the log;
+    the first convolution is made to fit images of other than three bands.
 
     Raises:
         UserError: a file of another network.
