@@ -22,6 +22,7 @@ from mmseg_adapt.datasets.transforms import LoadLabels, read_label
 from mmseg_adapt.demo import streets
 from mmseg_adapt.engine.picture_hook import PictureHook
 from mmseg_adapt.errors import UserError, one_sentence, writing
+from mmseg_adapt.export.plain import stock
 
 from .bands import write_png16
 from .test_own_data import FEW, refusal, run
@@ -419,3 +420,15 @@ def test_class_weights_and_ignored_labels_are_pytorchs_weighted_mean(avg_non_ign
 def test_the_demos_classes_are_still_paired_by_their_starts(street_data):
     look = look_at(str(street_data / 'source/images'), str(street_data / 'source/labels'))
     assert (look.word, len(look.names), len(look.ids)) == (None, 4, len(streets.CLASSES))
+
+
+@pytest.mark.parametrize('option', [dict(pair=('rgb', 'sem')), dict(img_suffix=('.png', '.JPG'))])
+def test_an_export_keeps_a_data_set_that_mmsegmentation_cannot_read(option):
+    part = dict(type='IdMappedDataset', data_prefix=dict(img_path='s'), img_suffix='.png')
+    assert stock(part)['type'] == 'BaseSegDataset'
+    assert stock({**part, **option})['type'] == 'IdMappedDataset'
+
+
+def test_an_export_keeps_a_loader_of_more_than_8_bits():
+    assert stock(dict(type='LoadImage'))['type'] == 'LoadImageFromFile'
+    assert stock(dict(type='LoadImage', value_range=(0, 4095)))['type'] == 'LoadImage'

@@ -33,9 +33,8 @@ def report(domain: str, look: Look, ids: ClassIds | None = None, allow_absent: b
     )
     print(f'{domain}: {len(look.names)} {kind}, {where}')
     if look.word:
-        print(
-            f'  names: {look.word[0]!r} in an image is {look.word[1]!r} in its label (another word: {pair_option(look.option)})'
-        )
+        flag = pair_option(look.option)
+        print(f'  names: {look.word[0]!r} in an image is {look.word[1]!r} in its label (another word: {flag})')
     for missing, other in ((look.without_label, 'images without a label'), (look.without_image, 'labels of no image')):
         if missing:
             print(f'  left out: {len(missing)} {other}, such as {missing[0]}')

@@ -9,7 +9,7 @@ from mmseg.registry import DATASETS, METRICS, MODELS, TRANSFORMS
 
 from ..weights.segmentor import segmentor_config
 
-OPTIONS = dict(others='error', without_label='error', label_channel=None)  # of our data sets, and no others
+OPTIONS = dict(others='error', without_label='error', label_channel=None, pair=None)  # of our data sets, and no others
 RUNTIME = ('default_scope', 'env_cfg', 'vis_backends', 'visualizer', 'log_processor', 'log_level')
 HOOKS = dict(
     timer=dict(type='IterTimerHook'),
@@ -75,13 +75,15 @@ def stock(part):
 
 def _equal_of(part: dict) -> dict:
     kind = part.get('type')
-    if kind == 'LoadImage':
+    if kind == 'LoadImage' and not {'value_range', 'channels'} & part.keys():
         return {'imdecode_backend': 'pillow', **part, 'type': 'LoadImageFromFile'}
     if kind == 'LoadLabels':
         return dict(type='LoadAnnotations')
     if kind == 'ClassIoUMetric':
         return {key: value for key, value in part.items() if key != 'without'} | dict(type='IoUMetric')
-    if all(part.get(key, default) == default for key, default in OPTIONS.items()):
+    ends = [part.get(key, '') for key in ('img_suffix', 'seg_map_suffix')]
+    options = all(part.get(key, default) == default for key, default in OPTIONS.items())
+    if options and all(isinstance(end, str) for end in ends):
         rest = {key: value for key, value in part.items() if key not in (*OPTIONS, 'id_map')}
         if kind == 'CityscapesLabelsDataset' and 'id_map' not in part:
             return {**rest, 'type': 'CityscapesDataset'}
