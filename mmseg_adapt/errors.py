@@ -21,6 +21,7 @@ def first_line(error: BaseException) -> str:
 
 EXPECTED = (UserError, FileNotFoundError)
 UNREGISTERED = re.compile(r'(\S+) is not in the (\S+) registry')  # what mmengine says of a type that does not exist
+FULL = (errno.ENOSPC, errno.EDQUOT)  # of a disk, or of a user's share
 CURES = {  # what the frameworks say → what to do
     'persistent_workers option needs num_workers > 0': 'remove persistent_workers, or set num_workers to 1 or more',
     'prefetch_factor option could only be specified': 'remove prefetch_factor, or set num_workers to 1 or more',
@@ -50,9 +51,7 @@ def is_expected(error: BaseException) -> bool:
     """Whether :func:`sentence` says all that a user needs."""
     if isinstance(error, KeyError):
         return bool(UNREGISTERED.search(str(error)))
-    if isinstance(error, OSError):
-        return error.filename is not None or error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return isinstance(error, EXPECTED) or _cure(error) is not None
+    return isinstance(error, EXPECTED) or _of_the_disk(error) or _cure(error) is not None
 
 
 def _cure(error: BaseException) -> str | None:
@@ -74,8 +73,8 @@ def sentence(error: BaseException) -> str:
     """The message without what PyTorch's data loader adds to an error of a worker."""
     if isinstance(error, FileNotFoundError) and error.filename:
         return f'{error.filename} does not exist: put or link it there, or change the path in the config'
-    if isinstance(error, OSError):
-        return _of_the_disk(error)
+    if _of_the_disk(error):
+        return _disk_sentence(error)
     if isinstance(error, KeyError):
         name, registry = UNREGISTERED.search(str(error)).groups()
         name = name.strip('"\'')
@@ -88,9 +87,13 @@ def sentence(error: BaseException) -> str:
     return f'{last}: {cure}' if cure else last
 
 
-def _of_the_disk(error: OSError) -> str:
+def _of_the_disk(error: BaseException) -> bool:
+    return isinstance(error, OSError) and (error.filename is not None or error.errno in FULL)
+
+
+def _disk_sentence(error: OSError) -> str:
     place = error.filename or 'a file (the work dir, or a folder for output)'
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in FULL:
         return f'{place} cannot be written, as the disk is full: free some space, then start again'
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f'{place} cannot be opened or written ({error.strerror}): change its rights, or choose another place'

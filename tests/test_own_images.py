@@ -370,3 +370,13 @@ def test_aan_sees_grey_three_times(tmp_path):
     seen = job.load(tmp_path / 'a.png', 'content')
     assert seen.shape == (1, 3, 32, 32)
     assert torch.equal(seen[:, :1].expand_as(seen), seen)
+
+
+def test_a_render_of_more_pixels_than_pillow_believes_is_read(tmp_path, monkeypatch):
+    source = tmp_path / 's.png'
+    Image.fromarray(values('uint8', 3, size=(8, 8))).save(source)
+    store, image = RenderStore(tmp_path / 'store'), values('uint8', 3, size=(8, 8))
+    store.add('s', image, source)
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 10)
+    assert store.holds('s', source)
+    assert np.array_equal(store.read(store.path('s'), (8, 8)), image)

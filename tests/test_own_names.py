@@ -432,3 +432,7 @@ def test_an_export_keeps_a_data_set_that_mmsegmentation_cannot_read(option):
 def test_an_export_keeps_a_loader_of_more_than_8_bits():
     assert stock(dict(type='LoadImage'))['type'] == 'LoadImageFromFile'
     assert stock(dict(type='LoadImage', value_range=(0, 4095)))['type'] == 'LoadImage'
+
+
+def test_a_missing_file_that_is_not_named_is_one_sentence_still(capsys):
+    assert stopped(FileNotFoundError('a.pth can not be found.'), capsys) == 'error: a.pth can not be found.'

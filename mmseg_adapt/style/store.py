@@ -15,6 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 from ..errors import UserError, first_line
 from ..files.atomic import PART, remove_dead_parts, write_whole
 from ..files.difference import first_difference
+from ..files.image import any_size
 from .gram import Style
 
 MANIFEST, STYLE = 'aan.json', 'style.pth'
@@ -111,7 +112,7 @@ class RenderStore:
         if not self.path(name).exists():
             return False
         try:
-            with Image.open(self.path(name)) as file:
+            with any_size(), Image.open(self.path(name)) as file:
                 size, checksum = (file.info.get(key) for key in (SOURCE_BYTES, SOURCE_CRC))
         except Exception:  # as in read: one that is to be made again
             return False
@@ -135,7 +136,7 @@ class RenderStore:
             UserError: a file that is no whole image.
         """
         try:
-            with Image.open(path) as file:
+            with any_size(), Image.open(path) as file:
                 image = file.convert('RGB')
         except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError and struct.error
             raise UserError(
