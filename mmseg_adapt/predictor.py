@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from math import log
 from pathlib import Path
@@ -14,10 +14,11 @@ from mmengine.dataset import pseudo_collate
 from mmseg.registry import TRANSFORMS
 from torch import Tensor
 
-from .datasets.domain_pair import LABEL_LOADERS
+from .datasets.pipelines import LABEL_LOADERS
 from .errors import UserError
 from .files.config import config_of
 from .files.image import scaled
+from .models.probabilities import predicted_probabilities
 from .pictures import colour_map, printable
 from .weights.segmentor import dataset_meta, load_segmentor
 
@@ -53,10 +54,11 @@ class Predictor:
         model: a folder that ``tools/export_segmentor.py`` wrote, or a config.
         checkpoint: the weights; those in the folder by default.
         device: 'cuda' where there is a GPU, else 'cpu', by default.
+        part: ``'teacher'`` to predict with the teacher of a checkpoint instead of its segmentor.
 
     Raises:
-        UserError: a missing file, a checkpoint that is not this config's or needs code to be loaded, a device that is
-            not there.
+        UserError: a missing file, a checkpoint that is not this config's or needs code to be loaded, a part that it
+            does not have, a device that is not there.
 
     Example::
 
@@ -66,19 +68,23 @@ class Predictor:
     """
 
     def __init__(
-        self, model: str | Path, checkpoint: str | Path | None = None, device: str | torch.device | None = None
+        self,
+        model: str | Path,
+        checkpoint: str | Path | None = None,
+        device: str | torch.device | None = None,
+        part: str | None = None,
     ) -> None:
         model = Path(model)
         config = model / 'config.py' if model.is_dir() else model
         if checkpoint is None:
             if not model.is_dir():
                 raise UserError(
-                    f'{model} is no folder of an exported model: name a folder, or a config and a checkpoint'
+                    f'{model} is not a folder of an exported model: name a folder, or a config and a checkpoint'
                 )
             checkpoint = model / 'model.pth'
         self.cfg = config_of(str(config))
         device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
-        segmentor, loaded = load_segmentor(self.cfg, str(checkpoint))
+        segmentor, loaded = load_segmentor(self.cfg, str(checkpoint), part)
         try:
             self.device = torch.device(device)
             self.segmentor = segmentor.to(self.device)
@@ -113,11 +119,26 @@ class Predictor:
             return list(self.stream(images, batch_size))
         return next(self.stream([images]))
 
-    def stream(self, images: Iterable[Image], batch_size: int = 1) -> Iterator[Prediction]:
-        """As a call, one after the other, so that neither images nor predictions need fit into memory."""
+    def stream(
+        self,
+        images: Iterable[Image],
+        batch_size: int = 1,
+        skipped: Callable[[Image, UserError], None] | None = None,
+    ) -> Iterator[Prediction]:
+        """Like a call, but lazily, one image at a time.
+
+        Args:
+            skipped: is told of every image that cannot be read, which is then left out; by default its error is raised.
+        """
         batch: list[tuple[np.ndarray, dict]] = []
         for image in images:
-            pixels, sample = self._read(image)
+            try:
+                pixels, sample = self._read(image)
+            except UserError as error:
+                if skipped is None:
+                    raise
+                skipped(image, error)
+                continue
             if batch and (len(batch) == batch_size or sample['inputs'].shape != batch[0][1]['inputs'].shape):
                 yield from self._predict(batch)
                 batch = []
@@ -168,7 +189,7 @@ class Predictor:
 def certainty(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """The probability of ``labels`` and the entropy of all classes over its maximum, log C.
 
-    Shape: (C, H, W), (H, W) → (H, W), (H, W). MMSegmentation yields one channel, a probability, for a binary head.
+    Shape: (C, H, W), (H, W) → (H, W), (H, W).
     """
-    p = logits.softmax(0) if len(logits) > 1 else torch.cat([1 - logits, logits])
+    p = predicted_probabilities(logits[None])[0]
     return p.gather(0, labels[None])[0], torch.special.entr(p).sum(0) / log(len(p))

@@ -16,7 +16,7 @@ BROWSE = runpy.run_path(str(REPO / 'tools/analysis/browse_data.py'), run_name='b
 
 
 def sheet_of(cfg: Config, rows: int = 2):
-    return BROWSE['contact_sheet'](BROWSE['domains_of'](cfg), rows=rows, counted=4)
+    return BROWSE['contact_sheet'](BROWSE['streams_of'](cfg), rows=rows, counted=4)
 
 
 def ignoring(cfg: Config, *classes: int) -> Config:
@@ -26,7 +26,7 @@ def ignoring(cfg: Config, *classes: int) -> Config:
 
 def test_ignored_areas_are_hatched_and_shares_are_those_of_the_labels(street_data, tmp_path):
     cfg = ignoring(tiny_config('demo/streets_singlelevel.py', street_data, tmp_path), 5)  # no sky
-    source = BROWSE['domains_of'](cfg)['source']
+    source = BROWSE['streams_of'](cfg)['source']
     labels = np.stack([source[i]['data_samples'].gt_sem_seg.data[0].numpy() for i in range(4)])
     figure = sheet_of(cfg)
     *cells, bars = figure.axes

@@ -319,7 +319,7 @@ def test_ranks_share_one_stream(monkeypatch):
     whole = pairs(12)
     parts = []
     for rank in range(2):
-        monkeypatch.setattr('mmseg_adapt.datasets.domain_pair.get_dist_info', lambda rank=rank: (rank, 2))
+        monkeypatch.setattr('mmseg_adapt.datasets.samplers.get_dist_info', lambda rank=rank: (rank, 2))
         parts.append(pairs(6))
     assert [p for both in zip(*parts) for p in both] == whole
 

@@ -13,7 +13,7 @@ from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmseg.registry import MODELS
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from mmseg_adapt.datasets.domain_pair import domains_of
+from mmseg_adapt.datasets.streams import domains_of
 from mmseg_adapt.runs.exact_resume_hook import _steps_to_cpu
 from mmseg_adapt.style import AppearanceAdapter, Objective, VGGStyleEncoder, style_of
 

@@ -11,7 +11,7 @@ from mmseg.registry import DATASETS, HOOKS
 
 from mmseg_adapt.cli.launch import read_config
 from mmseg_adapt.datasets.cache import cached
-from mmseg_adapt.datasets.domain_pair import unlabelled
+from mmseg_adapt.datasets.pipelines import unlabelled
 
 from .test_benchmarks import bdd100k, image, label
 from .test_training import scalars
@@ -100,9 +100,9 @@ def test_it_trains_both_players_and_is_validated_on_the_target(trees, tmp_path):
 def test_a_target_without_a_pipeline_has_the_sources_without_labels(trees):
     cfg = shrunk(trees).train_dataloader.dataset
     pair = DATASETS.build(cfg)
-    steps = [type(t).__name__ for t in pair.source.pipeline.transforms]
+    steps = [type(t).__name__ for t in pair.domains['source'].pipeline.transforms]
     assert steps.pop(1) == 'LoadAnnotations'
-    assert [type(t).__name__ for t in pair.target.pipeline.transforms] == steps
+    assert [type(t).__name__ for t in pair.domains['target'].pipeline.transforms] == steps
     sample = pair[(0, 0)]
     assert 'gt_sem_seg' in sample['source']['data_samples']
     assert 'gt_sem_seg' not in sample['target']['data_samples']

@@ -1,6 +1,6 @@
 """Adapt BN statistics to unlabelled images: ``python tools/adapt_bn.py CONFIG CHECKPOINT --target FOLDER``.
 
-The running means and variances of CHECKPOINT become those of one pass over the images; no other tensor changes.
+The running means and variances of CHECKPOINT become those of all the images; no other tensor changes.
 """
 
 import os.path as osp
@@ -13,13 +13,15 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmengine.runner.checkpoint import get_state_dict
 
-from ..datasets.domain_pair import domains_of, unlabelled
+from ..datasets.pipelines import unlabelled
+from ..datasets.streams import TARGET, domains_of, with_pipelines
 from ..engine.adapt_bn_hook import target_loader
 from ..errors import UserError
 from ..files.listing import IMAGE_ENDINGS, images_below
 from ..files.staging import staged
 from ..methods.target_bn import adapt_bn
 from ..weights.load import read_checkpoint
+from ..weights.parts import SEGMENTOR
 from .launch import add_arguments, read_config
 
 
@@ -29,9 +31,9 @@ def dataset_of(cfg: Config, folder: str | None) -> dict:
         for hook in cfg.get('custom_hooks', ()):
             if hook.type == 'AdaptBNHook':
                 return hook.dataset
-        domains = domains_of(cfg.train_dataloader.dataset)
-        if 'target' in domains:
-            return {'pipeline': unlabelled(domains['source'].pipeline), **domains['target']}
+        streams = with_pipelines(domains_of(cfg.train_dataloader.dataset))
+        if TARGET in streams:
+            return streams[TARGET]
         raise UserError(f'{cfg.filename} names no target: say where its images are, --target FOLDER')
     if not osp.isdir(folder):
         raise UserError(f'{folder} does not exist: name a folder of target images after --target')
@@ -47,9 +49,7 @@ def main() -> None:
     add_arguments(parser)
     parser.add_argument('checkpoint', help='a checkpoint that tools/train.py wrote')
     parser.add_argument('--target', metavar='FOLDER', help="target images (default: the config's own target)")
-    parser.add_argument(
-        '--batch-size', type=int, default=4, help='images to normalise by at a time; a rest is left out'
-    )
+    parser.add_argument('--batch-size', type=int, default=4, help='images to normalise by at a time, at most')
     parser.add_argument('--out', type=Path, help='where to write (default: CHECKPOINT_abn.pth)')
     parser.add_argument('--overwrite', action='store_true', help='allow --out to exist')
     args = parser.parse_args()
@@ -85,8 +85,9 @@ def write(model: torch.nn.Module, images: int, source: Path, out: Path) -> None:
     checkpoint = read_checkpoint(source)
     weights = checkpoint.get('state_dict', checkpoint)
     for name, tensor in get_state_dict(model).items():
-        if name.endswith(('running_mean', 'running_var')) and name in weights:
-            weights[name] = tensor.cpu()
+        key = name if name in weights else name.removeprefix(f'{SEGMENTOR}.')  # of a plain segmentor's checkpoint
+        if name.endswith(('running_mean', 'running_var')) and key in weights:
+            weights[key] = tensor.cpu()
     if isinstance(checkpoint.get('meta'), dict):
         checkpoint['meta']['adapted_bn'] = images
     torch.save(checkpoint, out)

@@ -1,8 +1,11 @@
 from .cache import Cached
 from .cityscapes import CityscapesLabelsDataset, CrossCityDataset
-from .domain_pair import DomainPairDataset, DomainPairSampler
+from .domains import DomainPairDataset
 from .gta import GTADataset
 from .id_mapped import IdMappedDataset
+from .orders import RareClassOrder, SequentialOrder, ShuffledOrder
+from .rare_class_crop import RareClassCrop
+from .samplers import DomainPairSampler, OrderSampler
 from .synthia import SYNTHIADataset
 from .transforms import CropBox, LoadImage, LoadLabels
 
@@ -17,5 +20,10 @@ __all__ = [
     'IdMappedDataset',
     'LoadImage',
     'LoadLabels',
+    'OrderSampler',
+    'RareClassCrop',
+    'RareClassOrder',
     'SYNTHIADataset',
+    'SequentialOrder',
+    'ShuffledOrder',
 ]

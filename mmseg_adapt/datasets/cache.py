@@ -16,7 +16,7 @@ from mmseg.registry import TRANSFORMS
 
 from ..errors import UserError
 from ..files.atomic import remove_dead_parts, write_whole
-from .domain_pair import domains_of
+from .streams import domains_of, parts
 
 FORMAT = 2  # of the files; another number is another key
 STEPS = ('LoadImage', 'LoadLabels', 'CropBox', 'Resize', 'LoadImageFromFile', 'LoadAnnotations')
@@ -116,7 +116,8 @@ def cached(pipeline: list[dict], folder: str) -> list[dict]:
 
 
 def cache_training(cfg: dict, folder: str) -> None:
-    """Change the pipelines of ``cfg.train_dataloader.dataset``, of both domains where there are two."""
-    for part in domains_of(cfg['train_dataloader']['dataset']).values():
-        if 'pipeline' in part:  # a target without one has the source's
-            part['pipeline'] = cached(part['pipeline'], folder)
+    """Change the pipelines of ``cfg.train_dataloader.dataset``, of every stream where there are several."""
+    for stream in domains_of(cfg['train_dataloader']['dataset']).values():
+        for _, part in parts(stream):
+            if 'pipeline' in part:  # a target without one has the source's
+                part['pipeline'] = cached(part['pipeline'], folder)

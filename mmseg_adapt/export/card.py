@@ -8,7 +8,8 @@ from pathlib import Path
 from mmengine.config import Config
 
 from .. import __version__
-from ..datasets.domain_pair import LABEL_LOADERS, domains_of
+from ..datasets.pipelines import LABEL_LOADERS
+from ..datasets.streams import domains_of, is_labelled, parts
 from ..runs.scalars import scalars_of
 from ..weights.segmentor import dataset_meta, segmentor_config
 
@@ -23,7 +24,7 @@ FILES = {
     'config.py': 'its config, complete in itself',
     'model.safetensors': 'the same weights as safetensors',
     'model.onnx': 'ONNX',
-    'model.torchscript.pt': 'TorchScript',
+    'sliding.py': 'sliding windows over model.onnx, with onnxruntime and NumPy',
 }
 
 
@@ -128,23 +129,28 @@ def _preprocessing(cfg: Config, model: dict) -> str:
         lines.append(f'* {order} 0–255, minus {list(before["mean"])}, over {list(before["std"])}')
     else:
         lines.append(f'* {order} 0–255, not normalised')
-    if (model.get('test_cfg') or {}).get('mode') == 'slide':
-        lines.append('* sliding windows (the ONNX and TorchScript graphs take the whole image at once)')
+    if (test := model.get('test_cfg') or {}).get('mode') == 'slide':
+        lines.append(f'* sliding windows of {tuple(test.crop_size)}, every {tuple(test.stride)} (height, width)')
     return '\n'.join(lines)
 
 
-def _domains(cfg: Config) -> dict[str, dict]:
+def _data_sets(cfg: Config) -> list[tuple[str, dict]]:
+    """(stream, data set), each data set of those that a stream consists of."""
     dataset = (cfg.get('train_dataloader') or {}).get('dataset')
-    return {} if dataset is None else domains_of(dataset)
+    streams = {} if dataset is None else domains_of(dataset)
+    return [(name, part) for name, stream in streams.items() for _, part in parts(stream)]
 
 
 def _training(cfg: Config) -> str:
-    roles = dict(source='labelled source', target='unlabelled target', labeled_target='labelled target')
-    lines = [f'* {roles[name]}: {part.type}, `{part.get("data_root") or ""}`' for name, part in _domains(cfg).items()]
+    lines = [f'* {_role(name)}: {part.type}, `{part.get("data_root") or ""}`' for name, part in _data_sets(cfg)]
     if 'lambda_adv' in cfg.model:
         weights = ', '.join(f'{level}: {value}' for level, value in cfg.model.lambda_adv.items())
         lines.append(f'* method: {cfg.model.type}, λ_adv {weights or "none"}')
     return '\n'.join(lines) or 'not recorded'
+
+
+def _role(stream: str) -> str:
+    return f'{"labelled" if is_labelled(stream) else "unlabelled"} {stream.removeprefix("labeled_")}'
 
 
 def _measured(path: Path, checkpoint: dict) -> str:
@@ -163,7 +169,7 @@ def _measured(path: Path, checkpoint: dict) -> str:
 
 def _licences(cfg: Config) -> str:
     lines = []
-    for part in _domains(cfg).values():
+    for _, part in _data_sets(cfg):
         line = LICENCES.get(part.type, f'{part.type} ({part.get("data_root") or "no folder"}): see its own terms')
         lines.append(f'* {line}')
     lines.append('* the weights that training started from: see their own terms')

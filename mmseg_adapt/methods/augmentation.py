@@ -1,7 +1,7 @@
 """Strong augmentation of normalised images on the device: colour jitter and Gaussian blur as in DACS' release.
 
-``draw_…`` turns a generator into parameters (with a CPU generator nothing waits for the device). One draw decides for the
-whole batch whether the iteration augments at all; None says that it does not.
+``draw_…`` turns a generator into parameters (with a CPU generator nothing waits for the device). One draw decides for
+the whole batch whether the iteration augments at all; None says that it does not.
 """
 
 from __future__ import annotations

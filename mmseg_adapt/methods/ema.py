@@ -24,7 +24,7 @@ def ema_update(teacher: Iterable[Tensor], student: Iterable[Tensor], alpha: floa
     """teacher ← alpha · teacher + (1 − alpha) · student, in place; an exact copy if ``alpha`` is 0.
 
     Args:
-        teacher: ``module.parameters()``. Buffers (BN statistics) do not belong here: the released codes leave them alone.
+        teacher: ``module.parameters()``. Buffers (BN statistics) do not belong here: the releases leave them alone.
         student: the same of the student, in the same order.
     """
     teacher, student = list(teacher), list(student)

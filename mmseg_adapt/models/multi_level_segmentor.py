@@ -99,7 +99,7 @@ class MultiLevelSegmentor(EncoderDecoder):
     def whole_inference(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
         if not self.test_cfg.get('single_upsampling', False):
             return super().whole_inference(inputs, batch_img_metas)
-        logits = self.decode_head(self.extract_feat(inputs))
+        logits = self.logits(inputs)
         if any(any(meta.get('img_padding_size', meta.get('padding_size', (0,)))) for meta in batch_img_metas):
             # padding is removed in pixels of the input: only there can it be removed
             return resize(logits, inputs.shape[2:], mode='bilinear', align_corners=self.align_corners)

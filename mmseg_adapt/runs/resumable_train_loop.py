@@ -14,8 +14,9 @@ from ..errors import UserError
 from ..random_state import derived_seed, kept_random_state, seeded
 
 
-class Preempted(Exception):
-    """Raised out of a validation that has to make way; the loop then ends as after a training iteration."""
+class Preempted(SystemExit):
+    """Raised out of what has to make way: a validation of ResumableTrainLoop, which then ends as after an iteration, or
+    a loop that nothing else ends, when a checkpoint is saved. Nobody catches that one: the process exits with 0."""
 
 
 class SeededSamples(Dataset):
@@ -55,7 +56,8 @@ class SampleStream(Sampler):
             sampler = DATA_SAMPLERS.build(sampler, default_args=dict(dataset=dataset.dataset, seed=seed))
         self.sampler = sampler
         self.rank, self.world_size = get_dist_info()
-        self.seed = getattr(sampler, 'seed', None) or seed or 0
+        own = getattr(sampler, 'seed', None)
+        self.seed = own if own is not None else seed or 0  # 0 is a seed
         self.start = 0
 
     def __len__(self) -> int:
@@ -120,9 +122,12 @@ class ResumableTrainLoop(IterBasedTrainLoop):
     def __init__(self, runner: Runner, dataloader: dict, *args, **kwargs) -> None:
         if not isinstance(dataloader, dict):
             raise UserError('ResumableTrainLoop builds its data loader: give the config, or use IterBasedTrainLoop')
+        dataset = dataloader['dataset']
+        if isinstance(dataset, dict) and dataset.get('batch_sizes'):
+            dataloader = {'collate_fn': dict(type='collate_streams'), **dataloader}
         dataloader = dict(
             dataloader,
-            dataset=dict(type=SeededSamples, dataset=dataloader['dataset']),
+            dataset=dict(type=SeededSamples, dataset=dataset),
             sampler=dict(type=SampleStream, sampler=dataloader['sampler']),
         )
         diff_rank_seed = runner._randomness_cfg.get('diff_rank_seed', False)  # as mmengine's loops
@@ -147,8 +152,10 @@ class ResumableTrainLoop(IterBasedTrainLoop):
         self.runner.call_hook('before_train_epoch')
         if self._iter:
             self._validate_if_due()
+        self.runner.model.train()  # a model's own train() decides which parts stay in evaluation mode
         while self._iter < self._max_iters and not self.stop_training:
-            self.runner.model.train()
+            if not self.runner.model.training:  # after a validation: a walk over all modules costs a millisecond
+                self.runner.model.train()
             self.run_iter(next(self.dataloader_iterator))
             self._validate_if_due()
         self.runner.call_hook('after_train_epoch')

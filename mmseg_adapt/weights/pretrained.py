@@ -29,6 +29,8 @@ class CheckedPretrainedInit(PretrainedInit):
         found = tensors_of(_load_checkpoint(self.checkpoint, map_location=self.map_location), self.checkpoint)
         found = {key.removeprefix('module.'): value for key, value in found.items()}
         found = {key.removeprefix(prefix): value for key, value in found.items() if key.startswith(prefix)}
+        if hasattr(module, 'own_keys'):  # a backbone that knows the keys of the released file
+            found = module.own_keys(found, self.checkpoint)
         own = module.state_dict()
         self._fit_bands(own, found)
         self._check(type(module).__name__, own, found)

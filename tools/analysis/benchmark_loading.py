@@ -7,6 +7,7 @@ import tempfile
 import time
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from functools import partial
 
 from mmengine.config import DictAction
 from mmengine.dataset import pseudo_collate
@@ -16,7 +17,7 @@ from prettytable import PrettyTable, TableStyle
 from torch.utils.data import DataLoader
 
 from mmseg_adapt.datasets.cache import cached
-from mmseg_adapt.datasets.domain_pair import domains_of, unlabelled
+from mmseg_adapt.datasets.streams import changed, domains_of, with_pipelines
 from mmseg_adapt.errors import one_sentence
 from mmseg_adapt.files.config import config_of
 
@@ -26,6 +27,10 @@ def timed(cfg: dict) -> tuple[float, Sequence]:
     start = time.perf_counter()
     dataset = DATASETS.build(cfg)
     return time.perf_counter() - start, dataset
+
+
+def with_cache(dataset: dict, folder: str) -> dict:
+    return {**dataset, 'pipeline': cached(dataset['pipeline'], folder)}
 
 
 def images_per_second(dataset: Sequence, count: int, workers: int) -> float:
@@ -53,13 +58,11 @@ def main() -> None:
     table = PrettyTable(['domain', 'files', 'listed in s', 'workers', 'images/s', 'first pass of the cache', 'cached'])
     table.set_style(TableStyle.MARKDOWN)
     with tempfile.TemporaryDirectory() as temporary:
-        domains = domains_of(cfg.train_dataloader.dataset)
-        for name, part in domains.items():
-            part = {'pipeline': unlabelled(domains['source'].pipeline), **part}
+        for name, part in with_pipelines(domains_of(cfg.train_dataloader.dataset)).items():
             for workers in args.workers:
                 seconds, plain = timed(part)
                 folder = args.cache or f'{temporary}/{name}{workers}'
-                _, kept = timed({**part, 'pipeline': cached(part['pipeline'], folder)})
+                _, kept = timed(changed(part, partial(with_cache, folder=folder)))
                 speeds = [images_per_second(d, args.images, workers) for d in (plain, kept, kept)]
                 table.add_row([name, len(plain), f'{seconds:.2f}', workers, *(f'{speed:.1f}' for speed in speeds)])
     print(table)

@@ -15,6 +15,7 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import DATASETS
 from torch.utils.data import Dataset
 
+from mmseg_adapt.datasets.streams import SOURCE, is_labelled
 from mmseg_adapt.errors import one_sentence
 from mmseg_adapt.files.config import config_of
 from mmseg_adapt.pictures import printable
@@ -26,11 +27,11 @@ from matplotlib.patches import Patch  # noqa: E402
 IGNORE = 255
 
 
-def domains_of(cfg: Config) -> dict[str, Dataset]:
+def streams_of(cfg: Config) -> dict[str, Dataset]:
     """By name; a config that does not adapt has a ``'source'``."""
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
-    return getattr(dataset, 'domains', {'source': dataset})
+    return getattr(dataset, 'domains', {SOURCE: dataset})
 
 
 def image_of(sample: dict) -> np.ndarray:
@@ -73,11 +74,11 @@ def draw_shares(axis, labels: list[np.ndarray], classes: tuple[str, ...], palett
 
 def contact_sheet(domains: dict, rows: int, counted: int, seed: int = 0) -> plt.Figure:
     """One row per pair: images, and labels where they are trained on, of each domain; below, the source's shares."""
-    source = domains['source']
+    source = domains[SOURCE]
     classes, palette = source.metainfo['classes'], source.metainfo['palette']
     rng = np.random.default_rng(seed)
     chosen = {name: rng.permutation(len(dataset)) for name, dataset in domains.items()}
-    columns = len(domains) + sum(name != 'target' for name in domains)
+    columns = len(domains) + sum(map(is_labelled, domains))
     figure = plt.figure(figsize=(4.2 * columns, 2.4 * rows + 3.2), layout='constrained')
     grid = figure.add_gridspec(rows + 1, columns, height_ratios=[*[2.4] * rows, 2.6])
     labels = []
@@ -87,11 +88,11 @@ def contact_sheet(domains: dict, rows: int, counted: int, seed: int = 0) -> plt.
             sample = dataset[chosen[name][row % len(dataset)]]
             image, path = image_of(sample), Path(sample['data_samples'].img_path)
             draw_image(next(cells), image, f'{name}: {path.name} {image.shape[1]}×{image.shape[0]}')
-            if name != 'target':
+            if is_labelled(name):
                 draw_label(next(cells), label_of(sample), palette, f'{name} labels')
-            if name == 'source':
+            if name == SOURCE:
                 labels.append(label_of(sample))
-    labels += [label_of(source[i]) for i in chosen['source'][rows : max(rows, counted)]]
+    labels += [label_of(source[i]) for i in chosen[SOURCE][rows : max(rows, counted)]]
     draw_shares(figure.add_subplot(grid[rows, :]), labels, classes, palette)
     return figure
 
@@ -108,7 +109,7 @@ def main() -> None:
     cfg.merge_from_dict(args.cfg_options or {})
     out = args.out or Path('work_dirs') / Path(args.config).stem / 'data.png'
     out.parent.mkdir(parents=True, exist_ok=True)
-    contact_sheet(domains_of(cfg), args.rows, args.counted).savefig(out, dpi=110)
+    contact_sheet(streams_of(cfg), args.rows, args.counted).savefig(out, dpi=110)
     print(f'wrote {out}')
 
 

@@ -28,7 +28,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from mmseg_adapt.cli.launch import enable_amp
-from mmseg_adapt.datasets.domain_pair import domains_of, unlabelled
+from mmseg_adapt.datasets.streams import SOURCE, TARGET, batch_sizes_of, domains_of, is_labelled, parts, with_pipelines
 from mmseg_adapt.engine.activation_checkpoint_hook import ActivationCheckpointHook
 from mmseg_adapt.errors import UserError, one_sentence
 from mmseg_adapt.files.config import config_of
@@ -85,6 +85,15 @@ def _all_of(tensor: torch.Tensor, indices: list) -> torch.Tensor | None:
     return None
 
 
+def fake_model(cfg: dict, mode: FakeTensorMode) -> torch.nn.Module:
+    """A model in training mode whose tensors hold no data. It is built with data, which some constructors read."""
+    model = MODELS.build(cfg)
+    for module in model.modules():
+        for tensors in (module._parameters, module._buffers):
+            tensors.update({name: mode.from_tensor(t) for name, t in tensors.items() if t is not None})
+    return model.train()
+
+
 def image_size(dataset: dict) -> tuple[int, int]:
     """(height, width) of what the pipeline yields: that of its last crop or resize.
 
@@ -92,7 +101,7 @@ def image_size(dataset: dict) -> tuple[int, int]:
         UserError: a pipeline that fixes no size.
     """
     for step in reversed(dataset['pipeline']):
-        if step['type'] in ('RandomCrop', 'Resize') and (size := step.get('crop_size')):
+        if step['type'] in ('RandomCrop', 'RareClassCrop', 'Resize') and (size := step.get('crop_size')):
             return tuple(size)
         if step['type'] == 'Resize':
             width, height = step['scale']
@@ -113,12 +122,13 @@ def batch_of(dataset: dict, batch_size: int, labels: bool) -> dict:
 
 def measure(cfg: Config) -> dict[str, float]:
     """GiB: ``state`` (weights and optimisers), ``gradients`` and ``activations`` at the peak, and their sum."""
-    domains, batch_size = domains_of(cfg.train_dataloader.dataset), cfg.train_dataloader.batch_size
-    pipeline = unlabelled(domains['source'].pipeline)  # of a target without one
+    sizes, streams = batch_sizes_of(cfg.train_dataloader), with_pipelines(domains_of(cfg.train_dataloader.dataset))
+    first = {name: next(parts(stream))[1] for name, stream in streams.items()}
     cfg.model.get('segmentor', cfg.model).backbone.init_cfg = None
     hooks = [dict(h) for h in [*cfg.get('default_hooks', {}).values(), *cfg.get('custom_hooks', [])] if h]
-    with FakeTensorMode():
-        model = MODELS.build(cfg.model).train()
+    mode = FakeTensorMode()
+    model = fake_model(cfg.model, mode)
+    with mode:
         for hook in (h for h in hooks if h.pop('type') == ActivationCheckpointHook.__name__):
             ActivationCheckpointHook(**hook).apply(model)
         wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
@@ -129,19 +139,16 @@ def measure(cfg: Config) -> dict[str, float]:
         for tensor in (*model.parameters(), *model.buffers()):
             live.count(tensor)
         with live:
-            data = {
-                name: batch_of({'pipeline': pipeline, **part}, batch_size, labels=name != 'target')
-                for name, part in domains.items()
-            }
-            if 'target' not in data:
-                data = data['source']
+            data = {name: batch_of(part, sizes[name], labels=is_labelled(name)) for name, part in first.items()}
+            if TARGET not in data:
+                data = data[SOURCE]
             model.train_step(data, wrapper)
             state = live.live
             live.forget_peak()
             model.train_step(data, wrapper)
     activations = live.peak - state - live.gradients_at_peak
-    parts = dict(state=state, gradients=live.gradients_at_peak, activations=activations, total=live.peak)
-    return {name: value / GIB for name, value in parts.items()}
+    found = dict(state=state, gradients=live.gradients_at_peak, activations=activations, total=live.peak)
+    return {name: value / GIB for name, value in found.items()}
 
 
 def main() -> None:

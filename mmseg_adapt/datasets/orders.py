@@ -1,0 +1,174 @@
+"""How a stream is walked: which image stands at a position is a function of (seed, position), so that a resume is free.
+
+``DomainPairSampler(orders=dict(source=dict(type='RareClassOrder', temperature=0.01)))`` and
+``OrderSampler(order=…)`` name them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from mmengine.logging import print_log
+from mmseg.registry import DATA_SAMPLERS
+from torch.utils.data import Dataset
+
+from ..errors import UserError
+from ..random_state import derived_seed
+from .class_statistics import class_pixels
+from .streams import SOURCE, is_labelled, stream_number
+
+
+class Order:
+    """``order(seed, position)`` is the index of an image. Subclasses say in :meth:`stretch` how one is drawn.
+
+    Args:
+        dataset: what the stream holds.
+        stream: the stream's name; streams of other names have other random numbers.
+
+    Attributes:
+        length: positions that are drawn at a time. Only one stretch is kept in memory.
+    """
+
+    def __init__(self, dataset: Dataset, stream: str = SOURCE) -> None:
+        self.length = len(dataset)
+        self.stream = stream
+        self._kept: tuple = (None, ())
+
+    def __call__(self, seed: int, position: int) -> int:
+        number, offset = divmod(position, self.length)
+        if self._kept[0] != (seed, number):
+            self._kept = (seed, number), self.stretch(derived_seed(seed, stream_number(self.stream), number))
+        return self._kept[1][offset]
+
+    def stretch(self, seed: int) -> Sequence[int]:
+        """``length`` indices."""
+        raise NotImplementedError
+
+
+@DATA_SAMPLERS.register_module()
+class ShuffledOrder(Order):
+    """Pass after pass, each image once per pass, each pass in a random order of its own."""
+
+    def stretch(self, seed: int) -> Sequence[int]:
+        return torch.randperm(self.length, generator=torch.Generator().manual_seed(seed)).tolist()
+
+
+@DATA_SAMPLERS.register_module()
+class SequentialOrder(Order):
+    """The order of the files, again and again."""
+
+    def stretch(self, seed: int) -> Sequence[int]:
+        return range(self.length)
+
+
+class RareIndex(int):
+    """The index of an image that was drawn for ``rare_class``.
+
+    ``ConcatDataset`` and ``RepeatDataset`` compute with it (index − offset, index % length) and mmengine's data sets
+    hand it to their pipeline as ``results['sample_idx']``: the class arrives with it.
+    """
+
+    rare_class: int
+
+    def __new__(cls, index: int, rare_class: int) -> RareIndex:
+        self = super().__new__(cls, index)
+        self.rare_class = rare_class
+        return self
+
+    def __sub__(self, offset: int) -> RareIndex:
+        return RareIndex(int(self) - offset, self.rare_class)
+
+    def __mod__(self, length: int) -> RareIndex:
+        return RareIndex(int(self) % length, self.rare_class)
+
+    def __reduce__(self) -> tuple:
+        return RareIndex, (int(self), self.rare_class)
+
+
+@DATA_SAMPLERS.register_module()
+class RareClassOrder(Order):
+    """Rare class sampling (Hoyer et al., "DAFormer", CVPR 2022, Eq. 9): a class c ~ P(c), then an image that shows it.
+
+    P(c) = softmax((1 − f_c) / T) over the classes that occur, in float32 as released; f_c is the part of c in all
+    labelled pixels. The image is drawn uniformly from those with more than ``min_pixels`` of c, which the released code
+    has and the paper has not. ``RareClassCrop`` then looks for c when it crops. Images are drawn with replacement:
+    there are no passes.
+
+    Args:
+        dataset, stream: as for :class:`Order`; the stream must have labels.
+        temperature: T; smaller draws rare classes more often.
+        min_pixels: of c that an image must exceed, in pixels of its label file, before any resizing.
+        classes: names of the classes to draw, by default all that occur.
+        statistics: folder in which the counted pixels are kept, or which holds the released code's
+            ``sample_class_stats.json``; see :func:`~mmseg_adapt.datasets.class_statistics.class_pixels`.
+
+    Raises:
+        UserError: a stream without labels; an unknown class; a class of ``classes`` that never occurs; a class of which
+            no image has more than ``min_pixels``; a temperature that is not positive; statistics of another data set.
+    """
+
+    BLOCK = 1024
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        stream: str = SOURCE,
+        temperature: float = 0.01,
+        min_pixels: int = 3000,
+        classes: Sequence[str] | None = None,
+        statistics: str | None = None,
+    ) -> None:
+        super().__init__(dataset, stream)
+        self.length = self.BLOCK
+        if not is_labelled(stream):
+            raise UserError(f'sampler.orders.{stream}: RareClassOrder counts labels, which the {stream} does not have')
+        if temperature <= 0:
+            raise UserError(f'RareClassOrder.temperature = {temperature}: set a number above 0')
+        names = list(dataset.metainfo['classes'])
+        chosen = self._chosen(names, classes)
+        pixels = class_pixels(dataset, statistics)  # (images, classes)
+        self.classes = self._occurring(names, chosen, pixels.sum(0), explicit=classes is not None)
+        self.probabilities = class_probabilities(pixels.sum(0)[self.classes], temperature)
+        self.images = [np.flatnonzero(pixels[:, c] > min_pixels) for c in self.classes]
+        for c, images in zip(self.classes, self.images):
+            if not len(images):
+                raise UserError(
+                    f'RareClassOrder: no image has more than min_pixels = {min_pixels} pixels of {names[c]}, the most '
+                    f'is {pixels[:, c].max()}: lower min_pixels, or leave the class out of classes'
+                )
+
+    @staticmethod
+    def _chosen(names: list[str], classes: Sequence[str] | None) -> list[int]:
+        if unknown := [name for name in classes or () if name not in names]:
+            raise UserError(f'RareClassOrder.classes names {unknown[0]!r}: the classes are {", ".join(names)}')
+        return [names.index(name) for name in (names if classes is None else classes)]
+
+    @staticmethod
+    def _occurring(names: list[str], chosen: list[int], total: np.ndarray, explicit: bool) -> list[int]:
+        """The classes with a pixel, the rarest first as in the released code."""
+        if absent := [names[c] for c in chosen if not total[c]]:
+            if explicit or len(absent) == len(chosen):
+                raise UserError(f'RareClassOrder: no label holds {", ".join(absent)}: leave it out of classes')
+            print_log(f'RareClassOrder never draws {", ".join(absent)}, which no label holds', 'current')
+        return sorted((c for c in chosen if total[c]), key=lambda c: total[c])
+
+    def draw(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """The images and the classes of a stretch, ``length`` int64 each."""
+        rng = np.random.default_rng(seed)
+        p = self.probabilities.astype(np.float64)
+        drawn = rng.choice(len(self.classes), size=self.length, p=p / p.sum())
+        counts = np.array([len(images) for images in self.images])
+        places = counts.cumsum() - counts  # where the images of a class begin
+        places = places[drawn] + (rng.random(self.length) * counts[drawn]).astype(np.int64)
+        return np.concatenate(self.images)[places], np.array(self.classes)[drawn]
+
+    def stretch(self, seed: int) -> Sequence[int]:
+        return [RareIndex(image, rare) for image, rare in zip(*(part.tolist() for part in self.draw(seed)))]
+
+
+def class_probabilities(pixels: np.ndarray, temperature: float) -> np.ndarray:
+    """P(c), (classes,) float32 as in the released code, from the pixels of each class."""
+    pixels = torch.as_tensor(pixels)
+    return torch.softmax((1 - pixels / pixels.sum()) / temperature, dim=-1).numpy()

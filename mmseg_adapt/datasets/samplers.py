@@ -1,0 +1,112 @@
+"""Endless samplers, each stream walked in an order of its own; a resumed run sets ``start`` at no cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+
+from mmengine.dist import get_dist_info, sync_random_seed
+from mmseg.registry import DATA_SAMPLERS
+from torch.utils.data import Dataset, Sampler
+
+from ..errors import UserError
+from .domains import DomainPairDataset
+from .orders import Order, RareClassOrder
+from .rare_class_crop import RareClassCrop
+from .streams import SOURCE, is_labelled, parts
+
+
+class _Endless(Sampler):
+    """Item p for p = start + rank, + world, …; subclasses say in ``item`` what it is."""
+
+    def __init__(self, size: int, seed: int | None) -> None:
+        self.size = size
+        self.rank, self.world_size = get_dist_info()
+        self.seed = sync_random_seed() if seed is None else seed
+        self.start = 0
+
+    def __iter__(self) -> Iterator:
+        return (self.item(p) for p in count(self.start + self.rank, self.world_size))
+
+    def __len__(self) -> int:
+        return self.size
+
+    def set_epoch(self, epoch: int) -> None:
+        """Nothing to do: the stream is endless. mmengine calls it on every sampler."""
+
+
+@DATA_SAMPLERS.register_module()
+class DomainPairSampler(_Endless):
+    """An endless stream of pairs (i, j), or triples, …, each stream in its own order.
+
+    Pair number p takes the p-th image of the source's order and of the target's; rank r of w takes p = r, r + w, …
+    By default every image of a stream occurs once per pass whatever the other streams' sizes, and memory is one
+    permutation per stream (a product data set would need |source| × |target|). An order depends on the seed, the
+    stream's name and the position alone, so that a resumed run sets ``start``, the number p of its first pair, at no
+    cost. Where the data set has ``batch_sizes``, item p holds that many images of each stream.
+
+    Args:
+        dataset: a :class:`DomainPairDataset`.
+        seed: of the orders; by default drawn once and shared by all ranks.
+        shuffle: False walks the streams in the order of their files.
+        orders: stream → config of an :class:`~mmseg_adapt.datasets.orders.Order`, for those walked in another way:
+            ``dict(source=dict(type='RareClassOrder', temperature=0.01))``.
+
+    Raises:
+        UserError: an order of a stream that does not exist; ``RareClassCrop`` in a stream whose order draws no class.
+    """
+
+    def __init__(
+        self,
+        dataset: DomainPairDataset,
+        seed: int | None = None,
+        shuffle: bool = True,
+        orders: dict[str, dict] | None = None,
+    ) -> None:
+        streams, orders = dataset.domains, orders or {}
+        if unknown := [name for name in orders if name not in streams]:
+            raise UserError(f'sampler.orders names {unknown[0]!r}: the streams are {", ".join(streams)}')
+        self.batch_sizes = getattr(dataset, 'batch_sizes', None)
+        default = dict(type='ShuffledOrder' if shuffle else 'SequentialOrder')
+        self.orders = {name: build_order(orders.get(name, default), part, name) for name, part in streams.items()}
+        sizes = self.batch_sizes or dict.fromkeys(streams, 1)
+        super().__init__(max(-(-len(part) // sizes[name]) for name, part in streams.items()), seed)
+
+    def item(self, p: int) -> tuple:
+        if self.batch_sizes is None:
+            return tuple(order(self.seed, p) for order in self.orders.values())
+        sizes = self.batch_sizes
+        return tuple(
+            tuple(order(self.seed, p * sizes[name] + k) for k in range(sizes[name]))
+            for name, order in self.orders.items()
+        )
+
+
+@DATA_SAMPLERS.register_module()
+class OrderSampler(_Endless):
+    """An endless stream of indices of any data set, in the order of a source: rare classes without adaptation.
+
+    Args:
+        dataset: any data set.
+        order: config of an :class:`~mmseg_adapt.datasets.orders.Order`.
+        seed: of the order; by default drawn once and shared by all ranks.
+    """
+
+    def __init__(self, dataset: Dataset, order: dict, seed: int | None = None) -> None:
+        self.order = build_order(order, dataset, SOURCE)
+        super().__init__(len(dataset), seed)
+
+    def item(self, p: int) -> int:
+        return self.order(self.seed, p)
+
+
+def build_order(cfg: dict, dataset: Dataset, stream: str) -> Order:
+    order = DATA_SAMPLERS.build(cfg, default_args=dict(dataset=dataset, stream=stream))
+    for key, part in parts(dataset, stream) if is_labelled(stream) else ():
+        steps = getattr(getattr(part, 'pipeline', None), 'transforms', ())
+        if any(isinstance(step, RareClassCrop) for step in steps) and not isinstance(order, RareClassOrder):
+            raise UserError(
+                f'{key}.pipeline has RareClassCrop, but the order of the {stream} draws no class: set '
+                f"sampler.orders.{stream} = dict(type='RareClassOrder'), or use RandomCrop"
+            )
+    return order

@@ -1,0 +1,84 @@
+"""What a config says about its streams: their names, data sets, pipelines and batch sizes. The names stand here only.
+
+A stream is a data set that training walks on its own: a labelled ``source``, an unlabelled ``target``, a
+``labeled_target``, and any further one by its own name, such as a second target ``night``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from zlib import crc32
+
+from ..models.losses import DOMAINS
+from .pipelines import unlabelled
+
+SOURCE, TARGET = DOMAINS
+LABELED_TARGET = 'labeled_target'
+KNOWN = (SOURCE, TARGET, LABELED_TARGET)
+
+
+def is_labelled(stream: str) -> bool:
+    """Whether labels of ``stream`` are read: of the source, and of a stream whose name begins with ``labeled_``."""
+    return stream == SOURCE or stream.startswith('labeled_')
+
+
+def stream_number(stream: str) -> int:
+    """What seeds the order of ``stream``: a number of its name alone, so that no stream changes another's order."""
+    return KNOWN.index(stream) if stream in KNOWN else crc32(stream.encode())
+
+
+def domains_of(dataset: dict) -> dict[str, dict]:
+    """The configs of a pair's streams by name; of any other data set, itself as ``'source'``."""
+    if SOURCE not in dataset:
+        return {SOURCE: dataset}
+    further = [name for name, value in dataset.items() if isinstance(value, dict) and 'type' in value]
+    names = dict.fromkeys([*(name for name in KNOWN if dataset.get(name) is not None), *further])
+    return {name: dataset[name] for name in names}
+
+
+def with_pipelines(streams: dict[str, dict]) -> dict[str, dict]:
+    """The same configs; a data set without ``pipeline`` has the source's, less what needs labels where none are read.
+
+    >>> streams = dict(source=dict(pipeline=[dict(type='LoadImage'), dict(type='LoadLabels')]), target=dict())
+    >>> with_pipelines(streams)['target']
+    {'pipeline': [{'type': 'LoadImage'}]}
+    """
+    _, first = next(parts(streams[SOURCE]))
+    pipeline = first.get('pipeline', ())
+
+    def complete(name: str, part: dict) -> dict:
+        return {'pipeline': pipeline if is_labelled(name) else unlabelled(pipeline), **part}
+
+    return {name: changed(cfg, lambda part, name=name: complete(name, part)) for name, cfg in streams.items()}
+
+
+def batch_sizes_of(dataloader: dict) -> dict[str, int]:
+    """Images of each stream in a batch of ``dataloader``, the config of one."""
+    sizes = dataloader['dataset'].get('batch_sizes') or {}
+    return {name: dataloader['batch_size'] * sizes.get(name, 1) for name in domains_of(dataloader['dataset'])}
+
+
+def parts(dataset: Any, key: str = '') -> Iterator[tuple[str, Any]]:
+    """The data sets within ``ConcatDataset``, ``RepeatDataset``, …, configs or built ones, and where each stands.
+
+    >>> [key for key, _ in parts(dict(datasets=[dict(type='A'), dict(dataset=dict(type='B'))]), 'source')]
+    ['source.datasets.0', 'source.datasets.1.dataset']
+    """
+    get = dataset.get if isinstance(dataset, dict) else lambda name: getattr(dataset, name, None)
+    if (several := get('datasets')) is not None:
+        for number, part in enumerate(several):
+            yield from parts(part, f'{key}.datasets.{number}')
+    elif (wrapped := get('dataset')) is not None:
+        yield from parts(wrapped, f'{key}.dataset')
+    else:
+        yield key, dataset
+
+
+def changed(dataset: dict, change: Callable[[dict], dict]) -> dict:
+    """The config with ``change`` applied to every data set that :func:`parts` yields of it."""
+    if 'datasets' in dataset:
+        return {**dataset, 'datasets': [changed(part, change) for part in dataset['datasets']]}
+    if 'dataset' in dataset:
+        return {**dataset, 'dataset': changed(dataset['dataset'], change)}
+    return change(dataset)

@@ -1,0 +1,107 @@
+"""The key formats of MiT and of the released DAFormer, HRDA and MIC checkpoints, and where their tensors live in ours.
+
+The releases name MiT as SegFormer does (one tensor for q, one for k and v, MLPs of ``nn.Linear``), MMSegmentation 1.x
+as ``nn.MultiheadAttention`` and 1×1 convolutions. Their checkpoints hold three segmentors: the student (``model.``),
+the teacher (``ema_model.``) and, with the feature distance, the ImageNet network (``imnet_model.``).
+"""
+
+from __future__ import annotations
+
+import re
+
+import torch
+from torch import Tensor
+
+from ..errors import UserError
+
+PARTS = ('model', 'ema_model', 'imnet_model')
+_BACKBONE = (
+    (r'patch_embed(\d)\.proj\.', lambda m: f'layers.{int(m[1]) - 1}.0.projection.'),
+    (r'patch_embed(\d)\.norm\.', lambda m: f'layers.{int(m[1]) - 1}.0.norm.'),
+    (r'block(\d)\.(\d+)\.', lambda m: f'layers.{int(m[1]) - 1}.1.{m[2]}.'),
+    (r'norm(\d)\.', lambda m: f'layers.{int(m[1]) - 1}.2.'),
+)
+_BLOCK = (('attn.proj.', 'attn.attn.out_proj.'), ('mlp.fc1.', 'ffn.layers.0.'), ('mlp.fc2.', 'ffn.layers.4.'))
+_BLOCK += (('mlp.dwconv.dwconv.', 'ffn.layers.1.'),)
+_HEAD = (
+    (r'^decode_head\.head\.', 'decode_head.'),  # HRDA's
+    (r'^decode_head\.scale_attention\.', 'attention_head.'),
+    (r'(head\.embed_layers\.\d+)\.proj\.', r'\1.'),
+    (r'head\.fuse_layer\.(conv|bn)\.', r'head.bottleneck.\1.'),
+    (r'head\.fuse_layer\.', 'head.'),
+    (r'^decode_head\.aspp_modules\.(\d+)\.conv\.(weight|bias)$', r'decode_head.conv_seg.\1.\2'),  # DeepLabV2's: no BN
+)
+
+
+def segmentor_of(state: dict[str, Tensor], part: str | None = None, path: str = 'the checkpoint') -> dict[str, Tensor]:
+    """One segmentor of a released checkpoint, under our keys: ``backbone.``, ``decode_head.``, ``attention_head.``.
+
+    Covers MiT and ResNet backbones with DAFormer's head, DeepLabV2's or HRDA's.
+
+    Args:
+        state: the released key → tensor.
+        part: which of ``PARTS``; None if the keys have no such prefix.
+        path: for messages.
+
+    Raises:
+        UserError: a checkpoint without that part.
+    """
+    if part is not None:
+        kept = {k.removeprefix(f'{part}.'): v for k, v in state.items() if k.startswith(f'{part}.')}
+        if not kept:
+            raise UserError(f'{path} has no {part}.…: name a checkpoint of DAFormer, HRDA or MIC that has this part')
+        state = kept
+    backbone = {k.removeprefix('backbone.'): v for k, v in state.items() if k.startswith('backbone.')}
+    ours = {f'backbone.{key}': value for key, value in mit_of(backbone, path).items()}
+    deeplab = not any('fuse_layer' in key for key in state)
+    for key, value in state.items():
+        if not key.startswith('backbone.'):
+            name = _head_key(key, deeplab)
+            ours[name] = value[..., None, None] if 'embed_layers' in key and value.ndim == 2 else value
+    return ours
+
+
+def _head_key(key: str, deeplab: bool) -> str:
+    for pattern, new in _HEAD if deeplab else _HEAD[:-1]:
+        key = re.sub(pattern, new, key)
+    return key
+
+
+def mit_of(state: dict[str, Tensor], path: str = 'the checkpoint') -> dict[str, Tensor]:
+    """MiT's tensors under MMSegmentation's keys; those that are there already, or of another backbone, stay.
+
+    ImageNet's classifier (``head.``) is dropped.
+
+    Raises:
+        UserError: a whole segmentor, usually a fine-tuned SegFormer: not ImageNet's weights.
+    """
+    segmentor = next((k for k in state if k.startswith(('decode_head.', 'backbone.', 'segformer.', 'model.'))), None)
+    if segmentor is not None:
+        raise UserError(
+            f'{path} is a whole segmentor (it has {segmentor}), so it was fine-tuned already: name the ImageNet file '
+            "mit_b5.pth in init_cfg.checkpoint or, to start from this one on purpose, set init_cfg.prefix='backbone.'"
+        )
+    ours = {}
+    for key, value in state.items():
+        if key.startswith('head.') or '.attn.kv.' in key:
+            continue
+        if '.attn.q.' in key:
+            ours[_mit_key(key).replace('attn.q.', 'attn.attn.in_proj_')] = torch.cat(
+                [value, state[key.replace('.q.', '.kv.')]]
+            )
+        else:
+            linear = '.mlp.fc' in key and value.ndim == 2
+            ours[_mit_key(key)] = value[..., None, None] if linear else value
+    return ours
+
+
+def _mit_key(key: str) -> str:
+    for pattern, new in _BACKBONE:
+        key, found = re.subn(f'^{pattern}', new, key)
+        if found:
+            break
+    else:
+        return key
+    for old, new in _BLOCK:
+        key = key.replace(old, new)
+    return key
