@@ -100,7 +100,10 @@ class Predictor:
         steps = [step for step in dataset.get('pipeline', ()) if step.type not in LABEL_LOADERS]
         if not steps:
             raise UserError(f'{config} has no test_dataloader.dataset.pipeline, which says how images are prepared')
-        self._load_file = TRANSFORMS.build(steps[0])
+        first = dict(steps[0])
+        if first.get('type') == 'LoadImageFromFile' and first.get('imdecode_backend') == 'pillow':
+            first['type'] = 'LoadImage'  # which an export calls by that name: the same pixels, of any size and bits
+        self._load_file = TRANSFORMS.build(first)
         self._load_array = TRANSFORMS.build(dict(type='LoadImageFromNDArray'))
         self._steps = [TRANSFORMS.build(step) for step in steps[1:]]
 

@@ -28,6 +28,7 @@ from mmseg_adapt.weights.pretrained import CheckedPretrainedInit
 
 from .bands import write_png16, write_tiff
 from .test_own_data import FEW, refusal, run
+from .tiny import random_checkpoint, tiny_config
 
 RNG = np.random.default_rng(0)
 
@@ -380,3 +381,20 @@ def test_a_render_of_more_pixels_than_pillow_believes_is_read(tmp_path, monkeypa
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 10)
     assert store.holds('s', source)
     assert np.array_equal(store.read(store.path('s'), (8, 8)), image)
+
+
+def test_an_exported_predictor_reads_files_as_training_did(street_data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cfg = tiny_config('demo/streets_singlelevel.py', street_data, tmp_path)
+    checkpoint = random_checkpoint(cfg, tmp_path / 'iter_2.pth')
+    loader = cfg.test_dataloader.dataset.pipeline[0]
+    loader.update(type='LoadImageFromFile', imdecode_backend='pillow')  # as tools/export_segmentor.py writes it
+    cfg.dump('c.py')
+    image = cv2.imread(str(street_data / 'target/val/images/00000.png'))[..., ::-1]
+    Image.fromarray(image).save('a.png')
+    write_png16(Path('b.png'), image.astype(np.uint16) * 257)
+    predictor = Predictor('c.py', checkpoint)
+    expected = predictor(np.ascontiguousarray(image)).confidence
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 10)
+    for name in ('a.png', 'b.png'):
+        np.testing.assert_allclose(predictor(name).confidence, expected, atol=1e-4)
