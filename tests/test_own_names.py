@@ -78,7 +78,7 @@ def test_masks_of_0_and_255_whose_255_is_a_class_are_learned_and_measured(here, 
     masks = np.stack([np.asarray(Image.open(p)) for p in sorted(Path('m').iterdir())])
     assert f'fg {100 * (masks == 255).mean():.1f} %, ignored 0.0 %' in said
     cfg = Config.fromfile('own.py')
-    dataset = DATASETS.build(cfg.train_dataloader.dataset).source
+    dataset = DATASETS.build(cfg.train_dataloader.dataset).domains['source']
     found = np.stack([dataset[i]['data_samples'].gt_sem_seg.data[0].numpy() for i in range(4)])
     assert np.array_equal(found, masks // 255)
     few = ('--cfg-options', *FEW, 'experiment_name=bin', 'visualizer.name=bin')
@@ -176,9 +176,11 @@ def test_images_and_masks_in_one_folder_are_told_apart_by_their_ends(here, monke
     run(command + ends + '--classes a=0,b=1', monkeypatch)
     assert 'source: 4 pairs, d/*_sat.jpg + d/*_mask.png' in capsys.readouterr().out
     dataset = DATASETS.build(Config.fromfile('own.py').train_dataloader.dataset)
-    assert [Path(s['img_path']).name for s in items(dataset.source)] == [f'{i}_sat.jpg' for i in range(4)]
-    assert [Path(s['seg_map_path']).name for s in items(dataset.source)] == [f'{i}_mask.png' for i in range(4)]
-    assert len(dataset.target) == 4
+    assert [Path(s['img_path']).name for s in items(dataset.domains['source'])] == [f'{i}_sat.jpg' for i in range(4)]
+    assert [Path(s['seg_map_path']).name for s in items(dataset.domains['source'])] == [
+        f'{i}_mask.png' for i in range(4)
+    ]
+    assert len(dataset.domains['target']) == 4
     one = look_at('d', 'd', Wanted(label_suffix='_mask.png'))  # what is not a label is an image
     assert (one.img_suffix, len(one.files)) == ('_sat.jpg', 4)
 
@@ -221,7 +223,7 @@ def test_names_that_differ_in_a_word_are_paired_and_the_word_is_said(image, labe
     said = capsys.readouterr().out
     assert 'source: 40 pairs' in said
     assert f'names: {word[0]!r} in an image is {word[1]!r} in its label (another word: --pair)' in said
-    pairs = items(DATASETS.build(Config.fromfile('own.py').train_dataloader.dataset).source)
+    pairs = items(DATASETS.build(Config.fromfile('own.py').train_dataloader.dataset).domains['source'])
     numbers = [[int(re.findall(r'\d+', Path(p[k]).name)[-1]) for p in pairs] for k in ('img_path', 'seg_map_path')]
     assert numbers[0] == numbers[1]
     assert len(pairs) == 40
@@ -241,7 +243,7 @@ def test_a_pairing_that_leaves_out_more_than_a_few_stops_with_counts_and_example
         '10 images of s have a label in m; 10 images are left out, such as 00, 01, 02; 10 labels are left out' in said
     )
     run(f'{command} --allow-unpaired', monkeypatch)
-    assert len(DATASETS.build(Config.fromfile('own.py').train_dataloader.dataset).source) == 10
+    assert len(DATASETS.build(Config.fromfile('own.py').train_dataloader.dataset).domains['source']) == 10
 
 
 def test_a_folder_of_several_endings_is_read_as_a_whole(here, monkeypatch, capsys):
@@ -254,13 +256,13 @@ def test_a_folder_of_several_endings_is_read_as_a_whole(here, monkeypatch, capsy
     assert 'source: 4 pairs, s/*.png, s/*.JPG + m/*.png' in said
     assert 'target: 4 images, t/*.png, t/*.JPG' in said
     dataset = DATASETS.build(Config.fromfile('own.py').train_dataloader.dataset)
-    assert {Path(dataset.source[i]['data_samples'].img_path).name for i in range(4)} == {
+    assert {Path(dataset.domains['source'][i]['data_samples'].img_path).name for i in range(4)} == {
         '1.png',
         '2.png',
         '3.png',
         '4.JPG',
     }
-    assert len(dataset.target) == 4
+    assert len(dataset.domains['target']) == 4
 
 
 def test_images_of_an_ending_that_is_not_named_are_counted_in_the_log(here, monkeypatch):
