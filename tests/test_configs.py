@@ -98,6 +98,8 @@ LISTED = ('adaptseg', 'source_only', 'oracle', 'dacs', 'daformer', 'mic')  # one
 def test_the_table_of_configs_has_a_line_with_the_published_number_of_each_benchmark(path):
     table = (CONFIGS / 'README.md').read_text()
     (published,) = re.findall(rf'^\| `{name(path)[:-3]}` \| (\S+) \|', table, flags=re.M)
-    found = re.search(r'Published mIoU(?:, 1[36] classes,)? ([\d.]+)(?! \(of)', re.match(r'(#.*\n)+', path.read_text())[0])
+    found = re.search(
+        r'Published mIoU(?:, 1[36] classes,)? ([\d.]+)(?! \(of)', re.match(r'(#.*\n)+', path.read_text())[0]
+    )
     by_the_text = 'of the released code' in path.read_text()
     assert published == (found[1].rstrip('.') if found and not by_the_text else '–')

@@ -59,13 +59,16 @@ class PseudoLabelMargins(BaseTransform):
 class PackValidPixels(PackSegInputs):
     """``PackSegInputs``, and the mask of :class:`PseudoLabelMargins` as ``data_sample.valid_pixels``, (1, H, W) uint8.
 
-    Self-training reads it there. Padding is 255 in it, which counts as 0.
+    Self-training reads it there. What ``Pad`` added to the image is 0: the release's padding would weigh 255 times as
+    much as a pixel.
     """
 
     def transform(self, results: dict) -> dict:
         packed = super().transform(results)
         if VALID not in results:
             raise UserError('PackValidPixels packs the mask of PseudoLabelMargins: add that step, or use PackSegInputs')
-        mask = torch.from_numpy(np.ascontiguousarray(results[VALID]))[None]
+        mask = torch.zeros((1, *results['img'].shape[:2]), dtype=torch.uint8)
+        rows, columns = results[VALID].shape  # Pad leaves the mask as it is
+        mask[0, :rows, :columns] = torch.from_numpy(results[VALID] == 1)
         packed['data_samples'].set_data({VALID: PixelData(data=mask)})
         return packed
