@@ -1,7 +1,7 @@
 """Every config builds, is documented, and gives each parameter to one optimiser."""
 
 import re
-from functools import cache
+from functools import cache, partial
 
 import pytest
 import torch
@@ -20,16 +20,16 @@ def name(path) -> str:
 
 
 def built(path):
+    """The config and its model, on the meta device."""
     cfg = Config.fromfile(path)
-    segmentor = cfg.model.get('segmentor', cfg.model)
-    segmentor.backbone.init_cfg = None
-    return cfg, MODELS.build(cfg.model)
+    with pytest.MonkeyPatch.context() as patch, torch.device('meta'):
+        patch.setattr(torch, 'linspace', partial(torch.linspace, device='cpu'))  # MiT reads its drop path's rates
+        return cfg, MODELS.build(cfg.model)
 
 
 @pytest.mark.parametrize('path', PATHS, ids=name)
 def test_a_config_builds_and_no_parameter_has_two_optimisers_or_none(path):
-    with torch.device('cpu' if 'segformer' in path.name else 'meta'):  # its drop path reads numbers from tensors
-        cfg, model = built(path)
+    cfg, model = built(path)
     if 'constructor' in cfg.optim_wrapper:
         wrapper_cfg = dict(cfg.optim_wrapper)
         kind = wrapper_cfg.pop('constructor')
@@ -89,8 +89,7 @@ def test_a_configs_header_says_what_it_is_what_it_reaches_and_how_it_is_run(path
 
 
 def test_the_released_codes_repeats_stand_in_the_optimiser():
-    with torch.device('meta'):
-        cfg, model = built(CONFIGS / 'adaptseg/gta2cs_multilevel.py')
+    cfg, model = built(CONFIGS / 'adaptseg/gta2cs_multilevel.py')
     wrapper_cfg = dict(cfg.optim_wrapper)
     constructor = OPTIM_WRAPPER_CONSTRUCTORS.build(
         dict(type=wrapper_cfg.pop('constructor'), optim_wrapper_cfg=wrapper_cfg)
@@ -122,14 +121,19 @@ def test_training_reads_no_target_label(path):
     target = Config.fromfile(path).train_dataloader.dataset.get('target')
     if target is not None:
         assert 'seg_map_path' not in target.get('data_prefix', {})
-        assert target.get('split', 'Train') == 'Train'
+        assert target.get('split', 'train').lower() == 'train'
         assert not [step for step in target.get('pipeline', ()) if step.type in ('LoadLabels', 'LoadAnnotations')]
 
 
-@pytest.mark.parametrize('path', [p for p in PATHS if p.parent.name in ('adaptseg', 'source_only', 'oracle')], ids=name)
+LISTED = ('adaptseg', 'source_only', 'oracle', 'dacs', 'daformer', 'mic')  # one by one in the table
+
+
+@pytest.mark.parametrize('path', [p for p in PATHS if p.parent.name in LISTED], ids=name)
 def test_the_table_of_configs_has_a_line_with_the_published_number_of_each_benchmark(path):
     table = (CONFIGS / 'README.md').read_text()
     (published,) = re.findall(rf'^\| `{name(path)[:-3]}` \| (\S+) \|', table, flags=re.M)
-    found = re.search(r'Published mIoU(?:, 13 classes,)? ([\d.]+)(?! \(of)', re.match(r'(#.*\n)+', path.read_text())[0])
+    found = re.search(
+        r'Published mIoU(?:, 1[36] classes,)? ([\d.]+)(?! \(of)', re.match(r'(#.*\n)+', path.read_text())[0]
+    )
     by_the_text = 'of the released code' in path.read_text()
     assert published == (found[1].rstrip('.') if found and not by_the_text else '–')
