@@ -8,6 +8,7 @@ from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 from torch.utils.data import DataLoader
 
+from ..datasets.even_batches import EvenBatches
 from ..datasets.pipelines import LABEL_LOADERS, steps_of
 from ..errors import UserError
 from ..methods.target_bn import adapt_bn

@@ -167,7 +167,9 @@ def _part(home: Path) -> Iterator[Path]:
 
 
 def _remove(part: Path) -> None:
-    if not (part / OLD).exists():
+    if part.is_file():  # of an earlier version
+        part.unlink()
+    elif not (part / OLD).exists():
         shutil.rmtree(part, ignore_errors=True)
 
 
