@@ -23,7 +23,7 @@ from mmseg_adapt.engine import (
     optim_wrapper_constructor,
 )
 from mmseg_adapt.engine.deferred_log_hook import gather, is_logged, push
-from mmseg_adapt.engine.merged_groups import merge_state
+from mmseg_adapt.optim.merged_groups import merge_state
 from mmseg_adapt.methods import AdaptSegNet
 
 from .test_adversarial import adapter, batch, optimisers

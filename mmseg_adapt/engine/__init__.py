@@ -6,7 +6,7 @@ from .deferred_log_hook import DeferredLogHook
 from .fast_segmentor_hook import FastSegmentorHook
 from .finite_loss_hook import FiniteLossHook
 from .game_health_hook import GameHealthHook
-from .merged_groups import MergedOptimWrapperConstructor
+from ..optim.merged_groups import MergedOptimWrapperConstructor
 from .optim_wrapper_constructor import PlayerOptimWrapperConstructor
 from .picture_hook import PictureHook
 from .repeated_sgd import RepeatedSGD

@@ -11,7 +11,7 @@ from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 from torch import Tensor
 
-from ..engine.merged_groups import merge_state
+from ..optim.merged_groups import merge_state
 from ..errors import UserError
 from ..methods.turn import unwrapped
 from ..random_state import random_state, set_random_state
