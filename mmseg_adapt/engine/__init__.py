@@ -7,7 +7,7 @@ from .fast_segmentor_hook import FastSegmentorHook
 from .finite_loss_hook import FiniteLossHook
 from .game_health_hook import GameHealthHook
 from ..optim.merged_groups import MergedOptimWrapperConstructor
-from .optim_wrapper_constructor import PlayerOptimWrapperConstructor
+from ..optim.optim_wrapper_constructor import PlayerOptimWrapperConstructor
 from .picture_hook import PictureHook
 from .repeated_sgd import RepeatedSGD
 from .significant_log_processor import SignificantLogProcessor

@@ -7,7 +7,7 @@ from mmseg.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from torch import nn
 
 from ..errors import UserError
-from ..optim.merged_groups import MergedOptimWrapperConstructor
+from .merged_groups import MergedOptimWrapperConstructor
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
