@@ -9,7 +9,7 @@ from .game_health_hook import GameHealthHook
 from ..optim.merged_groups import MergedOptimWrapperConstructor
 from ..optim.optim_wrapper_constructor import PlayerOptimWrapperConstructor
 from .picture_hook import PictureHook
-from .repeated_sgd import RepeatedSGD
+from ..optim.repeated_sgd import RepeatedSGD
 from .significant_log_processor import SignificantLogProcessor
 
 __all__ = [
