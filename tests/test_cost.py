@@ -22,7 +22,7 @@ from mmseg_adapt.engine import (
     deferred_log_hook,
     optim_wrapper_constructor,
 )
-from mmseg_adapt.engine.deferred_log_hook import gather, is_logged, push
+from mmseg_adapt.log.deferred_log_hook import gather, is_logged, push
 from mmseg_adapt.optim.merged_groups import merge_state
 from mmseg_adapt.methods import AdaptSegNet
 

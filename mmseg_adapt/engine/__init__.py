@@ -2,7 +2,7 @@ from .activation_checkpoint_hook import ActivationCheckpointHook
 from .adapt_bn_hook import AdaptBNHook
 from .alternating_update_hook import AlternatingUpdateHook
 from .class_set_hook import ClassSetHook
-from .deferred_log_hook import DeferredLogHook
+from ..log.deferred_log_hook import DeferredLogHook
 from .fast_segmentor_hook import FastSegmentorHook
 from .finite_loss_hook import FiniteLossHook
 from .game_health_hook import GameHealthHook

@@ -11,7 +11,7 @@ from mmseg.registry import HOOKS
 from ..errors import UserError
 from ..methods.clock import Share
 from ..methods.turn import unwrapped
-from .deferred_log_hook import is_logged
+from ..log.deferred_log_hook import is_logged
 
 
 @HOOKS.register_module()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..errors import UserError
 from ..methods.turn import unwrapped
 from ..models.losses import DOMAINS
-from .deferred_log_hook import gather, push
+from ..log.deferred_log_hook import gather, push
 
 _D_LR = 'optim_wrapper.discriminator.optimizer.lr'
 
