@@ -10,7 +10,7 @@ from ..optim.merged_groups import MergedOptimWrapperConstructor
 from ..optim.optim_wrapper_constructor import PlayerOptimWrapperConstructor
 from .picture_hook import PictureHook
 from ..optim.repeated_sgd import RepeatedSGD
-from .significant_log_processor import SignificantLogProcessor
+from ..log.significant_log_processor import SignificantLogProcessor
 
 __all__ = [
     'AdaptBNHook',
