@@ -5,9 +5,11 @@ from .class_set_hook import ClassSetHook
 from .fast_segmentor_hook import FastSegmentorHook
 from .finite_loss_hook import FiniteLossHook
 from .game_health_hook import GameHealthHook
+from .lesson_picture_hook import LessonPictureHook
 from .optim_wrapper_constructor import PlayerOptimWrapperConstructor
 from .picture_hook import PictureHook
 from .repeated_sgd import RepeatedSGD
+from .teacher_health_hook import TeacherHealthHook
 
 __all__ = [
     'AdaptBNHook',
@@ -17,7 +19,9 @@ __all__ = [
     'FastSegmentorHook',
     'FiniteLossHook',
     'GameHealthHook',
+    'LessonPictureHook',
     'PictureHook',
     'PlayerOptimWrapperConstructor',
     'RepeatedSGD',
+    'TeacherHealthHook',
 ]

@@ -1,0 +1,54 @@
+"""Pictures of what the student of self-training learns, now and then."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmseg.registry import HOOKS
+
+from ..files.atomic import write_whole
+from ..methods.lesson_picture import lesson_picture
+from ..methods.turn import unwrapped
+
+
+@HOOKS.register_module()
+class LessonPictureHook(Hook):
+    """Write a PNG of the lessons of every n-th iteration, see :mod:`mmseg_adapt.methods.lesson_picture`.
+
+    Rank 0 draws, and waits for the device only then; nothing of the training changes. Does nothing for a model without
+    a teacher. Example: ``default_hooks = dict(lessons=dict(type='LessonPictureHook', interval=1000))``.
+
+    Args:
+        interval: n.
+        images: how many images of a batch are drawn.
+        out_dir: by default ``lessons`` in the work folder.
+    """
+
+    def __init__(self, interval: int = 1000, images: int = 2, out_dir: str | None = None) -> None:
+        self.interval, self.images, self.out_dir = interval, images, out_dir
+        self.due = False
+        self.pictures: list[np.ndarray] = []
+
+    def before_train(self, runner: Runner) -> None:
+        model = unwrapped(runner.model)
+        if hasattr(model, 'witnesses') and runner.rank == 0:
+            palette = runner.train_dataloader.dataset.metainfo['palette']
+            model.witnesses.append(partial(self._draw, model, palette))
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
+        self.due = self.every_n_train_iters(runner, self.interval)
+
+    def _draw(self, model, palette: list, *of_target) -> None:
+        if self.due:
+            self.pictures.append(lesson_picture(model, *of_target, palette, self.images))
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        if self.pictures:
+            _, png = cv2.imencode('.png', np.vstack(self.pictures)[..., ::-1])
+            write_whole(self.out_dir or Path(runner.work_dir, 'lessons'), f'iter_{runner.iter + 1}.png', png.tobytes())
+            self.pictures = []
