@@ -90,8 +90,8 @@ class TeacherHealthHook(Hook):
             shown, labelled = (n / sum(counts) for n, counts in zip(pixels, (source, target)))
             if labelled < self.lost * shown:
                 found[f'the pseudo-labels have lost {name!r}'] = (
-                    f"({100 * labelled:.2g} % of their pixels, {100 * shown:.2g} % of the source's): if the target shows "
-                    "it, draw it more often, train_dataloader.sampler.orders.source = dict(type='RareClassOrder')"
+                    f"({100 * labelled:.2g} % of their pixels, {100 * shown:.2g} % of the source's): if the target "
+                    "shows it, draw it more often, train_dataloader.sampler.orders.source = dict(type='RareClassOrder')"
                 )
         return found
 

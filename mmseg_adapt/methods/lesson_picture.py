@@ -35,10 +35,10 @@ def lesson_picture(
         _, confidence = most_probable(model.teacher_logits(target.images[:images]))
     rows = [
         [
-            *_pair('source', model, Lesson('', *source[:2], torch.ones_like(source.labels)), i, palette),
-            *_pair('target', model, Lesson('', *target), i, palette),
+            *_pair('source', 'labels', model, Lesson('', *source[:2], torch.ones_like(source.labels)), i, palette),
+            *_pair('target', 'pseudo-labels', model, Lesson('', *target), i, palette),
             (_confident(confidence[i], model.pseudo_threshold), _heat(confidence[i])),
-            *(cell for lesson in lessons for cell in _pair(lesson.name, model, lesson, i, palette)),
+            *(cell for lesson in lessons for cell in _pair(lesson.name, 'its labels', model, lesson, i, palette)),
         ]
         for i in range(len(confidence))
     ]
@@ -56,13 +56,13 @@ def buffers_kept(module: nn.Module) -> Iterator[None]:
             buffer.copy_(value)
 
 
-def _pair(name: str, model: SelfTraining, lesson: Lesson, i: int, palette: list) -> Iterator[Cell]:
+def _pair(name: str, of: str, model: SelfTraining, lesson: Lesson, i: int, palette: list) -> Iterator[Cell]:
     """Image i of a batch and its labels; nothing of a batch that has fewer."""
     if i < len(lesson.images):
         yield name, _colours(model, lesson.images[i])
         labels = colour_map(lesson.labels[i].cpu().numpy(), palette)
         pale = PALE * (1 - lesson.weight[i].float().clamp(0, 1).cpu().numpy())[..., None]
-        yield f'{name} labels', (labels + pale * (255.0 - labels)).round().astype(np.uint8)
+        yield of, (labels + pale * (255.0 - labels)).round().astype(np.uint8)
 
 
 def _colours(model: SelfTraining, image: Tensor) -> np.ndarray:
