@@ -256,8 +256,8 @@ def test_attention_goes_through_the_second_exporter(stock):
 
 def test_a_graph_that_differs_from_pytorch_is_not_written(deeplab, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(graph, 'check', lambda *args: 2e-4)
-    for exporter in ('_trace_onnx', '_export_onnx'):  # they take long, and are not what is looked at
-        monkeypatch.setattr(graph, exporter, lambda _, path: shutil.copy(deeplab / 'exported/model.onnx', path))
+    # the exporters take long, and are not what is looked at
+    monkeypatch.setattr(graph, '_export', lambda _, path, dynamo: shutil.copy(deeplab / 'exported/model.onnx', path))
     arguments = (deeplab / 'trained.py', deeplab / 'run/iter_2.pth', tmp_path / 'out')
     kwargs = dict(monkeypatch=monkeypatch, capsys=capsys)
     message = failure('export_segmentor.py', *arguments, '--onnx', **kwargs)
@@ -280,7 +280,8 @@ class Traced(torch.nn.Module):
 
 
 def test_a_gap_that_is_not_a_number_is_no_equality_and_a_failed_trace_is_one_sentence(tmp_path, monkeypatch):
-    monkeypatch.setattr(graph, '_export_onnx', graph._trace_onnx)  # the other one raises a message of its own
+    export = graph._export  # only the one that traces: the other one raises a message of its own
+    monkeypatch.setattr(graph, '_export', lambda traced, path, dynamo: export(traced, path, dynamo=False))
     monkeypatch.setattr(graph, 'deployed', lambda _, image: (image.softmax(1), image.argmax(1)))
     for beyond, message in ((float('nan'), 'it differs from PyTorch by nan'), (0, 'RuntimeError')):
         with pytest.raises(UserError, match=f'this model has no ONNX form that equals it .{message}'):

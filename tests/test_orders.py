@@ -52,6 +52,7 @@ def data_set(root: Path, pipeline=LOAD, suffix: str = '.png', **kwargs) -> dict:
         img_suffix='.png',
         seg_map_suffix=suffix,
         pipeline=pipeline,
+        serialize_data=False,  # mmengine's takes a second
         **kwargs,
     )
 

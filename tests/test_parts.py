@@ -135,11 +135,11 @@ def test_a_plain_segmentors_checkpoint_is_predicted_with_as_the_adapters(folder,
     assert len(np.unique(a.labels)) > 1
 
 
-def test_load_from_takes_a_plain_segmentor_and_reports_that_the_discriminators_start_anew(folder, tmp_path):
+def test_load_from_takes_a_plain_segmentor_and_reports_that_the_discriminators_do_not(folder, tmp_path):
     model = started(folder, 'plain.pth', tmp_path)
     assert equal(model.segmentor.state_dict(), load(folder / 'plain.pth'))
     for level in ('decode', 'aux'):
-        assert f'plain.pth: discriminator.{level} is not in the file and starts anew' in logged(tmp_path)
+        assert f'plain.pth: discriminator.{level} is not in the file and keeps its initial weights' in logged(tmp_path)
 
 
 def logged(tmp_path: Path) -> str:

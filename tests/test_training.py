@@ -12,7 +12,6 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmseg.registry import HOOKS
 
-from mmseg_adapt.cli.test import check_names
 from mmseg_adapt.errors import UserError
 from mmseg_adapt.files.config import config_of
 
@@ -183,17 +182,6 @@ def failure(tool, *arguments, monkeypatch, capsys) -> str:
     lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith('error: ')]
     assert len(lines) == 1
     return lines[0]
-
-
-def test_two_images_of_one_name_are_not_written_over_each_other():
-
-    class Images(list):
-        def get_data_info(self, index):
-            return dict(img_path=self[index])
-
-    check_names(Images(['a/1.png', 'a/2.png']), '--out')
-    with pytest.raises(UserError, match='--out: a/1.png and b/1.png would both be 1.png: test one folder at a time'):
-        check_names(Images(['a/1.png', 'b/1.png']), '--out')
 
 
 def test_options_that_are_no_pairs_are_refused(config_file, monkeypatch, capsys):

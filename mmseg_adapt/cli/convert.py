@@ -15,7 +15,7 @@ import mmseg_adapt
 
 from ..errors import UserError
 from ..files.config import config_of
-from ..files.staging import staged
+from ..files.whole import staged
 from ..weights.convert import Conversion, convert, convert_discriminator
 from ..weights.load import allow_unsafe, read_checkpoint
 from ..weights.parts import SEGMENTOR

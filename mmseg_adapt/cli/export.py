@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument('--safetensors', action='store_true', help='also write model.safetensors')
     parser.add_argument('--part', help="'teacher': export the checkpoint's teacher instead of its segmentor")
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides of the config')
-    parser.add_argument('--overwrite', action='store_true', help='replace OUT')
+    parser.add_argument('--overwrite', action='store_true', help='replace what an earlier export wrote in OUT')
     parser.add_argument('--unsafe', action='store_true', help='load a checkpoint that needs code to be loaded')
     args = parser.parse_args()
     if args.unsafe:

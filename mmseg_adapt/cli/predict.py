@@ -20,9 +20,9 @@ import numpy as np
 from PIL import Image
 from rich.progress import track
 
-from ..errors import UserError
+from ..errors import UserError, writing
 from ..files.listing import IMAGE_ENDINGS, images_below, is_image
-from ..files.staging import staged
+from ..files.whole import staged
 from ..predictor import Prediction, Predictor
 from ..weights.load import allow_unsafe
 
@@ -40,7 +40,7 @@ def parse() -> Namespace:
     parser.add_argument('--entropy', action='store_true', help='also write the entropy of the class probabilities')
     parser.add_argument('--part', help="'teacher': predict with the checkpoint's teacher instead of its segmentor")
     parser.add_argument('--device', help='cuda, cuda:1, cpu (default: a GPU where there is one)')
-    parser.add_argument('--overwrite', action='store_true', help='replace DIR')
+    parser.add_argument('--overwrite', action='store_true', help='replace what an earlier prediction wrote in DIR')
     parser.add_argument('--unsafe', action='store_true', help='load a checkpoint that needs code to be loaded')
     return parser.parse_args()
 
@@ -130,8 +130,9 @@ def write(out: Path, name: str, prediction: Prediction, args: Namespace) -> None
 
 
 def save(path: Path, image: Image.Image) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image.save(path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image.save(path)
 
 
 def predict_video(predictor: Predictor, path: Path, out: Path, name: str, args: Namespace) -> None:

@@ -11,22 +11,17 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
-from ..files.atomic import write_whole
+from ..files.whole import write_whole
 from ..methods.lesson_picture import lesson_picture
 from ..methods.turn import unwrapped
 
 
 @HOOKS.register_module()
 class LessonPictureHook(Hook):
-    """Write a PNG of the lessons of every n-th iteration, see :mod:`mmseg_adapt.methods.lesson_picture`.
+    """Write a PNG of the lessons of every ``interval``-th iteration, see :mod:`mmseg_adapt.methods.lesson_picture`.
 
-    Rank 0 draws, and waits for the device only then; nothing of the training changes. Does nothing for a model without
-    a teacher. Example: ``default_hooks = dict(lessons=dict(type='LessonPictureHook', interval=1000))``.
-
-    Args:
-        interval: n.
-        images: how many images of a batch are drawn.
-        out_dir: by default ``lessons`` in the work folder.
+    Rank 0 draws ``images`` of its batch into ``out_dir``, by default ``lessons`` in the work folder, and waits for the
+    device only then; nothing of the training changes. Does nothing for a model without a teacher.
     """
 
     def __init__(self, interval: int = 1000, images: int = 2, out_dir: str | None = None) -> None:

@@ -13,28 +13,24 @@ from torch import Tensor
 from ..methods.turn import unwrapped
 from .game_health_hook import announce
 
+RARE = "train_dataloader.sampler.orders.source = dict(type='RareClassOrder')"
+
 
 @HOOKS.register_module()
 class TeacherHealthHook(Hook):
     """Watch the pseudo-labels and say which knob to turn; nothing of the training changes.
 
-    Logged beside ``teacher.confident`` (q) and ``<lesson>.agreement`` (the share of the teacher's labels in a lesson
-    that the student agrees with), which the model itself reports: ``teacher.classes``, how many classes the
-    pseudo-labels of the iteration hold.
+    Logged beside what the model reports (``teacher.confident``, q, and ``<lesson>.agreement``, the share of the
+    teacher's labels that the student agrees with): ``teacher.classes``, how many classes the iteration's pseudo-labels
+    hold. Warned of, once each time it begins, as the mean over ``window`` iterations of a rank's own samples says.
 
-    Warned of, once each time it begins, when the mean over ``window`` iterations says that hardly any pixel is
-    confident (the target teaches nothing), that nearly every pixel is (mistakes weigh as much as knowledge), that the
-    pseudo-labels have lost a class which the source shows, or that teacher and student have drifted apart. A rank
-    looks at its own samples.
-
-    Off the hot path: labels are counted at logged iterations only, on the device, and read with the log. Does nothing
-    for a model without a teacher.
+    Labels are counted at logged iterations only, on the device. Does nothing for a model without a teacher.
 
     Args:
         window: iterations that a warning is based on.
-        low, high: bounds of q.
+        low, high: bounds of q: below, the target teaches nothing; above, mistakes weigh as much as knowledge.
         lost: a class is lost when its share of the pseudo-labels is less than ``lost`` times that of the source.
-        apart: the least agreement, in the lesson that they agree on most.
+        apart: the least agreement, in the lesson that teacher and student agree on most.
     """
 
     def __init__(
@@ -65,45 +61,34 @@ class TeacherHealthHook(Hook):
         *lately, now = torch.stack([*sum(counted for _, counted in self.counts), now]).tolist()
         runner.message_hub.update_scalar('train/teacher.classes', sum(pixels > 0 for pixels in now))
         if runner.iter + 1 - self.begin >= self.window:
-            found = {**self._judge_confidence(runner), **self._judge_classes(runner, *lately)}
-            self.ill = announce(runner, self.ill, {**found, **self._judge_agreement(runner)})
+            found = {**self._judge_labels(runner), **self._judge_classes(runner, *lately)}
+            self.ill = announce(runner, self.ill, found)
 
-    def _judge_confidence(self, runner: Runner) -> dict[str, str]:
-        q = runner.message_hub.log_scalars['train/teacher.confident'].mean(self.window)
-        share = f'({100 * q:.3g} % of the pixels reach model.pseudo_threshold)'
+    def _judge_labels(self, runner: Runner) -> dict[str, str]:
+        scalars, logged = runner.message_hub.log_scalars, len({iteration for iteration, _ in self.counts})
+        q = scalars['train/teacher.confident'].mean(self.window)
+        agreed = max((h.mean(logged) for name, h in scalars.items() if name.endswith('.agreement')), default=1.0)
+        share, found = f'({100 * q:.3g} % of the pixels reach model.pseudo_threshold)', {}
         if q < self.low:
-            return {
-                'hardly any pseudo-label is confident': f'{share}: the target teaches next to nothing; lower '
-                'model.pseudo_threshold, or start from trained weights (load_from)'
-            }
-        if q > self.high:
-            return {
-                'nearly every pseudo-label is confident': f"{share}: the teacher's mistakes weigh as much as what it "
-                'knows; raise model.pseudo_threshold'
-            }
-        return {}
-
-    def _judge_classes(self, runner: Runner, source: list[int], target: list[int]) -> dict[str, str]:
-        classes = runner.train_dataloader.dataset.metainfo['classes']
-        found = {}
-        for name, *pixels in zip(classes, source, target):
-            shown, labelled = (n / sum(counts) for n, counts in zip(pixels, (source, target)))
-            if labelled < self.lost * shown:
-                found[f'the pseudo-labels have lost {name!r}'] = (
-                    f"({100 * labelled:.2g} % of their pixels, {100 * shown:.2g} % of the source's): if the target "
-                    "shows it, draw it more often, train_dataloader.sampler.orders.source = dict(type='RareClassOrder')"
-                )
+            cure = f'{share}: lower model.pseudo_threshold, or start from trained weights (load_from)'
+            found['hardly any pseudo-label is confident'] = cure
+        elif q > self.high:
+            found['nearly every pseudo-label is confident'] = f'{share}: raise model.pseudo_threshold'
+        if agreed < self.apart:
+            found['teacher and student have drifted apart'] = (
+                f'(they agree on {100 * agreed:.0f} % of the pseudo-labels): lower '
+                'optim_wrapper.segmentor.optimizer.lr, or model.alpha, so that the teacher follows faster'
+            )
         return found
 
-    def _judge_agreement(self, runner: Runner) -> dict[str, str]:
-        scalars, logged = runner.message_hub.log_scalars, len({iteration for iteration, _ in self.counts})
-        found = [h.mean(logged) for name, h in scalars.items() if name.endswith('.agreement')]
-        if not found or max(found) >= self.apart:
-            return {}
-        return {
-            'teacher and student have drifted apart': f'(they agree on {100 * max(found):.0f} % of the pseudo-labels): '
-            'lower optim_wrapper.segmentor.optimizer.lr, or model.alpha, so that the teacher follows faster'
-        }
+    def _judge_classes(self, runner: Runner, *counts: list[int]) -> dict[str, str]:
+        found = {}
+        for name, *pixels in zip(runner.train_dataloader.dataset.metainfo['classes'], *counts):
+            shown, labelled = (n / sum(of) for n, of in zip(pixels, counts))
+            if labelled < self.lost * shown:
+                shares = f"({100 * labelled:.2g} % of their pixels, {100 * shown:.2g} % of the source's)"
+                found[f'the pseudo-labels have lost {name!r}'] = f'{shares}: if the target shows it, set {RARE}'
+        return found
 
 
 def pixels_of(labels: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from mmseg.models import EncoderDecoder
 from mmseg.registry import MODELS
 
 from ..errors import UserError
-from ..files.staging import staged
+from ..files.whole import staged
 from ..weights.load import read_checkpoint
 from ..weights.segmentor import dataset_meta, load_segmentor
 from .card import model_card

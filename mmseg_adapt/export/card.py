@@ -10,7 +10,7 @@ from mmengine.config import Config
 from .. import __version__
 from ..datasets.pipelines import LABEL_LOADERS
 from ..datasets.streams import domains_of, is_labelled, parts
-from ..runs.scalars import scalars_of
+from ..log.scalars import scalars_of
 from ..weights.segmentor import dataset_meta, segmentor_config
 
 LICENCES = {  # type of a data set → what its authors allow

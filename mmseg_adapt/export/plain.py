@@ -7,10 +7,10 @@ from copy import deepcopy
 from mmengine.config import Config, ConfigDict
 from mmseg.registry import DATASETS, METRICS, MODELS, TRANSFORMS
 
-from ..datasets.domain_pair import LABEL_LOADERS
+from ..datasets.pipelines import LABEL_LOADERS
 from ..weights.segmentor import segmentor_config
 
-OPTIONS = dict(others='error', without_label='error', label_channel=None)  # of our data sets, and no others
+OPTIONS = dict(others='error', without_label='error', label_channel=None, pair=None)  # of our data sets, and no others
 LOADER = {'to_float32', 'color_type', 'imdecode_backend', 'ignore_empty', 'backend_args'}  # LoadImageFromFile's
 RUNTIME = ('default_scope', 'env_cfg', 'vis_backends', 'visualizer', 'log_processor', 'log_level')
 HOOKS = dict(
@@ -36,6 +36,8 @@ def plain_config(cfg: Config) -> Config:
         model.type = 'EncoderDecoder'
     plain = dict(default_scope='mmseg', model=model, load_from=None, resume=False, default_hooks=deepcopy(HOOKS))
     plain.update({key: deepcopy(cfg[key]) for key in RUNTIME if cfg.get(key) is not None})
+    if plain.get('log_processor'):
+        plain['log_processor'].pop('type', None)  # of the console
     if cfg.get('test_dataloader') is not None:
         for key in ('test_dataloader', 'test_evaluator'):
             plain[key] = deepcopy(cfg[key])
@@ -102,7 +104,9 @@ def _equal_of(part: dict) -> dict:
         return dict(type='LoadAnnotations')
     if kind == 'ClassIoUMetric':
         return {key: value for key, value in part.items() if key != 'without'} | dict(type='IoUMetric')
-    if all(part.get(key, default) == default for key, default in OPTIONS.items()):
+    ends = [part.get(key, '') for key in ('img_suffix', 'seg_map_suffix')]
+    options = all(part.get(key, default) == default for key, default in OPTIONS.items())
+    if options and all(isinstance(end, str) for end in ends):
         rest = {key: value for key, value in part.items() if key not in (*OPTIONS, 'id_map')}
         if kind == 'CityscapesLabelsDataset' and 'id_map' not in part:
             return {**rest, 'type': 'CityscapesDataset'}

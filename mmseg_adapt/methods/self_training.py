@@ -179,7 +179,10 @@ class SelfTraining(DomainAdapter):
     def teacher_logits(self, inputs: Tensor) -> Tensor:
         """The teacher's logits of images (N, 3, H, W), at their size."""
         logits, corners = self.teacher.logits(inputs), self.teacher.align_corners
-        return resize(logits, inputs.shape[2:], mode='bilinear', align_corners=corners, warning=False)
+        logits = resize(logits, inputs.shape[2:], mode='bilinear', align_corners=corners, warning=False)
+        if logits.shape[1] == 1:  # a binary head's logit of class 1
+            logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
+        return logits
 
     def study(self, lesson: Lesson) -> dict[str, Tensor]:
         """The segmentation losses of a lesson, each pixel's times its weight."""
@@ -202,7 +205,7 @@ def agreement(logits: Tensor, lesson: Lesson) -> Tensor:
     rows, columns = (
         torch.arange(n, device=logits.device) * size // n for n, size in zip(logits.shape[2:], lesson.labels.shape[1:])
     )
-    right = logits.argmax(1) == lesson.labels[:, rows[:, None], columns]
+    right = (logits.argmax(1) if logits.shape[1] > 1 else logits[:, 0] > 0) == lesson.labels[:, rows[:, None], columns]
     if lesson.taught is None:
         return right.float().mean()
     taught = lesson.taught[:, rows[:, None], columns]

@@ -11,6 +11,8 @@ from mmengine.logging import print_log
 from mmengine.runner import BaseLoop, Runner
 from mmengine.runner.checkpoint import get_state_dict, weights_to_cpu
 from mmseg.registry import HOOKS
+from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..compat import allow_mmengine_checkpoints
 from ..errors import UserError
@@ -33,8 +35,9 @@ class CheckpointGuardHook(Hook):
     """Look after the weights where they leave and enter a run.
 
     Before a checkpoint is due, and so before an older one is deleted for it: BN statistics become the mean over ranks
-    (each rank has seen other images), and weights that are NaN or infinite stop the run. A file holds the players' own
-    keys, ``segmentor.…`` and ``discriminator.…``, whatever wrapped them.
+    (each rank has seen other images), and weights that are NaN or infinite stop the run. The same happens before a
+    validation, which may save the best checkpoint or a preempted run's, and at every other save. A file holds the
+    players' own keys, ``segmentor.…`` and ``discriminator.…``, whatever wrapped them.
 
     A file that is loaded, an adapter's or a plain segmentor's, must hold every tensor of the model's segmentor, where
     mmengine would warn and go on with random weights; a run goes on only from a file that holds every tensor of its
@@ -68,14 +71,17 @@ class CheckpointGuardHook(Hook):
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         if is_checkpoint_due(runner):
-            self._merge_statistics(runner)
-            self._check_finite(runner)
+            self._prepare(runner, runner.iter + 1)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        self._prepare(runner, runner.iter)
 
     def before_val_epoch(self, runner: Runner) -> None:
-        self._merge_statistics(runner)
+        self._prepare(runner, runner.iter)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         checkpoint['state_dict'] = weights_to_cpu(get_state_dict(runner.model))
+        _check_finite(checkpoint['state_dict'], runner, checkpoint['meta']['iter'])
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         own = get_state_dict(runner.model)
@@ -88,14 +94,16 @@ class CheckpointGuardHook(Hook):
             print_log(f'{file}: {note}', 'current')
 
     @staticmethod
-    def _merge_statistics(runner: Runner) -> None:
-        all_reduce_params([b for b in runner.model.buffers() if b.is_floating_point()], op='mean')
+    def _prepare(runner: Runner, done: int) -> None:
+        layers = (m for m in runner.model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats)
+        all_reduce_params([b for m in layers for b in (m.running_mean, m.running_var)], op='mean')
+        _check_finite(get_state_dict(runner.model), runner, done)
 
-    @staticmethod
-    def _check_finite(runner: Runner) -> None:
-        for name, tensor in get_state_dict(runner.model).items():
-            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-                raise UserError(
-                    f'{name} is not finite at iteration {runner.iter + 1}: lower the learning rate or lambda_adv; '
-                    f'no checkpoint was written, the last good one in {runner.work_dir} is untouched'
-                )
+
+def _check_finite(weights: dict[str, Tensor], runner: Runner, done: int) -> None:
+    for name, tensor in weights.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise UserError(
+                f'{name} is not finite at iteration {done}: lower the learning rate or lambda_adv; '
+                f'no checkpoint was written, the last good one in {runner.work_dir} is untouched'
+            )

@@ -62,7 +62,7 @@ def loaded(
     check_fit(mine[SEGMENTOR], segmentor, path, anew)
     notes = _anew(mine[SEGMENTOR], segmentor, anew)
     mine[SEGMENTOR].update(_common(mine[SEGMENTOR], segmentor))
-    for name in mine.keys() - {SEGMENTOR}:
+    for name in [name for name in mine if name != SEGMENTOR]:
         theirs = found.get(part if part and name == TEACHER else name, {})
         if _fits(mine[name], theirs):
             mine[name].update(_common(mine[name], theirs))
@@ -70,7 +70,9 @@ def loaded(
             mine[name].update(_common(mine[name], mine[SEGMENTOR]))
             notes.append('it has no teacher of this model, which starts as a copy of the segmentor')
         else:
-            notes.append(f'{name} is {"of another shape" if theirs else "not in the file"} and starts anew')
+            notes.append(
+                f'{name} is {"of another shape" if theirs else "not in the file"} and keeps its initial weights'
+            )
     notes += [f'{name} has no place in this model and is ignored' for name in found if name not in mine]
     whole = {f'{name}.{key}'.lstrip('.'): value for name, tensors in mine.items() for key, value in tensors.items()}
     return whole if _of_adapter(own) else mine[SEGMENTOR], notes
