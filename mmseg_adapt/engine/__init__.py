@@ -2,16 +2,11 @@ from .activation_checkpoint_hook import ActivationCheckpointHook
 from .adapt_bn_hook import AdaptBNHook
 from .alternating_update_hook import AlternatingUpdateHook
 from .class_set_hook import ClassSetHook
-from ..log.deferred_log_hook import DeferredLogHook
 from .fast_segmentor_hook import FastSegmentorHook
 from .finite_loss_hook import FiniteLossHook
 from .game_health_hook import GameHealthHook
 from .lesson_picture_hook import LessonPictureHook
-from ..optim.merged_groups import MergedOptimWrapperConstructor
-from ..optim.optim_wrapper_constructor import PlayerOptimWrapperConstructor
 from .picture_hook import PictureHook
-from ..optim.repeated_sgd import RepeatedSGD
-from ..log.significant_log_processor import SignificantLogProcessor
 from .teacher_health_hook import TeacherHealthHook
 
 __all__ = [
@@ -19,15 +14,10 @@ __all__ = [
     'ActivationCheckpointHook',
     'AlternatingUpdateHook',
     'ClassSetHook',
-    'DeferredLogHook',
     'FastSegmentorHook',
     'FiniteLossHook',
     'GameHealthHook',
     'LessonPictureHook',
-    'MergedOptimWrapperConstructor',
     'PictureHook',
-    'PlayerOptimWrapperConstructor',
-    'RepeatedSGD',
-    'SignificantLogProcessor',
     'TeacherHealthHook',
 ]

@@ -10,9 +10,9 @@ from mmseg.registry import HOOKS
 from torch import Tensor, nn
 
 from ..errors import UserError
+from ..log.deferred_log_hook import gather, push
 from ..methods.turn import unwrapped
 from ..models.losses import DOMAINS
-from ..log.deferred_log_hook import gather, push
 
 _D_LR = 'optim_wrapper.discriminator.optimizer.lr'
 
