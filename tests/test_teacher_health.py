@@ -46,7 +46,10 @@ def iterate(hook, runner, pseudo) -> None:
     ('teacher', 'words'),
     [
         (dict(), ''),
-        (dict(q=0.01), 'hardly any pseudo-label is confident (1 % of the pixels reach model.pseudo_threshold): lower'),
+        (
+            dict(q=0.01),
+            'hardly any pseudo-label is confident (1 % of the pixels reach model.pseudo_threshold): lower i',
+        ),
         (dict(q=0.999), 'nearly every pseudo-label is confident (99.9 % of the pixels reach model.pseudo_threshold):'),
         (dict(pseudo=(0, 0, 1)), "the pseudo-labels have lost 'train' (0 % of their pixels, 25 % of the source's): if"),
         (dict(agreements=(0.3, 0.45)), 'teacher and student have drifted apart (they agree on 45 % of the pseudo-lab'),

@@ -18,28 +18,24 @@ from ..methods.turn import unwrapped
 
 @HOOKS.register_module()
 class LessonPictureHook(Hook):
-    """Write a PNG of the lessons of every ``interval``-th iteration, see :mod:`mmseg_adapt.methods.lesson_picture`.
+    """Draw the lessons of every ``interval``-th iteration, see :mod:`mmseg_adapt.methods.lesson_picture`, on rank 0.
 
-    Rank 0 draws ``images`` of its batch into ``out_dir``, by default ``lessons`` in the work folder, and waits for the
-    device only then; nothing of the training changes. Does nothing for a model without a teacher.
+    ``images`` of a batch, into ``out_dir`` (by default ``lessons`` in the work folder); no weight changes by it, and a
+    model without a teacher is left alone.
     """
 
     def __init__(self, interval: int = 1000, images: int = 2, out_dir: str | None = None) -> None:
         self.interval, self.images, self.out_dir = interval, images, out_dir
-        self.due = False
         self.pictures: list[np.ndarray] = []
 
     def before_train(self, runner: Runner) -> None:
         model = unwrapped(runner.model)
         if hasattr(model, 'witnesses') and runner.rank == 0:
+            model.witnesses.append(partial(self._draw, runner, model))
+
+    def _draw(self, runner: Runner, model, *of_target) -> None:
+        if self.every_n_train_iters(runner, self.interval):
             palette = runner.train_dataloader.dataset.metainfo['palette']
-            model.witnesses.append(partial(self._draw, model, palette))
-
-    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
-        self.due = self.every_n_train_iters(runner, self.interval)
-
-    def _draw(self, model, palette: list, *of_target) -> None:
-        if self.due:
             self.pictures.append(lesson_picture(model, *of_target, palette, self.images))
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:

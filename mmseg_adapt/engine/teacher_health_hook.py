@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 from torch import Tensor
 
+from ..methods.mixing import pixels_of
 from ..methods.turn import unwrapped
 from .game_health_hook import announce
 
@@ -22,9 +23,7 @@ class TeacherHealthHook(Hook):
 
     Logged beside what the model reports (``teacher.confident``, q, and ``<lesson>.agreement``, the share of the
     teacher's labels that the student agrees with): ``teacher.classes``, how many classes the iteration's pseudo-labels
-    hold. Warned of, once each time it begins, as the mean over ``window`` iterations of a rank's own samples says.
-
-    Labels are counted at logged iterations only, on the device. Does nothing for a model without a teacher.
+    hold, counted on the device. A rank looks at its own samples. Does nothing for a model without a teacher.
 
     Args:
         window: iterations that a warning is based on.
@@ -49,8 +48,8 @@ class TeacherHealthHook(Hook):
 
     def _count(self, source, target, lessons) -> None:
         if self.clock.logs:
-            counted = torch.stack([pixels_of(source.labels), pixels_of(target.labels)])
-            self.counts.append((self.clock.iteration, counted))
+            pixels = [pixels_of(domain.labels) for domain in (source, target)]
+            self.counts.append((self.clock.iteration, torch.stack(pixels)))
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         if self.clock is None or not self.clock.logs:
@@ -61,8 +60,7 @@ class TeacherHealthHook(Hook):
         *lately, now = torch.stack([*sum(counted for _, counted in self.counts), now]).tolist()
         runner.message_hub.update_scalar('train/teacher.classes', sum(pixels > 0 for pixels in now))
         if runner.iter + 1 - self.begin >= self.window:
-            found = {**self._judge_labels(runner), **self._judge_classes(runner, *lately)}
-            self.ill = announce(runner, self.ill, found)
+            self.ill = announce(runner, self.ill, self._judge_labels(runner) | self._judge_classes(runner, lately))
 
     def _judge_labels(self, runner: Runner) -> dict[str, str]:
         scalars, logged = runner.message_hub.log_scalars, len({iteration for iteration, _ in self.counts})
@@ -70,10 +68,9 @@ class TeacherHealthHook(Hook):
         agreed = max((h.mean(logged) for name, h in scalars.items() if name.endswith('.agreement')), default=1.0)
         share, found = f'({100 * q:.3g} % of the pixels reach model.pseudo_threshold)', {}
         if q < self.low:
-            cure = f'{share}: lower model.pseudo_threshold, or start from trained weights (load_from)'
-            found['hardly any pseudo-label is confident'] = cure
+            found['hardly any pseudo-label is confident'] = f'{share}: lower it, or load_from trained weights'
         elif q > self.high:
-            found['nearly every pseudo-label is confident'] = f'{share}: raise model.pseudo_threshold'
+            found['nearly every pseudo-label is confident'] = f'{share}: raise it'
         if agreed < self.apart:
             found['teacher and student have drifted apart'] = (
                 f'(they agree on {100 * agreed:.0f} % of the pseudo-labels): lower '
@@ -81,7 +78,7 @@ class TeacherHealthHook(Hook):
             )
         return found
 
-    def _judge_classes(self, runner: Runner, *counts: list[int]) -> dict[str, str]:
+    def _judge_classes(self, runner: Runner, counts: list[list[int]]) -> dict[str, str]:
         found = {}
         for name, *pixels in zip(runner.train_dataloader.dataset.metainfo['classes'], *counts):
             shown, labelled = (n / sum(of) for n, of in zip(pixels, counts))
@@ -89,9 +86,3 @@ class TeacherHealthHook(Hook):
                 shares = f"({100 * labelled:.2g} % of their pixels, {100 * shown:.2g} % of the source's)"
                 found[f'the pseudo-labels have lost {name!r}'] = f'{shares}: if the target shows it, set {RARE}'
         return found
-
-
-def pixels_of(labels: Tensor) -> Tensor:
-    """How many pixels have each label in 0 … 255, (256,) int64, counted on their device without waiting for it."""
-    flat = labels.flatten()
-    return torch.zeros(256, dtype=torch.int64, device=labels.device).scatter_add_(0, flat, torch.ones_like(flat))

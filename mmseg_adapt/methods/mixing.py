@@ -164,6 +164,12 @@ def weights_with_margins(
     return weights
 
 
+def pixels_of(labels: Tensor) -> Tensor:
+    """How many pixels have each label in 0 … 255, (256,) int64, counted on their device without waiting for it."""
+    flat = labels.flatten()
+    return torch.zeros(256, dtype=torch.int64, device=labels.device).scatter_add_(0, flat, torch.ones_like(flat))
+
+
 def at_least_float32(x: Tensor) -> Tensor:
     """``x``, in float32 if it has half the bits; float64 stays float64."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
