@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..pictures import colour_map
+from ..pictures import colour_map, visible
 from .mixing import most_probable
 from .self_training import Domain, Lesson, SelfTraining
 
@@ -69,7 +69,7 @@ def _colours(model: SelfTraining, image: Tensor) -> np.ndarray:
     """A normalised image (3, H, W) as the eye knows it."""
     preprocessor = model.data_preprocessor
     image = (image * preprocessor.std + preprocessor.mean).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
-    return image if preprocessor.channel_conversion else image[..., ::-1]
+    return visible(image[..., ::-1] if preprocessor.channel_conversion else image)[..., ::-1]
 
 
 def _confident(confidence: Tensor, threshold: float) -> str:
