@@ -119,8 +119,16 @@ def test_a_config_of_self_training_trains_and_tests(method, here, monkeypatch, c
     run('python tools/train.py own.py', monkeypatch, '--cfg-options', *few)
     parts = {key.split('.')[0] for key in load('work_dirs/own/iter_2.pth')['state_dict']}
     assert parts == {'segmentor', 'teacher'}
-    assert (here / 'cache/mmseg_adapt/class_statistics').exists() == (method == 'daformer')  # classes are counted for rare class sampling
-    run('python tools/test.py own.py work_dirs/own/iter_2.pth', monkeypatch, '--cfg-options', *FEW[5:7], f'experiment_name={method}t')
+    assert (here / 'cache/mmseg_adapt/class_statistics').exists() == (
+        method == 'daformer'
+    )  # classes are counted for rare class sampling
+    run(
+        'python tools/test.py own.py work_dirs/own/iter_2.pth',
+        monkeypatch,
+        '--cfg-options',
+        *FEW[5:7],
+        f'experiment_name={method}t',
+    )
     assert len(list(Path('work_dirs/own/predictions').iterdir())) == 4
     assert cv2.imread('work_dirs/own/predictions/00000.png', -1).shape == (96, 192)  # whole images are tested
 

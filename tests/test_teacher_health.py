@@ -1,5 +1,8 @@
 """The health of the teacher: what is counted and said, that it changes nothing, and the pictures of lessons."""
 
+import ast
+import re
+from inspect import signature
 from types import SimpleNamespace
 
 import cv2
@@ -8,15 +11,15 @@ import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 
-from mmseg_adapt.cli.lessons import main
 from mmseg_adapt.engine import TeacherHealthHook
+from mmseg_adapt.methods import MIC
 from mmseg_adapt.methods.clock import Clock
 from mmseg_adapt.methods.mixing import most_probable
 from mmseg_adapt.methods.self_training import Domain
 
 from .test_health import runner_of
 from .test_selftraining_runs import _unformatted, config_of, everything  # noqa: F401 (a fixture)
-from .tiny import load, run_tool, train
+from .tiny import REPO, load, run_tool, train
 
 CLASSES = ('road', 'car', 'train')
 
@@ -118,7 +121,6 @@ def test_the_lessons_of_a_config_are_drawn_with_the_teacher_of_a_checkpoint(stre
     cfg.model.mask.update(begin=0, ramp=0)
     cfg.train_dataloader.batch_size = 3
     cfg.dump(tmp_path / 'mic.py')
-    assert callable(main)
 
     def drawn(*arguments) -> np.ndarray:
         out = tmp_path / 'lessons.png'
@@ -140,3 +142,28 @@ def test_the_picture_s_confidence_is_the_softmax_s():
     expected, best = logits.softmax(1).max(1)
     assert torch.equal(labels, best)
     torch.testing.assert_close(confidence, expected)
+
+
+# ------------------------------------------------------------------------------------------------------------ the page
+
+PAGE = (REPO / 'docs/self_training.md').read_text()
+
+
+def test_the_page_s_options_have_the_defaults_that_it_names():
+    known = {name: p.default for cls in reversed(MIC.__mro__[:4]) for name, p in signature(cls).parameters.items()}
+    rows = re.findall(r'^\| (`[a-z_`, ]+`) \| ([^|]*) \|', PAGE.split('## Options')[1].split('## ')[0], flags=re.M)
+    assert len(rows) == 10
+    for names, default in rows:
+        for name in re.findall(r'\w+', names):
+            assert known[name] == ast.literal_eval(default.strip('`')), name
+
+
+def test_the_page_s_lines_train(street_data, tmp_path):
+    cfg = config_of('dacs', street_data, tmp_path, 1)
+    for block in re.findall(r'```python\n(.*?)```', PAGE, flags=re.S):
+        exec(block, lines := {})
+        cfg.merge_from_dict({key: value for key, value in lines.items() if not key.startswith('__')})
+    cfg.train_dataloader.sampler.orders.source.update(min_pixels=10, statistics=str(tmp_path))  # small images
+    cfg.default_hooks.lessons.interval = 1
+    train(cfg)
+    assert (tmp_path / 'lessons/iter_1.png').exists()
