@@ -19,7 +19,6 @@ from mmengine.hooks import Hook
 from mmseg.registry import HOOKS
 
 import mmseg_adapt  # noqa: F401
-from mmseg_adapt.runs.checkpoint_files import AtomicBackend
 
 REPO = Path(__file__).parents[1]
 
@@ -98,15 +97,15 @@ def run_rank(tool: str, arguments: list, log: str, rank: int, ranks: int, port: 
 
 def die_while_writing(name: str) -> None:
     """kill -9 when half of the checkpoint ``name`` is on the disk."""
-    write = AtomicBackend._write
+    write = Path.write_bytes
 
-    def half(obj: bytes, path: Path) -> None:
+    def half(path: Path, data: bytes) -> int:
         if name in path.name:
-            path.write_bytes(obj[: len(obj) // 2])
+            write(path, data[: len(data) // 2])
             os.kill(os.getpid(), signal.SIGKILL)
-        write(obj, path)
+        return write(path, data)
 
-    AtomicBackend._write = staticmethod(half)
+    Path.write_bytes = half
 
 
 @HOOKS.register_module()

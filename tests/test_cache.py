@@ -109,7 +109,7 @@ def test_an_interrupted_write_leaves_no_file_to_be_read(data, tmp_path, monkeypa
     assert len(kept_in(tmp_path / 'cache')) == 1
 
 
-def test_what_a_killed_worker_left_is_removed_an_hour_later(data, tmp_path):
+def test_what_a_killed_worker_left_is_removed_a_day_later(data, tmp_path):
     folder = tmp_path / 'cache'
     folder.mkdir()
     dead, alive = folder / '.part-dead', folder / '.part-alive'

@@ -20,7 +20,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from mmseg_adapt.errors import UserError
-from mmseg_adapt.files.atomic import _place
+from mmseg_adapt.files.whole import _machine
 from mmseg_adapt.style import RenderStore, VGGStyleEncoder
 from mmseg_adapt.style.store import MANIFEST, STYLE
 
@@ -272,13 +272,13 @@ def test_a_folder_of_other_files_a_config_without_aan_and_two_images_of_one_name
     assert '000.jpg and 000.png differ only in their ending: keep one of them' in message
 
 
-def test_parts_of_dead_processes_are_removed_those_of_other_machines_an_hour_later(tmp_path):
+def test_parts_of_dead_processes_are_removed_those_of_other_machines_a_day_later(tmp_path):
     store = RenderStore(tmp_path / 'store')
     store.create(dict(a=1), {})
     child = multiprocessing.get_context('fork').Process(target=os._exit, args=(0,))
     child.start()
     child.join()
-    here = _place()
+    here = _machine()
     names = (
         f'{here}-{child.pid}-x',
         'elsewhere-4711-x',
@@ -303,7 +303,7 @@ def test_processes_of_one_number_in_two_containers_do_not_share_a_part(tmp_path,
     monkeypatch.setattr(os, 'link', lambda part, path: names.add(str(part)) or link(part, path))
     for folder in ('a', 'b'):
         RenderStore(store.folder / folder).create({}, {})
-    assert len({Path(name).name for name in names}) == 2
+    assert len({Path(name).parent.name for name in names}) == 2
 
 
 def test_a_rank_that_looks_while_another_one_makes_the_store_finds_it(tmp_path, monkeypatch):

@@ -6,6 +6,7 @@
 import copy
 import importlib.util
 import json
+import warnings
 from pathlib import Path
 
 import mmseg
@@ -18,6 +19,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch import nn
 
+from mmseg_adapt.engine.activation_checkpoint_hook import checkpoint_blocks
 from mmseg_adapt.errors import UserError
 from mmseg_adapt.methods.teacher import set_teacher_mode
 from mmseg_adapt.models import hrda_segmentor
@@ -83,7 +85,7 @@ def test_the_source_s_losses_equal_the_released_ones(setting, monkeypatch):
 
     samples = [SegDataSample(gt_sem_seg=PixelData(data=label[None])) for label in labels]
     stock = segmentor(images, samples, mode='loss')  # training on the source alone
-    assert stock['decode.loss_ce'].item() == pytest.approx(losses['decode.loss_ce'].item(), rel=1e-12)
+    assert stock['decode.loss_ce'].item() == pytest.approx(losses['decode.loss_ce'].item(), rel=1e-10)
 
 
 # --- MiT
@@ -271,6 +273,45 @@ def test_hrda_takes_a_head_of_another_stride():
 def test_an_hrda_that_makes_no_sense_is_refused(change, message):
     with pytest.raises(UserError, match=message):
         MODELS.build({**nets.config('hrda'), **change})
+
+
+def test_checkpointed_blocks_change_nothing(hrda, monkeypatch):
+    monkeypatch.setattr(hrda_segmentor, 'draw_detail_box', lambda *args: (32, 96, 56, 120))
+    other = copy.deepcopy(hrda)
+    checkpoint_blocks(other, tuple(f'backbone.layers.{i}.1' for i in range(4)) + ('decode_head',))
+    images, labels, _ = batch('hrda')
+    for segmentor in (hrda, other):
+        losses = segmentor.loss_by_outputs(segmentor(images, mode='tensor'), labels)
+        (losses['decode.loss_ce'] + losses['detail.loss_ce']).backward()
+    assert all(torch.equal(p.grad, q.grad) for p, q in zip(hrda.parameters(), other.parameters()))
+    assert all(torch.equal(b, c) for b, c in zip(hrda.buffers(), other.buffers()))
+
+
+@torch.no_grad()
+def test_windows_can_be_traced_at_a_fixed_size(hrda):
+    class Logits(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.segmentor = hrda.eval()
+
+        def forward(self, images):
+            return self.segmentor.logits(images)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore', torch.jit.TracerWarning)
+        traced = torch.jit.trace(Logits(), batch('hrda')[0][:1], check_trace=False)
+    images = batch('hrda', 1)[2][:1]
+    assert torch.allclose(traced(images), hrda.logits(images), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize('setting', SETTINGS)
+def test_bfloat16_autocast_trains(setting):
+    segmentor = nets.build(setting).float()
+    images, labels, _ = batch(setting)
+    with torch.autocast('cpu', torch.bfloat16):
+        losses = segmentor.loss_by_outputs(segmentor(images.float(), mode='tensor'), labels)
+    sum(v for k, v in losses.items() if 'loss' in k).backward()
+    assert all(p.grad.isfinite().all() for p in segmentor.parameters())
 
 
 def test_a_segmentor_with_a_generator_can_be_copied(hrda):

@@ -1,5 +1,7 @@
 """Activation checkpointing, torch.compile, channels-last: config lines that leave the training what it is."""
 
+import copy
+import warnings
 from types import SimpleNamespace
 
 import pytest
@@ -7,10 +9,13 @@ import torch
 from mmengine.config import Config
 from mmseg.registry import MODELS
 
+from mmseg_adapt.compat.cpu_parallel import CPUSeparateDistributedDataParallel
 from mmseg_adapt.engine import ActivationCheckpointHook, FastSegmentorHook
+from mmseg_adapt.engine.fast_segmentor_hook import Compiled
 from mmseg_adapt.errors import UserError
 
-from .test_adversarial import adapter
+from .test_advent import optimisers_of
+from .test_adversarial import adapter, batch
 from .test_resume import small
 from .tiny import CONFIGS, load, train
 
@@ -116,6 +121,58 @@ def test_backbone_and_heads_of_a_model_that_is_no_game_are_compiled_too(street_d
         before = len(compiled)
         head.forward(features)
         assert len(compiled) > before
+
+
+@pytest.fixture
+def one_rank(tmp_path):
+    torch.distributed.init_process_group('gloo', f'file://{tmp_path}/store', rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
+
+
+def test_the_buckets_of_distributed_training_have_the_layout_of_the_weights(one_rank):
+    def wrap(cfg, model):
+        return CPUSeparateDistributedDataParallel(model, **cfg)
+
+    cfg = dict(model_wrapper_cfg=dict(broadcast_buffers=False, find_unused_parameters=True))  # never renews its buckets
+    runner = SimpleNamespace(
+        model=wrap(cfg['model_wrapper_cfg'], adapter()), cfg=cfg, wrap_model=wrap, distributed=True
+    )
+    names = list(runner.model.state_dict())
+    optimisers = optimisers_of(runner.model.module)
+    FastSegmentorHook(channels_last=True).before_train(runner)
+    assert list(runner.model.state_dict()) == names
+    assert runner.model.module.segmentor.module.backbone.layer1[0].conv2.weight.is_contiguous(
+        memory_format=torch.channels_last
+    )
+    before = {name: p.clone() for name, p in runner.model.named_parameters()}
+    torch.set_warn_always(True)
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter('always')
+            runner.model.train_step(batch(0), optimisers)
+    finally:
+        torch.set_warn_always(False)
+    assert not [w for w in caught if 'bucket view strides' in str(w.message)]
+    moved = {n.split('.')[1] for n, p in runner.model.named_parameters() if not torch.equal(p, before[n])}
+    assert moved == {'segmentor', 'discriminator'}
+
+
+def test_a_deep_copy_of_a_compiled_model_computes_with_its_own_weights(street_data, tmp_path):
+    cfg = small('demo/streets_multilevel.py', street_data, tmp_path)
+    cfg.model.segmentor.decode_head.dropout_ratio = 0.0
+    model = MODELS.build(cfg.model).eval()
+    FastSegmentorHook(compile=dict(backend='eager')).before_train(SimpleNamespace(model=model))
+    image = torch.randn(1, 3, 64, 64)
+    teacher = copy.deepcopy(model)
+    with torch.no_grad():
+        before = model.segmentor(image, mode='tensor')['decode']
+        for parameter in teacher.segmentor.parameters():
+            parameter.zero_()
+        torch.testing.assert_close(model.segmentor(image, mode='tensor')['decode'], before)
+        assert teacher.segmentor(image, mode='tensor')['decode'].abs().max() == 0
+    for part in ('backbone', 'decode_head'):
+        assert isinstance(getattr(teacher.segmentor, part).forward, Compiled)
 
 
 def test_a_mode_that_captures_cuda_graphs_is_refused():

@@ -2,38 +2,37 @@
 
 import os.path as osp
 from argparse import ArgumentParser
-from pathlib import Path
 
-from mmengine.dataset import BaseDataset
 from mmengine.runner import Runner
 
 from ..errors import UserError
+from ..evaluation import ClassIoUMetric
 from .launch import add_arguments, prepare_devices, read_config
 
 
-def check_names(dataset: BaseDataset, option: str) -> None:
-    """Raises: UserError: two images whose predictions would be one file."""
-    seen = {}
-    for path in (dataset.get_data_info(i)['img_path'] for i in range(len(dataset))):
-        if (other := seen.setdefault(Path(path).stem, path)) != path:
-            raise UserError(
-                f'{option}: {other} and {path} would both be {Path(path).stem}.png: test one folder at a time'
-            )
+def keep_folders(runner: Runner) -> None:
+    """Predictions are called as their images are below the folder of the data set: names repeat in its sub-folders."""
+    folder = (getattr(runner.test_dataloader.dataset, 'data_prefix', None) or {}).get('img_path')
+    for metric in runner.test_evaluator.metrics:
+        if isinstance(metric, ClassIoUMetric):
+            metric.folder = folder
 
 
 def main() -> None:
     parser = ArgumentParser(description=__doc__)
     add_arguments(parser)
-    parser.add_argument('checkpoint', help='a checkpoint that tools/train.py wrote')
+    parser.add_argument('checkpoint', help='a checkpoint that tools/train.py or tools/export_segmentor.py wrote')
     parser.add_argument('--out', help='write the predictions here, one PNG of class indices per image')
     parser.add_argument('--show-dir', help='write pictures here: image, prediction, ground truth')
+    parser.add_argument('--part', help="'teacher': test the checkpoint's teacher instead of its segmentor")
     parser.add_argument('--tta', action='store_true', help='average over scales and flips (tta_pipeline of the config)')
     args = parser.parse_args()
 
     cfg = read_config(args)
     if not osp.isfile(args.checkpoint):
         raise UserError(f'{args.checkpoint} does not exist: name a checkpoint, e.g. {cfg.work_dir}/iter_*.pth')
-    cfg.load_from = args.checkpoint
+    cfg.load_from, cfg.resume = args.checkpoint, False
+    cfg.default_hooks.checkpoint_guard.part = args.part
     cfg.work_dir = args.work_dir or osp.join(cfg.work_dir, 'test')  # the training run's folder keeps its config
     if args.out:
         cfg.test_evaluator.output_dir = args.out
@@ -49,6 +48,5 @@ def main() -> None:
         cfg.model = dict(cfg.tta_model, module=cfg.model)
     prepare_devices(cfg)
     runner = Runner.from_cfg(cfg)
-    if args.out or args.show_dir:
-        check_names(runner.test_dataloader.dataset, '--out' if args.out else '--show-dir')
+    keep_folders(runner)
     runner.test()

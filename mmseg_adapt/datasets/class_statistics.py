@@ -22,7 +22,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from ..errors import UserError
-from ..files.atomic import write_whole
+from ..files.whole import write_whole
 from ..random_state import kept_random_state
 from .cache import Cached
 from .transforms import CropBox, LoadLabels

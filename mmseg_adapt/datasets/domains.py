@@ -153,6 +153,7 @@ def _lazy(cfg: dict) -> dict:
 def _list_files(dataset: Any, key: str, cfg: dict) -> None:
     try:
         dataset.full_init()
+        empty = not len(dataset)
     except (FileNotFoundError, NotADirectoryError) as error:
         missing = getattr(error, 'filename', None) or error
         raise UserError(f'{missing} does not exist: set {key}.data_root to the data, or link it there') from None
@@ -164,7 +165,9 @@ def _list_files(dataset: Any, key: str, cfg: dict) -> None:
     except ValueError as error:
         if isinstance(error, UserError) or dataset.data_list:
             raise
-        raise UserError(  # mmengine cannot serialise an empty list
+        empty = True  # mmengine cannot serialise an empty list
+    if empty:
+        raise UserError(
             f'no image matched *{dataset.img_suffix} under {dataset.data_prefix["img_path"]}: set {key}.img_suffix '
             'or data_prefix'
-        ) from None
+        )

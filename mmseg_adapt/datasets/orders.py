@@ -154,13 +154,18 @@ class RareClassOrder(Order):
             print_log(f'RareClassOrder never draws {", ".join(absent)}, which no label holds', 'current')
         return sorted((c for c in chosen if total[c]), key=lambda c: total[c])
 
-    def stretch(self, seed: int) -> Sequence[int]:
+    def draw(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """The images and the classes of a stretch, ``length`` int64 each."""
         rng = np.random.default_rng(seed)
         p = self.probabilities.astype(np.float64)
         drawn = rng.choice(len(self.classes), size=self.length, p=p / p.sum())
-        places = rng.random(self.length)
-        images = (self.images[k][int(u * len(self.images[k]))] for k, u in zip(drawn, places))
-        return [RareIndex(int(image), self.classes[k]) for image, k in zip(images, drawn)]
+        counts = np.array([len(images) for images in self.images])
+        places = counts.cumsum() - counts  # where the images of a class begin
+        places = places[drawn] + (rng.random(self.length) * counts[drawn]).astype(np.int64)
+        return np.concatenate(self.images)[places], np.array(self.classes)[drawn]
+
+    def stretch(self, seed: int) -> Sequence[int]:
+        return [RareIndex(image, rare) for image, rare in zip(*(part.tolist() for part in self.draw(seed)))]
 
 
 def class_probabilities(pixels: np.ndarray, temperature: float) -> np.ndarray:

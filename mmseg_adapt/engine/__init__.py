@@ -5,9 +5,7 @@ from .class_set_hook import ClassSetHook
 from .fast_segmentor_hook import FastSegmentorHook
 from .finite_loss_hook import FiniteLossHook
 from .game_health_hook import GameHealthHook
-from .optim_wrapper_constructor import PlayerOptimWrapperConstructor
 from .picture_hook import PictureHook
-from .repeated_sgd import RepeatedSGD
 
 __all__ = [
     'AdaptBNHook',
@@ -18,6 +16,4 @@ __all__ = [
     'FiniteLossHook',
     'GameHealthHook',
     'PictureHook',
-    'PlayerOptimWrapperConstructor',
-    'RepeatedSGD',
 ]

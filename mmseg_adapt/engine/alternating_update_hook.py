@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
 from ..errors import UserError
+from ..log.deferred_log_hook import is_logged
 from ..methods.clock import Share
 from ..methods.turn import unwrapped
 
@@ -108,6 +109,7 @@ class AlternatingUpdateHook(Hook):
         clock, wrappers = model.clock, runner.optim_wrapper
         counts = {player: getattr(wrappers[player], 'accumulates', 1) for player in model.players}
         clock.iteration = iteration
+        clock.logs = is_logged(runner, batch_idx)
         clock.movers = self.movers(iteration, model.players)
         clock.steps = {player: self.moves_before(iteration, player) // n for player, n in counts.items()}
         clock.shares = {

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 from torch import nn
 
 from ..errors import UserError
 from ..methods.turn import unwrapped
+
+
+class Compiled:
+    """``forward``, a bound method, compiled. A copy of the module gets the copy's own, where a compiled function would
+    go on calling the original."""
+
+    def __init__(self, forward: Callable, options: dict) -> None:
+        self.forward, self.options = forward, options
+        self.compiled = torch.compile(forward, **options)
+
+    def __call__(self, *args, **kwargs):
+        return self.compiled(*args, **kwargs)
+
+    def __reduce__(self) -> tuple:  # copy.deepcopy copies the method's module along
+        return Compiled, (self.forward, self.options)
 
 
 @HOOKS.register_module()
@@ -29,6 +47,8 @@ class FastSegmentorHook(Hook):
         UserError: a mode of ``compile`` that captures CUDA graphs.
     """
 
+    priority = 'VERY_HIGH'  # before a hook that holds a wrapper
+
     def __init__(self, channels_last: bool = False, compile: bool | dict = False) -> None:
         self.channels_last = channels_last
         self.compile = {} if compile is True else compile
@@ -39,13 +59,29 @@ class FastSegmentorHook(Hook):
             )
 
     def before_train(self, runner: Runner) -> None:
-        model = unwrapped(runner.model)
-        segmentor = unwrapped(getattr(model, 'segmentor', model))
+        segmentor = segmentor_of(runner)
         if self.channels_last:
             segmentor.to(memory_format=torch.channels_last)
-        if self.compile is not False:
-            for name in ('backbone', 'neck', 'decode_head', 'auxiliary_head'):
-                part = getattr(segmentor, name, None)
-                for module in part if isinstance(part, nn.ModuleList) else filter(None, [part]):
-                    # not module.compile(): mmseg calls the forward of its heads itself
-                    module.forward = torch.compile(module.forward, **self.compile)
+            if runner.distributed:  # the buckets of DDP have the layout that the weights had when it was built
+                wrap_again(runner)
+        if self.compile is False:
+            return
+        for name in ('backbone', 'neck', 'decode_head', 'auxiliary_head'):
+            part = getattr(segmentor, name, None)
+            for module in part if isinstance(part, nn.ModuleList) else filter(None, [part]):
+                # not module.compile(): mmseg calls the forward of its heads itself
+                module.forward = Compiled(module.forward, self.compile)
+
+
+def segmentor_of(runner: Runner) -> nn.Module:
+    model = unwrapped(runner.model)
+    return unwrapped(getattr(model, 'segmentor', model))
+
+
+def wrap_again(runner: Runner) -> None:
+    """Build the distributed wrappers of the model, or of its players, anew."""
+    model = unwrapped(runner.model)
+    for name, child in model.named_children():
+        if is_model_wrapper(child):
+            setattr(model, name, child.module)
+    runner.model = runner.wrap_model(runner.cfg.get('model_wrapper_cfg'), model)

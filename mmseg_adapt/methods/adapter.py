@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ..datasets.streams import SOURCE, is_labelled
 from ..errors import UserError
 from ..models.losses import labels_of
+from ..weights.parts import accept_plain
 from .clock import Clock
 from .turn import Turn, unwrapped
 
@@ -42,6 +43,7 @@ class DomainAdapter(BaseModel):
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.segmentor = MODELS.build(segmentor)
+        accept_plain(self)
         if data_preprocessor is None:
             self.data_preprocessor = self.segmentor.data_preprocessor
         self.lambda_target = lambda_target

@@ -164,6 +164,8 @@ class SelfTraining(DomainAdapter):
         logits = resize(
             self.teacher.logits(inputs), size, mode='bilinear', align_corners=self.teacher.align_corners, warning=False
         )
+        if logits.shape[1] == 1:  # a binary head's logit of class 1
+            logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
         labels, q = pseudo_labels(logits, self.pseudo_threshold, self.per_image)
         valid = [sample.valid_pixels.data for sample in data_samples if 'valid_pixels' in sample]
         valid = torch.cat(valid).to(labels.device) if valid else None
@@ -191,7 +193,7 @@ def agreement(logits: Tensor, lesson: Lesson) -> Tensor:
     rows, columns = (
         torch.arange(n, device=logits.device) * size // n for n, size in zip(logits.shape[2:], lesson.labels.shape[1:])
     )
-    right = logits.argmax(1) == lesson.labels[:, rows[:, None], columns]
+    right = (logits.argmax(1) if logits.shape[1] > 1 else logits[:, 0] > 0) == lesson.labels[:, rows[:, None], columns]
     if lesson.taught is None:
         return right.float().mean()
     taught = lesson.taught[:, rows[:, None], columns]

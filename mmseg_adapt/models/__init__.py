@@ -1,3 +1,4 @@
+from .bands_preprocessor import BandsPreProcessor
 from .daformer_head import DAFormerHead
 from .deeplabv2_head import DeepLabV2Head
 from .deeplabv2_resnet import DeepLabV2ResNet
@@ -8,6 +9,7 @@ from .mix_transformer import DAFormerMixTransformer
 from .multi_level_segmentor import MultiLevelSegmentor
 
 __all__ = [
+    'BandsPreProcessor',
     'DAFormerHead',
     'DAFormerMixTransformer',
     'DeepLabV2Head',

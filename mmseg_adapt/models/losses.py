@@ -105,6 +105,8 @@ def weighted_loss(loss: nn.Module, logits: Tensor, labels: Tensor, weight: Tenso
     As in the releases of DACS and DAFormer; the heads of MMSegmentation 1.x take no weights.
     """
     per_pixel = loss(logits, labels, reduction_override='none', ignore_index=ignore_index)
+    if per_pixel.ndim == 4 and per_pixel.shape[1] == 1:  # of a binary head
+        per_pixel = per_pixel[:, 0]
     if per_pixel.shape != labels.shape:
         raise UserError(f'{type(loss).__name__} is not a loss per pixel, so it takes no weights: use CrossEntropyLoss')
     return (per_pixel * weight).mean()

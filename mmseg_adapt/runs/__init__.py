@@ -1,6 +1,6 @@
 """What lets a run survive: exact resume, preemption, checkpoints that are whole or not there, the work dir."""
 
-from .checkpoint_files import AtomicBackend
+from ..files.whole import AtomicBackend
 from .checkpoint_guard_hook import CheckpointGuardHook
 from .exact_resume_hook import ExactResumeHook
 from .preemption_hook import PreemptionHook

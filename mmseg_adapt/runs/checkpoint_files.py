@@ -1,52 +1,11 @@
-"""Checkpoint files that are whole or not there, and finding the newest sound one."""
+"""Which checkpoint files are sound, and which of them is the newest."""
 
 from __future__ import annotations
 
-import os
 import zipfile
 from pathlib import Path
 
-from mmengine.fileio import LocalBackend, register_backend
 from mmengine.logging import print_log
-
-
-class AtomicBackend(LocalBackend):
-    """mmengine's local files, written so that a file of the final name is complete whenever the process dies.
-
-    A config names it where mmengine writes: ``checkpoint=dict(type='CheckpointHook',
-    backend_args=dict(backend='AtomicBackend'))``.
-    """
-
-    def put(self, obj: bytes, filepath: str | Path) -> None:
-        path = Path(filepath)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f'.{path.name}.unfinished')
-        try:
-            self._write(obj, unfinished)
-            unfinished.replace(path)
-        except OSError:  # a full disk, say: leave no half file
-            unfinished.unlink(missing_ok=True)
-            raise
-        _flush_folder(path.parent)
-
-    @staticmethod
-    def _write(obj: bytes, path: Path) -> None:
-        with path.open('wb') as file:
-            file.write(obj)
-            file.flush()
-            os.fsync(file.fileno())
-
-
-register_backend('AtomicBackend', AtomicBackend, force=True)
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make the new name itself survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def damage(path: Path) -> str | None:

@@ -12,6 +12,7 @@ from mmseg.registry import TRANSFORMS
 from torch.utils.data import get_worker_info
 
 from ..errors import UserError
+from ..pictures import repainted
 from .job import RenderJob
 from .store import RenderStore
 
@@ -23,17 +24,20 @@ class AANStyleTransfer(BaseTransform):
     It stands right behind the loading of the image, so that one store serves every size and crop. In a source pipeline
     the store holds the source in the target's style; in a test pipeline, with ``prob=1``, the target in the source's.
 
-    Required keys: img, img_path, ori_shape. Modified: img.
+    Required keys: img, img_path, ori_shape. Modified: img. Of an image of more than three bands the first three are
+    replaced, and the others stay; of a grey one that is read as one band, that band.
 
     Args:
         renders: folder of the store.
-        prob: share of the images that are replaced; the others stay as they are.
+        prob: share of the images that are replaced; the others stay as they are, and no render of theirs is looked for.
+            Every image draws one number of NumPy's, first of all, whatever becomes of it.
         missing: of an image without a render (or with that of another image), ``'error'`` stops, ``'keep'`` keeps the
             original, ``'render'`` renders it now and adds it to the store (seconds to minutes per image).
 
     Raises:
-        UserError: a folder that is no store; an image without a render of its own; a place behind Resize or a crop;
-            rendering on a GPU inside a worker of the data loader, or a file outside the folder that the store renders.
+        UserError: a folder that is no store, or of images that were read with other values or bands; an image
+            without a render of its own; a place behind Resize or a crop; rendering on a GPU inside a worker of the
+            data loader, or a file outside the folder that the store renders.
     """
 
     def __init__(self, renders: str, prob: float = 1.0, missing: str = 'error') -> None:
@@ -45,23 +49,40 @@ class AANStyleTransfer(BaseTransform):
         self.prob = prob
         self.missing = missing
         self._job: RenderJob | None = None
+        self._reading: dict | None = None  # how the images were read that were rendered
         if not self.store.exists:
             raise UserError(f'{renders} is no store of renders; make it: {self.command()}')
 
     def transform(self, results: dict) -> dict:
         if results['img'].shape[:2] != tuple(results['ori_shape'][:2]) or 'crop_box' in results or results.get('flip'):
             raise UserError('AANStyleTransfer must stand right behind the loading of the image: move it there')
+        if np.random.rand() >= self.prob:
+            return results
         path = self.store.find(results['img_path'])
+        if path is None and self.missing == 'keep':
+            return results
         if path is None and self.missing == 'error':
             raise UserError(
                 f'{results["img_path"]} has no render in {self.store.folder}: make it: {self.command()}'
                 " (or name the store of this data set, or set AANStyleTransfer.missing = 'keep')"
             )
-        if (path is None and self.missing == 'keep') or np.random.rand() >= self.prob:
-            return results
         path = path or self.render(Path(results['img_path']))
-        results['img'] = self.store.read(path, results['img'].shape[:2])
+        self.check_reading(results)
+        results['img'] = repainted(results['img'], self.store.read(path, results['img'].shape[:2]))
         return results
+
+    def check_reading(self, results: dict) -> None:
+        """Raises: UserError: renders of images that were read with another range of values or other bands."""
+        steps = self.store.manifest()['settings'].get('content') or [{}] if self._reading is None else ()
+        for step in steps[:1]:
+            self._reading = {key: step.get(key) and tuple(step[key]) for key in ('value_range', 'channels')}
+        for key, theirs in self._reading.items():
+            if results.get(key) != theirs:
+                raise UserError(
+                    f'the renders in {self.store.folder} were made with {key}={theirs}, LoadImage of this pipeline has '
+                    f'{key}={results.get(key)}: set aan.content and aan.style of the config that renders to the same '
+                    'LoadImage, and render into another folder'
+                )
 
     def render(self, file: Path) -> Path:
         """Render a file into the store, under the name that the tool would give it."""

@@ -13,8 +13,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ..errors import UserError, first_line
-from ..files.atomic import PART, remove_dead_parts, write_whole
 from ..files.difference import first_difference
+from ..files.image import any_size
+from ..files.whole import PART, remove_dead_parts, write_whole
 from .gram import Style
 
 MANIFEST, STYLE = 'aan.json', 'style.pth'
@@ -33,6 +34,7 @@ class RenderStore:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
+        self._checked: dict[tuple[str, str], tuple] = {}  # (name, source) → both files' sizes and times, the answer
 
     @property
     def exists(self) -> bool:
@@ -107,11 +109,21 @@ class RenderStore:
         return buffer.tell()
 
     def holds(self, name: str, source: str | Path) -> bool:
-        """Whether there is a render of that name, made from ``source`` as it is now."""
-        if not self.path(name).exists():
+        """Whether there is a render of that name, made from ``source`` as it is now.
+
+        The files are read once, and again when the size or the time of one of them changes.
+        """
+        stamps = (_stamp(self.path(name)), _stamp(source))
+        if stamps[0] is None:
             return False
+        known = self._checked.get((name, str(source)))
+        if known is None or known[0] != stamps:
+            known = self._checked[name, str(source)] = (stamps, self._is_of(name, source))
+        return known[1]
+
+    def _is_of(self, name: str, source: str | Path) -> bool:
         try:
-            with Image.open(self.path(name)) as file:
+            with any_size(), Image.open(self.path(name)) as file:
                 size, checksum = (file.info.get(key) for key in (SOURCE_BYTES, SOURCE_CRC))
         except Exception:  # as in read: one that is to be made again
             return False
@@ -135,7 +147,7 @@ class RenderStore:
             UserError: a file that is no whole image.
         """
         try:
-            with Image.open(path) as file:
+            with any_size(), Image.open(path) as file:
                 image = file.convert('RGB')
         except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError and struct.error
             raise UserError(
@@ -149,6 +161,14 @@ class RenderStore:
 
 def checksum_of(file: str | Path) -> str:
     return f'{zlib.crc32(Path(file).read_bytes()):08x}'
+
+
+def _stamp(file: str | Path) -> tuple[int, int] | None:
+    try:
+        stat = os.stat(file)
+    except OSError:
+        return None
+    return stat.st_size, stat.st_mtime_ns
 
 
 def _compared(settings: dict) -> dict:

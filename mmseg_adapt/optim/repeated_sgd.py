@@ -20,19 +20,26 @@ class RepeatedSGD(torch.optim.SGD):
         optimizer=dict(type='RepeatedSGD', lr=2.5e-4, momentum=0.9, weight_decay=5e-4),
         paramwise_cfg=dict(custom_keys={'backbone.layer': dict(repeats=3)})
 
-    As with a tensor listed several times, the repeats of the very first step each start without momentum. ``repeats``
-    defaults to 1, which is SGD.
+    Args:
+        repeats: of groups that do not say; 1 is SGD.
+        decay: ``'once'``: every repeat sees the gradient plus weight_decay · p, and those of the very first step each
+            start without momentum, as in today's PyTorch. ``'cumulative'``: as in the PyTorch of 2018 (0.3 and 0.4),
+            which printed the published numbers. It added the weight decay to the gradient in place, so that repeat k
+            sees it k times (three repeats: 1 + 2 + 3), and the first step's repeats share their momentum.
 
     Raises:
-        UserError: ``fused=True``, which divides an fp16 gradient by its loss scale at every repeat.
+        UserError: ``fused=True``, which divides an fp16 gradient by its loss scale at every repeat; another ``decay``.
     """
 
-    def __init__(self, params, lr: float = 1e-3, repeats: int = 1, **kwargs) -> None:
+    def __init__(self, params, lr: float = 1e-3, repeats: int = 1, decay: str = 'once', **kwargs) -> None:
         if kwargs.get('fused'):
             raise UserError('RepeatedSGD has no fused form: remove fused=True')
+        if decay not in ('once', 'cumulative'):
+            raise UserError(f"RepeatedSGD.decay = {decay!r} must be one of 'once', 'cumulative'")
         if kwargs.get('nesterov'):  # PyTorch's foreach form, a GPU's default, then writes into the gradient
             kwargs['foreach'] = False
         super().__init__(params, lr=lr, **kwargs)
+        self.cumulative = decay == 'cumulative'
         for group in self.param_groups:
             group.setdefault('repeats', repeats)
 
@@ -40,15 +47,32 @@ class RepeatedSGD(torch.optim.SGD):
         loss = closure() if closure is not None else None
         groups = self.param_groups
         fresh = [p for group in groups for p in group['params'] if 'momentum_buffer' not in self.state[p]]
+        kept = [(group, group['weight_decay'], [p.grad for p in group['params']]) for group in groups]
         try:
             for done in range(max(group['repeats'] for group in groups)):
                 self.param_groups = [group for group in groups if group['repeats'] > done]
-                if done:
+                if self.cumulative:
+                    self._decay(kept)
+                elif done:
                     self._forget_momentum(fresh)
                 super().step()
         finally:
             self.param_groups = groups
+            for group, decay, grads in kept:
+                group['weight_decay'] = decay
+                for parameter, grad in zip(group['params'], grads):
+                    parameter.grad = grad
         return loss
+
+    @torch.no_grad()
+    def _decay(self, kept: list[tuple]) -> None:
+        """Add the decay to the gradients, which are put back after the step, instead of leaving it to PyTorch."""
+        for group, decay, _ in kept:
+            group['weight_decay'] = 0.0
+            moved = [p for p in group['params'] if p.grad is not None and decay]
+            decayed = torch._foreach_add([p.grad for p in moved], moved, alpha=decay) if moved else ()
+            for parameter, grad in zip(moved, decayed):
+                parameter.grad = grad
 
     def _forget_momentum(self, parameters: list[torch.Tensor]) -> None:
         repeated = {id(p) for group in self.param_groups for p in group['params']}
