@@ -13,6 +13,8 @@ compat.allow_mmengine_checkpoints()
 from . import datasets, engine, evaluation, methods, models, runs, style, weights  # noqa: E402, F401
 from .compat import cpu_amp, cpu_parallel  # noqa: E402, F401
 
+compat.let_lists_mix_files_and_arrays()
+
 __version__ = '0.1.0'
 
 

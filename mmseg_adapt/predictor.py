@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from math import log
 from pathlib import Path
@@ -17,6 +17,7 @@ from torch import Tensor
 from .datasets.pipelines import LABEL_LOADERS
 from .errors import UserError
 from .files.config import config_of
+from .models.probabilities import predicted_probabilities
 from .pictures import colour_map
 from .weights.segmentor import dataset_meta, load_segmentor
 
@@ -52,10 +53,11 @@ class Predictor:
         model: a folder that ``tools/export_segmentor.py`` wrote, or a config.
         checkpoint: the weights; those in the folder by default.
         device: 'cuda' where there is a GPU, else 'cpu', by default.
+        part: ``'teacher'`` to predict with the teacher of a checkpoint instead of its segmentor.
 
     Raises:
-        UserError: a missing file, a checkpoint that is not this config's or needs code to be loaded, a device that is
-            not there.
+        UserError: a missing file, a checkpoint that is not this config's or needs code to be loaded, a part that it
+            does not have, a device that is not there.
 
     Example::
 
@@ -65,19 +67,23 @@ class Predictor:
     """
 
     def __init__(
-        self, model: str | Path, checkpoint: str | Path | None = None, device: str | torch.device | None = None
+        self,
+        model: str | Path,
+        checkpoint: str | Path | None = None,
+        device: str | torch.device | None = None,
+        part: str | None = None,
     ) -> None:
         model = Path(model)
         config = model / 'config.py' if model.is_dir() else model
         if checkpoint is None:
             if not model.is_dir():
                 raise UserError(
-                    f'{model} is no folder of an exported model: name a folder, or a config and a checkpoint'
+                    f'{model} is not a folder of an exported model: name a folder, or a config and a checkpoint'
                 )
             checkpoint = model / 'model.pth'
         self.cfg = config_of(str(config))
         device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
-        segmentor, loaded = load_segmentor(self.cfg, str(checkpoint))
+        segmentor, loaded = load_segmentor(self.cfg, str(checkpoint), part)
         try:
             self.device = torch.device(device)
             self.segmentor = segmentor.to(self.device)
@@ -93,7 +99,10 @@ class Predictor:
         steps = [step for step in dataset.get('pipeline', ()) if step.type not in LABEL_LOADERS]
         if not steps:
             raise UserError(f'{config} has no test_dataloader.dataset.pipeline, which says how images are prepared')
-        self._load_file = TRANSFORMS.build(steps[0])
+        load = dict(steps[0])
+        if load['type'] == 'LoadImageFromFile' and load.get('imdecode_backend') == 'pillow':
+            load['type'] = 'LoadImage'  # which an export names so: the same pixels, or a reason why there are none
+        self._load_file = TRANSFORMS.build(load)
         self._load_array = TRANSFORMS.build(dict(type='LoadImageFromNDArray'))
         self._steps = [TRANSFORMS.build(step) for step in steps[1:]]
 
@@ -111,11 +120,26 @@ class Predictor:
             return list(self.stream(images, batch_size))
         return next(self.stream([images]))
 
-    def stream(self, images: Iterable[Image], batch_size: int = 1) -> Iterator[Prediction]:
-        """As a call, one after the other, so that neither images nor predictions need fit into memory."""
+    def stream(
+        self,
+        images: Iterable[Image],
+        batch_size: int = 1,
+        skipped: Callable[[Image, UserError], None] | None = None,
+    ) -> Iterator[Prediction]:
+        """Like a call, but lazily, one image at a time.
+
+        Args:
+            skipped: is told of every image that cannot be read, which is then left out; by default its error is raised.
+        """
         batch: list[tuple[np.ndarray, dict]] = []
         for image in images:
-            pixels, sample = self._read(image)
+            try:
+                pixels, sample = self._read(image)
+            except UserError as error:
+                if skipped is None:
+                    raise
+                skipped(image, error)
+                continue
             if batch and (len(batch) == batch_size or sample['inputs'].shape != batch[0][1]['inputs'].shape):
                 yield from self._predict(batch)
                 batch = []
@@ -163,7 +187,7 @@ class Predictor:
 def certainty(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """The probability of ``labels`` and the entropy of all classes over its maximum, log C.
 
-    Shape: (C, H, W), (H, W) → (H, W), (H, W). MMSegmentation yields one channel, a probability, for a binary head.
+    Shape: (C, H, W), (H, W) → (H, W), (H, W).
     """
-    p = logits.softmax(0) if len(logits) > 1 else torch.cat([1 - logits, logits])
+    p = predicted_probabilities(logits[None])[0]
     return p.gather(0, labels[None])[0], torch.special.entr(p).sum(0) / log(len(p))

@@ -13,6 +13,7 @@ from mmseg.registry import TRANSFORMS
 
 from mmseg_adapt.errors import UserError
 from mmseg_adapt.style import FAST, RenderStore, VGGStyleEncoder, aan_style_transfer
+from mmseg_adapt.style import store as store_module
 from mmseg_adapt.style.job import RenderJob
 
 from .tiny import REPO, run_tool, tiny_config, train
@@ -103,13 +104,41 @@ def test_an_image_without_a_render_stops_with_the_command_or_is_kept_or_is_rende
     )
     with pytest.raises(UserError, match=f'00002.png has no render in {store}: make it: {command}'):
         pipeline(LOAD, aan(store))(sample(street_data, 2))
-    with pytest.raises(UserError, match='has no render'):  # at once, not when the dice fall
-        pipeline(LOAD, aan(store, prob=0.0))(sample(street_data, 2))
     kept = pipeline(LOAD, aan(store, missing='keep'))(sample(street_data, 2))
     assert np.array_equal(kept['img'], cv2.imread(kept['img_path']))
     rendered = pipeline(LOAD, aan(store, missing='render'))(sample(street_data, 2))
     assert (store / '00002.png').read_bytes() == (root / 'source/00002.png').read_bytes()
     assert np.array_equal(rendered['img'], cv2.imread(str(root / 'source/00002.png')))
+
+
+def test_an_image_that_is_not_drawn_is_not_looked_for_and_every_image_draws_one_number(root, street_data, tmp_path):
+    store = copy_without(root, tmp_path)
+    for missing, prob, number in (('error', 0.0, 2), ('keep', 1.0, 2), ('keep', 1.0, 1), ('error', 0.0, 1)):
+        steps = pipeline(LOAD, aan(store, missing=missing, prob=prob))
+        np.random.seed(5)
+        steps(sample(street_data, number))
+        drawn = np.random.get_state()[2]
+        np.random.seed(5)
+        np.random.rand()
+        assert np.random.get_state()[2] == drawn
+
+
+def test_a_source_file_is_read_once_until_it_changes(root, street_data, tmp_path, monkeypatch):
+    read = []
+    checksum = store_module.checksum_of
+    monkeypatch.setattr(store_module, 'checksum_of', lambda file: read.append(file) or checksum(file))
+    copy = tmp_path / 'images/00001.png'
+    copy.parent.mkdir()
+    copy.write_bytes(Path(sample(street_data, 1)['img_path']).read_bytes())
+    steps = pipeline(LOAD, aan(root / 'source'))
+    for _ in range(3):
+        steps(dict(img_path=str(copy), seg_fields=[]))
+    assert len(read) == 1
+    changed = cv2.imread(str(copy))
+    changed[0, 0] ^= 255
+    assert cv2.imwrite(str(copy), changed)
+    with pytest.raises(UserError, match='has no render'):
+        steps(dict(img_path=str(copy), seg_fields=[]))
 
 
 def test_rendering_leaves_the_trainings_random_numbers_alone(root, street_data, tmp_path):

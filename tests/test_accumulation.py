@@ -44,7 +44,7 @@ def images(numbers) -> dict:
 def play(model, wrappers, batches: list, hook=None) -> None:
     hook = hook or AlternatingUpdateHook()
     for t, batch in enumerate(batches):
-        runner = SimpleNamespace(model=model, optim_wrapper=wrappers, iter=t, max_iters=len(batches))
+        runner = SimpleNamespace(model=model, optim_wrapper=wrappers, iter=t, max_iters=len(batches), hooks=[])
         hook.before_train_iter(runner, t)
         model.train_step(batch, wrappers)
 

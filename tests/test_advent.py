@@ -100,6 +100,24 @@ def test_a_certain_pixel_has_no_entropy_an_even_one_all_and_both_have_finite_gra
     assert torch.isfinite(p.grad).all()
 
 
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize('build', [lambda: adapter(type='AdvEnt'), minent], ids=['AdvEnt', 'MinEnt'])
+def test_a_certain_pixel_in_half_precision_has_a_finite_view_loss_and_gradient(build, dtype):
+    model = build()
+    logits = torch.zeros(1, CLASSES, 2, 2, dtype=dtype)
+    logits[:, 0] = 60.0  # every other class has probability 0 in float16
+    logits.requires_grad_(True)
+    seen = model.view(logits, (4, 4))
+    seen = seen if isinstance(model, methods.AdvEnt) else model.target_losses(dict(decode=seen))['decode.loss_ent']
+    seen.sum().backward()
+    assert torch.isfinite(seen).all()
+    assert torch.isfinite(logits.grad).all()
+
+
+def test_double_precision_stays_double():
+    assert self_information(torch.full((1, 2), 0.5, dtype=torch.float64)).dtype == torch.float64
+
+
 @pytest.mark.parametrize(
     ('overrides', 'message'),
     [

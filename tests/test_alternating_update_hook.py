@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.hooks import LoggerHook
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from torch import nn
 from torch.optim import SGD
@@ -36,13 +37,22 @@ def runner(*optimised: str) -> SimpleNamespace:
         return OptimWrapper(SGD(nn.Linear(1, 1).parameters(), lr=0.1))
 
     wrappers = OptimWrapperDict(**{player: wrapper() for player in optimised}) if optimised else wrapper()
-    return SimpleNamespace(model=SimpleNamespace(players=PLAYERS, clock=Clock(PLAYERS)), optim_wrapper=wrappers, iter=3)
+    model = SimpleNamespace(players=PLAYERS, clock=Clock(PLAYERS))
+    return SimpleNamespace(model=model, optim_wrapper=wrappers, iter=3, hooks=[], train_dataloader=range(100))
 
 
 def test_the_hook_writes_the_movers_of_the_runners_iteration_into_the_model():
     r = runner(*PLAYERS)
     AlternatingUpdateHook(every=dict(segmentor=2)).before_train_iter(r, 0)
     assert r.model.clock.movers == {'discriminator'}
+
+
+@pytest.mark.parametrize(('interval', 'logs'), [(4, True), (3, False)])
+def test_the_model_knows_whether_its_iteration_is_logged(interval, logs):
+    r = runner(*PLAYERS)
+    r.hooks = [LoggerHook(interval=interval)]
+    AlternatingUpdateHook().before_train_iter(r, 3)
+    assert r.model.clock.logs == logs
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Released checkpoints in, ours out, and back; what does not fit is named. (Their logits: test_reference.py.)"""
+"""Released checkpoints in, ours out; what does not fit is named. (Their logits: test_reference.py.)"""
 
 from pathlib import Path
 
@@ -8,8 +8,7 @@ import torch.nn.functional as F
 from mmseg.registry import MODELS
 from torch import nn
 
-from mmseg_adapt.errors import UserError
-from mmseg_adapt.weights.convert import convert, reverse
+from mmseg_adapt.weights.convert import convert
 from mmseg_adapt.weights.load import read_checkpoint
 from mmseg_adapt.weights.released import DISCRIMINATORS, LAYOUTS, Layout, vgg_pairs
 
@@ -55,7 +54,7 @@ def released(model, tmp_path) -> Path:
     return tmp_path / 'released.pth'
 
 
-def test_the_tool_converts_with_discriminators_says_what_it_found_and_gives_every_bit_back(
+def test_the_tool_converts_with_discriminators_and_says_what_it_found(
     released, model, config, tmp_path, monkeypatch, capsys
 ):
     players = {'aux': 'discriminator', 'main': 'discriminator_advent'}
@@ -66,7 +65,8 @@ def test_the_tool_converts_with_discriminators_says_what_it_found_and_gives_ever
     ours = tmp_path / 'ours.pth'
     run_tool(CONVERTER, released, ours, *arguments, '--to', config, '--verbose', monkeypatch=monkeypatch)
     out = capsys.readouterr().out
-    assert 'released.pth is: AdaptSegNet, multi-level' in out
+    assert 'released.pth is: AdaptSegNet or ADVENT, multi-level' in out
+    assert 'applied: 2 dilated convolutions (AdaptSegNet and CLAN apply 2, ADVENT 4: --branches)' in out
     assert 'layer6.conv2d_list.1.bias → decode_head.conv_seg.1.bias' in out
     assert 'layer5.conv2d_list.3.weight: beyond the convolutions that act' in out
     assert 'unused: 8 tensors' in out
@@ -77,13 +77,6 @@ def test_the_tool_converts_with_discriminators_says_what_it_found_and_gives_ever
     assert torch.equal(model.segmentor.decode_head.conv_seg[1].weight, source['layer6.conv2d_list.1.weight'])
     assert torch.equal(model.segmentor.auxiliary_head.conv_seg[0].bias, source['layer5.conv2d_list.0.bias'])
 
-    back = [part for level in players for part in (f'--discriminator-{level}', tmp_path / f'back_{level}.pth')]
-    run_tool(CONVERTER, '--reverse', ours, tmp_path / 'back.pth', *back, monkeypatch=monkeypatch)
-    for name, file in (('back', 'released'), ('back_aux', 'aux'), ('back_main', 'main')):
-        found, expected = read_checkpoint(tmp_path / f'{name}.pth'), read_checkpoint(tmp_path / f'{file}.pth')
-        assert found.keys() == expected.keys()
-        assert all(torch.equal(found[key], expected[key]) for key in expected)
-
 
 def test_a_config_with_more_branches_than_act_gets_zeros_and_predicts_the_same(model):
     released = release(model.segmentor, LAYOUTS['multi'])
@@ -91,18 +84,16 @@ def test_a_config_with_more_branches_than_act_gets_zeros_and_predicts_the_same(m
     four = dict(own)
     for i in (2, 3):
         four.update({k.replace('seg.0', f'seg.{i}'): v for k, v in own.items() if 'conv_seg.0' in k})
-    found = convert(released, 'released.pth', four)
+    found = convert(released, 'released.pth', four, branches=2)
     assert four.keys() - found.state.keys() == {k for k in own if k.endswith('num_batches_tracked')}
     assert not any(found.state[k].any() for k in four.keys() - own.keys())
-    checkpoint = dict(state_dict=found.state, released=found.origin)
-    assert all(torch.equal(reverse(checkpoint, 'ours.pth')[1][k], v) for k, v in released.items())
 
 
 def test_clan_adds_its_two_classifiers(model):
     single = release(model.segmentor, LAYOUTS['advent_single'], idle=())
     second = {k.replace('layer6', 'layer5'): torch.rand_like(v) for k, v in single.items() if 'layer6' in k}
     found = convert({**single, **second}, 'clan.pth')
-    assert found.origin['format'] == 'clan'
+    assert found.name == LAYOUTS['clan'].name
     for i in range(4):
         expected = single[f'layer6.conv2d_list.{i}.weight'] + second[f'layer5.conv2d_list.{i}.weight']
         torch.testing.assert_close(found.state[f'decode_head.conv_seg.{i}.weight'], expected)
@@ -124,14 +115,10 @@ def test_the_coco_initialisation_loses_its_classifier_of_21_classes_with_a_line_
         assert 'layer5.conv2d_list.0.bias: classifier of 21 classes, dropped' in out
         assert {key.split('.')[1] for key in read_checkpoint(ours)['state_dict']} == {'backbone'}
     assert 'decode_head.conv_seg.0.weight' in out.split('missing:')[1]
-    run_tool(CONVERTER, '--reverse', ours, tmp_path / 'back.pth', monkeypatch=monkeypatch)
-    back, source = read_checkpoint(tmp_path / 'back.pth'), read_checkpoint(tmp_path / 'init.pth')
-    assert back.keys() == source.keys()
-    assert all(torch.equal(back[key], source[key]) for key in source)
 
 
 @pytest.mark.parametrize('numbers', [(), (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28, 30, 32)])
-def test_vgg_comes_in_whatever_it_numbers_its_layers_and_goes_back(numbers):
+def test_vgg_comes_in_whatever_it_numbers_its_layers(numbers):
     with torch.device('meta'):
         net = MODELS.build(
             dict(
@@ -163,18 +150,6 @@ def test_vgg_comes_in_whatever_it_numbers_its_layers_and_goes_back(numbers):
             for i, rate in enumerate((6, 12))
         )
         torch.testing.assert_close(net(x, mode='tensor')['decode'], expected)
-    _, back = reverse(dict(state_dict=found.state, released=found.origin), 'ours.pth')
-    assert back.keys() == source.keys()
-    assert all(torch.equal(back[key], source[key]) for key in source)
-
-
-def test_a_checkpoint_trained_here_goes_back_with_zeros_for_the_branches_it_lacks(model):
-    name, back = reverse(dict(state_dict=model.state_dict()), 'iter_2.pth')
-    assert name == 'AdaptSegNet, multi-level'
-    assert torch.equal(back['layer4.1.conv2.weight'], model.segmentor.backbone.layer4[1].conv2.weight)
-    assert torch.equal(back['layer6.conv2d_list.1.weight'], model.segmentor.decode_head.conv_seg[1].weight)
-    assert not back['layer5.conv2d_list.3.weight'].any()
-    assert convert(back, 'back.pth', model.segmentor.state_dict()).origin['format'] == 'multi'
 
 
 class Bomb:
@@ -195,8 +170,6 @@ def edited(kind: str, state: dict, folder: Path) -> dict:
         return {key.replace('layer1.1', 'layer1.2'): value for key, value in state.items()}
     if kind == 'other classes':
         return {key: value[:5] if 'conv2d_list' in key else value for key, value in state.items()}
-    if kind == 'four branches':
-        return {key: value + 0.02 if 'conv2d_list' in key else value for key, value in state.items()}
     return {f'segmentor.{key}': value for key, value in state.items()}
 
 
@@ -207,7 +180,6 @@ def edited(kind: str, state: dict, folder: Path) -> dict:
         ('another network', 'is the file of another network: no DeepLabV2 in a format of'),
         ('another depth', 'is the file of another network: backbone.layer1.1.'),
         ('other classes', 'predicts 5 classes, the config 8'),
-        ('four branches', '4 dilated convolutions of layer5 have been trained, the config has 2'),
         ('ours', 'is in our format already'),
         ('truncated', 'is truncated, damaged or not a checkpoint'),
         ('absent', 'wrong.pth does not exist'),
@@ -228,6 +200,13 @@ def test_what_cannot_be_converted_is_one_sentence_and_writes_nothing(
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_more_branches_than_the_config_has_are_refused(released, config, tmp_path, monkeypatch, capsys):
+    arguments = (released, tmp_path / 'ours.pth', '--to', config, '--branches', 4)
+    message = failure(CONVERTER, *arguments, monkeypatch=monkeypatch, capsys=capsys)
+    assert '--branches 4: the config applies 2 dilated convolutions in auxiliary_head' in message
+    assert not (tmp_path / 'ours.pth').exists()
+
+
 def test_an_output_that_exists_is_kept_and_a_missing_folder_is_named(released, tmp_path, monkeypatch, capsys):
     kwargs = dict(monkeypatch=monkeypatch, capsys=capsys)
     (tmp_path / 'ours.pth').write_text('mine')
@@ -238,8 +217,3 @@ def test_an_output_that_exists_is_kept_and_a_missing_folder_is_named(released, t
     run_tool(CONVERTER, released, tmp_path / 'ours.pth', '--overwrite', monkeypatch=monkeypatch)
     assert 'segmentor.backbone.conv1.weight' in read_checkpoint(tmp_path / 'ours.pth')['state_dict']
     assert f'{tmp_path}/nowhere is no folder' in failure(CONVERTER, released, tmp_path / 'nowhere/a.pth', **kwargs)
-
-
-def test_stock_models_have_no_released_format():
-    with pytest.raises(UserError, match='decode_head.conv_seg.weight has no place in the released models'):
-        reverse(dict(state_dict={'decode_head.conv_seg.weight': torch.ones(1)}), 'stock.pth')

@@ -1,11 +1,14 @@
-"""An exported model is the adapted one: same labels from MMSegmentation's own tools, from ONNX and from TorchScript."""
+"""An exported model is the adapted one: same labels from MMSegmentation's own tools and from ONNX."""
 
 import json
+import runpy
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import mmcv
 import mmseg
 import numpy as np
 import onnxruntime
@@ -13,13 +16,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmengine.config import Config
-from mmseg.apis import inference_model, init_model
+from mmseg.apis import MMSegInferencer, inference_model, init_model
 from mmseg.registry import MODELS
+from PIL import Image
 from safetensors.torch import load_file
 
 from mmseg_adapt.errors import UserError
 from mmseg_adapt.export import export_segmentor, graph, plain
 from mmseg_adapt.weights.load import read_checkpoint
+from mmseg_adapt.weights.segmentor import build_segmentor
 
 from .test_training import failure
 from .tiny import CONFIGS, REPO, load, random_checkpoint, run_tool, tiny_config
@@ -52,8 +57,8 @@ def deeplab(street_data, tmp_path_factory) -> Path:
     log = folder / 'run/20260101/vis_data/scalars.json'
     log.parent.mkdir(parents=True)
     log.write_text(json.dumps({'mIoU': 12.34, 'IoU.road': 56.78, 'step': 2}) + '\n{"mIoU": 99.0, "step": 4}\n')
-    kwargs = dict(onnx='probabilities', torchscript='labels', safetensors=True)
-    export_segmentor(Config.fromfile(config), str(checkpoint), folder / 'exported', **kwargs)
+    options = dict(onnx='probabilities', safetensors=True)
+    export_segmentor(Config.fromfile(config), str(checkpoint), folder / 'exported', **options)
     return folder
 
 
@@ -131,12 +136,18 @@ compat = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(compat)
 compat.stub_missing_ops()
 sys.modules['mmseg_adapt'] = None  # importing it fails from here on
-import numpy as np, torch
-from mmseg.apis import inference_model, init_model
+import mmcv, numpy as np, torch
+from mmseg.apis import MMSegInferencer, inference_model, init_model
 model = init_model({config!r}, {weights!r}, device='cpu')
 model.load_state_dict(torch.load({weights!r}, weights_only=True)['state_dict'], strict=True)
 print(type(model))
-np.save({out!r}, inference_model(model, {image!r}).pred_sem_seg.data[0].numpy())
+labels = inference_model(model, {image!r}).pred_sem_seg.data[0].numpy()
+np.save({out!r}, labels)
+array = mmcv.imread({image!r})
+for found in MMSegInferencer({config!r}, {weights!r}, device='cpu')([{image!r}, array])['predictions']:
+    assert np.array_equal(found, labels)
+for found in inference_model(model, [{image!r}, array]):
+    assert np.array_equal(found.pred_sem_seg.data[0].numpy(), labels)
 sys.argv = ['test.py', {config!r}, {weights!r}, '--work-dir', {work_dir!r}]
 runpy.run_path({test!r}, run_name='__main__')
 """
@@ -189,7 +200,8 @@ def test_a_test_set_becomes_mmsegmentations_as_a_whole_or_stays_as_it_is(options
     part = dict(dict(type='IdMappedDataset', data_root='data', pipeline=pipeline), **options)
     found = plain.stock(dict(dataset=part))['dataset']
     if equal is None:
-        assert found == part
+        loader = dict(type='LoadImageFromFile', imdecode_backend='pillow')
+        assert found == dict(part, pipeline=[loader, *pipeline[1:]])
     else:
         suffix = dict(seg_map_suffix='.png') if equal == 'BaseSegDataset' else {}
         loaders = [
@@ -219,63 +231,62 @@ def by_hand(deeplab):
 
 
 @pytest.mark.parametrize('size', [(96, 192), (80, 64), (77, 123)])
-def test_onnx_and_torchscript_equal_pytorch_at_any_size(size, deeplab, by_hand):
+def test_onnx_equals_pytorch_at_any_size(size, deeplab, by_hand):
     image = 255 * torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(1))
     expected = by_hand(image)
     session = onnxruntime.InferenceSession(str(deeplab / 'exported/model.onnx'))
     found = torch.from_numpy(session.run(['probabilities'], {'image': image.numpy()})[0])
     assert (found - expected).abs().max() < 1e-4
-    labels = torch.jit.load(str(deeplab / 'exported/model.torchscript.pt'))(image)
-    assert torch.equal(labels, expected.argmax(1))
 
 
 @pytest.mark.slow
 def test_attention_goes_through_the_second_exporter(stock):
     out = stock / 'with_onnx'
     cfg = Config.fromfile(stock / 'trained.py')
-    export_segmentor(cfg, str(stock / 'run/iter_2.pth'), out, onnx='labels', torchscript='probabilities')
+    export_segmentor(cfg, str(stock / 'run/iter_2.pth'), out, onnx='labels')
     session = onnxruntime.InferenceSession(str(out / 'model.onnx'))
-    script = torch.jit.load(str(out / 'model.torchscript.pt'))
+    model = init_model(Config.fromfile(out / 'config.py'), str(out / 'model.pth'), device='cpu')
     for size in ((64, 96), (97, 131)):
         image = 255 * torch.rand(1, 3, *size)
         labels = torch.from_numpy(session.run(['labels'], {'image': image.numpy()})[0])
-        top = script(image).topk(2, dim=1)
+        top = graph.deployed(model, image)[0].topk(2, dim=1)
         clear = top.values[:, 0] - top.values[:, 1] > 2e-4
         assert torch.equal(labels[clear], top.indices[:, 0][clear])
 
 
 def test_a_graph_that_differs_from_pytorch_is_not_written(deeplab, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(graph, 'check', lambda *args: 2e-4)
-    for exporter in ('_trace_onnx', '_export_onnx'):  # they take long, and are not what is looked at
-        monkeypatch.setattr(graph, exporter, lambda _, path: shutil.copy(deeplab / 'exported/model.onnx', path))
+    # the exporters take long, and are not what is looked at
+    monkeypatch.setattr(graph, '_export', lambda _, path, dynamo: shutil.copy(deeplab / 'exported/model.onnx', path))
     arguments = (deeplab / 'trained.py', deeplab / 'run/iter_2.pth', tmp_path / 'out')
     kwargs = dict(monkeypatch=monkeypatch, capsys=capsys)
     message = failure('export_segmentor.py', *arguments, '--onnx', **kwargs)
     assert 'this model has no ONNX form that equals it (it differs from PyTorch by 2.0e-04)' in message
-    assert 'no TorchScript form that equals it' in failure('export_segmentor.py', *arguments, '--torchscript', **kwargs)
     assert list(tmp_path.iterdir()) == []
 
 
 class Traced(torch.nn.Module):
-    """Its output is infinite or not a number where the image is larger than the one it is traced on, or it raises."""
+    """A graph whose output is not a number where the image is larger than the one it is traced on, or that raises."""
 
-    def __init__(self, output: str, beyond: float) -> None:
+    def __init__(self, beyond: float) -> None:
         super().__init__()
-        self.output, self.beyond = output, beyond
+        self.output, self.beyond = 'probabilities', beyond
+        self.segmentor = SimpleNamespace(test_cfg={})
 
     def forward(self, image):
         if self.beyond == 0:
             raise RuntimeError
-        return image.softmax(1) + (self.beyond if image.shape[2] > graph.SIZES[0][0] else 0)
+        return image.softmax(1) + torch.where(torch.tensor(image.shape[2]) > graph.SIZES[0][0], self.beyond, 0.0)
 
 
 def test_a_gap_that_is_not_a_number_is_no_equality_and_a_failed_trace_is_one_sentence(tmp_path, monkeypatch):
-    for beyond, message in ((float('nan'), 'differs from PyTorch by nan'), (0, 'RuntimeError')):
-        with pytest.raises(UserError, match=f'no TorchScript form that equals it .*{message}'):
-            graph.write_torchscript(Traced('probabilities', beyond), tmp_path / 'model.pt')
-    monkeypatch.setattr(graph, '_export_onnx', graph._trace_onnx)  # the other one raises a message of its own
-    with pytest.raises(UserError, match=r'no ONNX form that equals it \(RuntimeError\)'):
-        graph.write_onnx(Traced('probabilities', 0), tmp_path / 'model.onnx')
+    export = graph._export  # only the one that traces: the other one raises a message of its own
+    monkeypatch.setattr(graph, '_export', lambda traced, path, dynamo: export(traced, path, dynamo=False))
+    monkeypatch.setattr(graph, 'deployed', lambda _, image: (image.softmax(1), image.argmax(1)))
+    for beyond, message in ((float('nan'), 'it differs from PyTorch by nan'), (0, 'RuntimeError')):
+        with pytest.raises(UserError, match=f'this model has no ONNX form that equals it .{message}'):
+            graph.write_onnx(Traced(beyond), tmp_path / 'model.onnx')
+        assert not list(tmp_path.iterdir())
 
 
 def test_the_card_says_what_the_model_is(deeplab, stock):
@@ -320,7 +331,7 @@ def wrong_checkpoint(kind: str, deeplab: Path, folder: Path) -> Path:
         ('another network', 'a checkpoint of another network'),
         ('other classes', 'decode_head.conv_seg.0.bias has shape (5,), this config needs (8,)'),
         ('a part', 'backbone.layer4.0.conv1.weight is not in it'),
-        ('four branches', 'decode_head.conv_seg.2.bias is no part of this config'),
+        ('four branches', 'this config has no decode_head.conv_seg.2.bias'),
     ],
 )
 def test_what_cannot_be_exported_is_one_sentence_and_writes_nothing(
@@ -338,3 +349,132 @@ def test_an_export_that_exists_is_kept(deeplab, monkeypatch, capsys):
     message = failure('export_segmentor.py', *arguments, monkeypatch=monkeypatch, capsys=capsys)
     assert 'exported exists: choose another name, or pass --overwrite' in message
     assert (deeplab / 'exported/model.pth').stat() == before
+
+
+# sliding windows, one output for two classes
+
+
+def changed(deeplab: Path, folder: Path, change) -> tuple[Path, Path]:
+    """The trained config after ``change(segmentor's config)``, and random weights of it."""
+    cfg = Config.fromfile(deeplab / 'trained.py')
+    change(cfg.model.segmentor)
+    cfg.test_pipeline.pop(1)  # images stay as they are
+    cfg.test_dataloader.dataset.pipeline = cfg.test_pipeline
+    cfg.dump(folder / 'changed.py')
+    return folder / 'changed.py', random_checkpoint(cfg, folder / 'changed.pth')
+
+
+def slide(segmentor) -> None:
+    segmentor.test_cfg = dict(mode='slide', crop_size=(64, 80), stride=(40, 50))
+
+
+def single_output(segmentor) -> None:
+    loss = dict(type='CrossEntropyLoss', use_sigmoid=True)
+    head = dict(type='FCNHead', in_channels=128, in_index=3, channels=8, num_convs=1, out_channels=1, threshold=0.4)
+    segmentor.decode_head = dict(head, num_classes=2, loss_decode=loss)
+    segmentor.pop('auxiliary_head')
+
+
+USE_SLIDING = """
+import sys
+sys.modules.update(torch=None, mmseg=None, mmengine=None, mmseg_adapt=None)  # importing them fails
+import numpy as np
+from PIL import Image
+from sliding import SlidingModel
+np.save('labels.npy', SlidingModel()(np.asarray(Image.open(sys.argv[1]).convert('RGB'))))
+"""
+
+
+def test_a_model_tested_in_sliding_windows_is_exported_with_a_wrapper_that_labels_every_pixel_as_pytorch_does(
+    deeplab, street_data, tmp_path, monkeypatch, capsys
+):
+    config, checkpoint = changed(deeplab, tmp_path, slide)
+    out, image = tmp_path / 'out', val_image(street_data)
+    run_tool('export_segmentor.py', config, checkpoint, out, '--onnx', monkeypatch=monkeypatch)
+    said = ''.join(capsys.readouterr())
+    assert 'model.onnx takes the whole image at once and labels' in said
+    assert 'tested in sliding windows: use sliding.py, which equals PyTorch to' in said
+    assert 'use sliding.py' in (out / 'README.md').read_text()
+    assert 'sliding windows of (64, 80), every (40, 50)' in (out / 'README.md').read_text()
+    expected = labels_of(out / 'config.py', out / 'model.pth', image)
+    run = subprocess.run([sys.executable, '-c', USE_SLIDING, image], cwd=out, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    labels = np.load(out / 'labels.npy')
+    assert labels.shape == expected.shape == (96, 192)
+    assert np.array_equal(labels, expected)
+    session = onnxruntime.InferenceSession(str(out / 'model.onnx'))
+    pixels = np.asarray(Image.open(image).convert('RGB'), np.float32).transpose(2, 0, 1)[None]
+    whole = session.run(None, {'image': pixels})[0][0].argmax(0)
+    assert (whole != expected).mean() > 0.005  # what the graph alone would have got wrong
+
+
+def test_labels_of_a_model_tested_in_sliding_windows_are_not_a_graph(deeplab, tmp_path, monkeypatch, capsys):
+    config, checkpoint = changed(deeplab, tmp_path, slide)
+    arguments = (config, checkpoint, tmp_path / 'out', '--onnx', 'labels')
+    message = failure('export_segmentor.py', *arguments, monkeypatch=monkeypatch, capsys=capsys)
+    assert '--onnx labels: this model is tested in sliding windows' in message
+    assert 'pass --onnx probabilities' in message
+    assert not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize(
+    ('output', 'mode'), [('probabilities', 'whole'), ('labels', 'whole'), ('probabilities', 'slide')]
+)
+def test_one_output_for_two_classes_is_a_pair_of_probabilities_and_its_labels_follow_the_threshold(
+    output, mode, deeplab, tmp_path
+):
+    cfg = Config.fromfile(deeplab / 'trained.py')
+    single_output(cfg.model.segmentor)
+    if mode == 'slide':
+        slide(cfg.model.segmentor)
+    torch.manual_seed(0)
+    model = build_segmentor(cfg)
+    torch.nn.init.normal_(model.decode_head.conv_seg.weight)
+    image = next(graph.images(((96, 192),), count=1))
+    model.decode_head.conv_seg.bias.data -= graph.deployed(model, image)[0][:, 1].logit().median()  # labels of both
+    net, path = graph.ImageToLabels(model, output), tmp_path / 'model.onnx'
+    assert graph.write_onnx(net, path) < 1e-5
+    p, labels = graph.deployed(model, image)
+    assert p.shape == (1, 2, 96, 192)
+    assert torch.equal(labels, (p[:, 1] > 0.4).long())
+    assert 0.02 < labels.float().mean() < 0.98
+    assert not torch.equal(labels, p.argmax(1))
+    if mode == 'slide':
+        assert graph.write_sliding(net, path, tmp_path / 'sliding.py')[0] < 1e-5
+        found = runpy.run_path(str(tmp_path / 'sliding.py'))['SlidingModel']()(image[0].permute(1, 2, 0).numpy())
+    else:
+        found = onnxruntime.InferenceSession(str(path)).run(None, {'image': image.numpy()})[0][0]
+        found = found if output == 'labels' else (found[1] > 0.4)
+    assert np.array_equal(found, labels[0].numpy())
+
+
+# MMSegmentation's own ways of predicting
+
+
+@pytest.mark.parametrize('kind', ['deeplab', 'stock'])
+def test_mmsegmentations_inferencer_and_inference_model_take_files_arrays_and_lists_of_both(kind, request, street_data):
+    exported = request.getfixturevalue(kind) / 'exported'
+    files = [str(file) for file in sorted((street_data / 'target/val/images').iterdir())]
+    array = mmcv.imread(files[1])
+    model = init_model(str(exported / 'config.py'), str(exported / 'model.pth'), device='cpu')
+    expected = [labels_of(exported / 'config.py', exported / 'model.pth', file) for file in files]
+
+    def labels(inputs):
+        found = inference_model(model, inputs)
+        return [result.pred_sem_seg.data[0].numpy() for result in (found if isinstance(inputs, list) else [found])]
+
+    inferencer = MMSegInferencer(str(exported / 'config.py'), str(exported / 'model.pth'), device='cpu')
+    for inputs, numbers in (
+        (files[0], [0]),
+        (files, [0, 1]),
+        (array, [1]),
+        ([array, array], [1, 1]),
+        ([files[0], array], [0, 1]),
+        ([array, files[0]], [1, 0]),
+        (files[0], [0]),  # again, after an array
+    ):
+        found = inferencer(inputs)['predictions']
+        for results in (labels(inputs), found if isinstance(inputs, list) else [found]):
+            assert len(results) == len(numbers)
+            for result, number in zip(results, numbers):
+                assert np.array_equal(result, expected[number])

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from mmengine.hooks import Hook
+from mmengine.logging import MessageHub
 from mmengine.optim import OptimWrapper
 from mmseg.registry import HOOKS
 from torch import nn
@@ -70,20 +71,34 @@ def test_too_many_skipped_steps_in_a_row_stop_the_run_and_the_last_good_checkpoi
 def test_a_loss_that_is_not_finite_is_named_with_its_player_and_iteration():
     hook, runner = FiniteLossHook(interval=1), Runner()
     losses = {'decode.loss_ce': float('nan'), 'discriminator.decode.loss_dis': torch.tensor(float('inf')), 'lr': 1.0}
+    runner.log(losses)
     bad = 'decode.loss_ce of the segmentor, discriminator.decode.loss_dis of the discriminator'
     message = f'{bad} is not finite at iteration 5'
     with pytest.raises(UserError, match=message):
-        hook.after_train_iter(runner, 4, outputs=losses)
-    hook.after_train_iter(runner, 4, outputs={'decode.loss_ce': 1.0})
-    hook.after_train_iter(runner, 4, outputs={'decode.acc_seg': 1.0})  # no loss at all
-    hook.after_train_iter(runner, 4, outputs=None)
+        hook.after_train_iter(runner, 4)
+    for healthy in ({'decode.loss_ce': 1.0}, {'decode.acc_seg': float('nan')}, {}):
+        runner = Runner()
+        runner.log(healthy)
+        FiniteLossHook(interval=1).after_train_iter(runner, 4)
+
+
+def test_between_two_looks_the_first_iteration_with_a_loss_that_is_not_finite_is_named():
+    hook, runner = FiniteLossHook(interval=5), Runner()
+    for value in (1.0, 1.0, float('inf'), float('nan'), float('nan')):
+        runner.log({'decode.loss_ce': value, 'aux.loss_ce': 1.0 if value == float('inf') else value})
+    with pytest.raises(UserError, match='^decode.loss_ce of the segmentor is not finite at iteration 3: '):
+        hook.after_train_iter(runner, 4)
 
 
 class Runner:
     iter, work_dir = 4, 'work_dirs/x'
 
     def __init__(self):
-        self.logger = Words()
+        self.logger, self.hooks, self.message_hub = Words(), [], MessageHub(f'finite{id(self)}')
+
+    def log(self, losses: dict) -> None:
+        for name, value in losses.items():
+            self.message_hub.update_scalar(f'train/{name}', value)
 
 
 def test_a_model_with_one_optimiser_skips_too():
@@ -94,7 +109,8 @@ def test_a_model_with_one_optimiser_skips_too():
     before = layer.weight.clone()
     runner.optim_wrapper.update_params(layer(torch.full((1, 2), float('inf'))).sum())
     assert torch.equal(layer.weight, before)
-    hook.after_train_iter(runner, 4, outputs=dict(loss_ce=float('inf')))
+    runner.log(dict(loss_ce=float('inf')))
+    hook.after_train_iter(runner, 4)
     assert (
         'gradient of the segmentor is not finite at iteration 5 (loss_ce of the segmentor' in runner.logger.warnings[0]
     )
@@ -115,7 +131,8 @@ def overflow(iterations: int, **hook) -> None:
         loss = layer(torch.ones(1, 2)).sum()
         runner.optim_wrapper.update_params(loss)
         assert torch.equal(layer.weight, before)
-        hook.after_train_iter(runner, i, outputs=dict(loss_ce=loss.detach()))
+        runner.log(dict(loss_ce=loss.detach()))
+        hook.after_train_iter(runner, i)
 
 
 def test_steps_that_the_fp16_scaler_leaves_out_count_and_a_scale_that_has_fallen_to_nothing_stops_the_run():

@@ -162,7 +162,7 @@ def test_what_cannot_be_predicted_is_one_sentence_and_leaves_nothing(trained, im
     before = sorted(tmp_path.rglob('*'))
     exported, config = trained / 'exported', trained / 'tiny.py'
     for arguments, message in (
-        ((exported, images[0], tmp_path / 'half.png'), 'half.png cannot be read'),
+        ((exported, tmp_path / 'half.png'), 'half.png cannot be read'),
         ((exported, tmp_path / 'half.mp4'), 'half.mp4 cannot be read as a video'),
         ((exported, tmp_path / 'text.txt'), 'text.txt is neither an image'),
         ((exported, tmp_path / 'none'), 'none has no image'),
@@ -180,12 +180,36 @@ def test_what_cannot_be_predicted_is_one_sentence_and_leaves_nothing(trained, im
         assert sorted(tmp_path.rglob('*')) == before
     taken = ('--out', tmp_path / 'taken')
     assert 'taken exists' in failure('predict.py', exported, images[0], *taken, monkeypatch=monkeypatch, capsys=capsys)
-    with pytest.raises(UserError, match='tiny.py is no folder of an exported model'):
+    with pytest.raises(UserError, match='tiny.py is not a folder of an exported model'):
         Predictor(config)
     with pytest.raises(UserError, match='device cuda:99 cannot be used here'):
         Predictor(exported, device='cuda:99')
     with pytest.raises(AttributeError, match="no attribute 'Predictors'"):
         mmseg_adapt.Predictors  # noqa: B018
+
+
+@pytest.mark.parametrize('batch_size', [1, 3])
+def test_a_broken_image_costs_no_other_image_and_is_named_at_the_end(
+    batch_size, trained, images, tmp_path, monkeypatch, capsys
+):
+    folder, out = tmp_path / 'images', tmp_path / 'out'
+    (folder / 'town1').mkdir(parents=True), (folder / 'town2').mkdir()
+    for name, image in (('town1/7', images[0]), ('town2/7', images[1]), ('town2/9', images[0])):
+        shutil.copy(image, folder / f'{name}.png')
+    for broken in ('town1/8.png', 'town2/95.png'):  # in the middle and the last
+        (folder / broken).write_bytes(images[0].read_bytes()[:999])
+    (tmp_path / 'half.mp4').write_bytes(b'0' * 999)
+    arguments = (trained / 'exported', folder, tmp_path / 'half.mp4', '--out', out, '--batch-size', batch_size)
+    message = failure('predict.py', *arguments, monkeypatch=monkeypatch, capsys=capsys)
+    assert message.startswith('error: 3 files were skipped: ')
+    for broken in ('town1/8.png', 'town2/95.png', 'half.mp4'):
+        assert broken in message
+    for kind in ('labels', 'overlay'):
+        found = sorted(str(path.relative_to(out / kind)) for path in (out / kind).rglob('*.png'))
+        assert found == ['town1/7.png', 'town2/7.png', 'town2/9.png']
+    for name, image in (('town1/7', images[0]), ('town2/7', images[1]), ('town2/9', images[0])):
+        expected = Predictor(trained / 'exported', device='cpu')(image).labels
+        assert (np.asarray(Image.open(out / f'labels/{name}.png')) != expected).mean() < 1e-3
 
 
 def test_the_commands_and_the_code_of_the_docs_run_in_their_order(trained, images, tmp_path, monkeypatch):
@@ -201,7 +225,6 @@ def test_the_commands_and_the_code_of_the_docs_run_in_their_order(trained, image
         'configs/adaptseg/gta2cs_multilevel.py': trained / 'tiny.py',
         'CONFIG CHECKPOINT': f'{trained}/tiny.py {trained}/iter_2.pth',
         'weights/ours.pth': tmp_path / 'ours.pth',
-        'RELEASED_AGAIN.pth': tmp_path / 'again.pth',
         'RELEASED.pth': tmp_path / 'RELEASED.pth',
         'street.png': tmp_path / 'street.png',
         '--out predictions': f'--out {tmp_path}/predictions',
@@ -213,7 +236,7 @@ def test_the_commands_and_the_code_of_the_docs_run_in_their_order(trained, image
         if command[0] == 'test.py':
             command += ['--work-dir', tmp_path / 'test', '--cfg-options', 'experiment_name=docs']
         run_tool(*command, monkeypatch=monkeypatch)
-    expected = {'RELEASED.pth', 'again.pth', 'exported', 'ours.pth', 'predictions', 'street.png', 'test'}
+    expected = {'RELEASED.pth', 'exported', 'ours.pth', 'predictions', 'street.png', 'test'}
     assert {p.name for p in tmp_path.iterdir()} == expected
     monkeypatch.chdir(tmp_path)
     snippets = re.findall(r'```python\n(.*?)```', text + (REPO / 'README.md').read_text(), flags=re.S)

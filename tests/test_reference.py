@@ -24,7 +24,7 @@ from mmseg.registry import DATASETS, HOOKS, MODELS
 from mmseg.structures import SegDataSample
 from torch.utils.data import Dataset
 
-from mmseg_adapt.weights.convert import convert, convert_discriminator, reverse
+from mmseg_adapt.weights.convert import convert, convert_discriminator
 from mmseg_adapt.weights.released import DISCRIMINATORS, LAYOUTS, Layout
 
 from .reference import seeded
@@ -119,8 +119,8 @@ FORMATS = {
 
 
 @pytest.mark.parametrize('name', FORMATS)
-def test_a_checkpoint_in_each_released_format_gives_the_logits_of_the_released_code_and_comes_back_bit_for_bit(
-    name, released, segmentor, eval_outputs, tmp_path
+def test_a_checkpoint_in_each_released_format_gives_the_logits_of_the_released_code(
+    name, released, segmentor, eval_outputs
 ):
     source = FORMATS[name](released)
     kind = name.split()[0]
@@ -129,7 +129,7 @@ def test_a_checkpoint_in_each_released_format_gives_the_logits_of_the_released_c
     if branches == 4:  # a config with all four rates: ours here has two, so the other two are looked at as tensors
         own.update({k.replace('seg.0', f'seg.{i}'): own[k] for k in list(own) if 'seg.0' in k for i in (2, 3)})
     found = convert({'state_dict': source}, 'file.pth', own, branches)
-    assert found.origin['format'] == kind
+    assert found.name == LAYOUTS[kind.removesuffix('4')].name
     if branches == 4:
         assert not any(found.state.pop(k).any() for k in list(found.state) if k.split('.')[-2] in '23' and 'seg' in k)
     ours = segmentor.state_dict()
@@ -142,12 +142,6 @@ def test_a_checkpoint_in_each_released_format_gives_the_logits_of_the_released_c
     theirs = np.array(FIGURES['eval_forward']['main'])
     np.testing.assert_allclose(logits, theirs, rtol=1e-4, atol=1e-4 * np.abs(theirs).max())
     assert not found.missing
-
-    checkpoint = dict(state_dict={f'segmentor.{k}': v for k, v in found.state.items()}, released=found.origin)
-    if branches == 2:
-        _, back = reverse(checkpoint, 'ours.pth')
-        assert back.keys() == source.keys()
-        assert all(torch.equal(back[key].view(torch.int32), source[key].view(torch.int32)) for key in source)
 
 
 def test_scores_of_the_discriminator_equal_the_released_codes(segmentor):

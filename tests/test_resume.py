@@ -12,9 +12,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmseg.registry import HOOKS
 
 from mmseg_adapt.datasets import DomainPairSampler
 from mmseg_adapt.errors import UserError
+from mmseg_adapt.runs import preemption_hook
 from mmseg_adapt.runs.checkpoint_files import AtomicBackend, damage, newest_sound
 from mmseg_adapt.runs.preemption_hook import PreemptionHook, end_workers, ignore_signals
 from mmseg_adapt.runs.resumable_train_loop import Preempted, ResumableTrainLoop, SampleStream, SeededSamples
@@ -60,6 +63,7 @@ def jobs_of(case: str, config: Path) -> list[dict]:
     work_dir, ranks = config.parent / case, int(ranks)
     k = int(iteration.removesuffix('v'))
     options = [f'train_dataloader.num_workers={workers}', f'train_dataloader.persistent_workers={workers != "0"}']
+    options.append('default_hooks.preemption.every=1')  # to stop at the very iteration
 
     def job(*more, resume: bool = False, **kwargs) -> dict:
         arguments = [config, '--work-dir', work_dir, *(['--resume'] if resume else [])]
@@ -202,39 +206,44 @@ def test_a_run_without_a_seed_is_resumed_with_the_seed_that_it_drew(street_data,
     assert (resumed.seed, resumed.start) == (drawn.seed, 2)
 
 
-def test_a_resumed_schedule_follows_the_config_when_its_end_was_moved(street_data, tmp_path):
-    def lr_after(iterations: int, end: int, resume: bool = False) -> list:
+@pytest.mark.parametrize(
+    ('key', 'value', 'message'),
+    [
+        (
+            'param_scheduler.0.end',
+            30,
+            r'param_scheduler.0.end is 25 in the checkpoint and 30 in the config: resume with',
+        ),
+        (
+            'optim_wrapper.segmentor.optimizer.lr',
+            0.5,
+            r'optim_wrapper.segmentor.optimizer.lr is 0.02, 0.2 in the check',
+        ),
+        (
+            'optim_wrapper.discriminator.optimizer.weight_decay',
+            0.5,
+            r'discriminator.optimizer.weight_decay is 0 in the',
+        ),
+        ('param_scheduler', [], r'param_scheduler.length is 1 in the checkpoint and 0 in the config'),
+    ],
+)
+def test_a_number_of_a_schedule_or_an_optimiser_that_changed_is_refused_on_resume(
+    key, value, message, street_data, tmp_path
+):
+    def run(iterations: int, resume: bool = False, **changed):
         cfg = small('demo/streets_multilevel.py', street_data, tmp_path)
-        cfg.train_cfg.update(max_iters=iterations, val_interval=10)
-        cfg.param_scheduler[0].end = end
+        cfg.train_cfg.update(max_iters=iterations, val_interval=20)
+        cfg.optim_wrapper.segmentor.paramwise_cfg = dict(custom_keys={'decode_head': dict(lr_mult=10.0)})  # groups
         if resume:
-            cfg.resume, cfg.load_from = True, str(tmp_path / 'iter_3.pth')
-        return [w.param_groups[0]['lr'] for w in train(cfg).optim_wrapper.values()]
-
-    lr_after(3, end=4)
-    expected = [lr * (1 - 5 / 9) ** 0.9 for lr in (0.02, 1e-4)]  # mmengine's PolyLR ends after end − 1 steps
-    assert lr_after(5, end=10, resume=True) == pytest.approx(expected)
-
-
-def test_a_resumed_optimiser_follows_the_config_when_its_numbers_were_changed(street_data, tmp_path):
-    def optimisers_after(iterations: int, **changed):
-        cfg = small('demo/streets_multilevel.py', street_data, tmp_path)
-        cfg.train_cfg.update(max_iters=iterations, val_interval=10)
-        cfg.optim_wrapper.segmentor.optimizer.update(changed)
-        cfg.optim_wrapper.segmentor.paramwise_cfg = dict(custom_keys={'decode_head': dict(lr_mult=1.0)})  # groups
-        if changed:
-            cfg.resume, cfg.load_from = True, str(tmp_path / 'iter_3.pth')
+            cfg.resume, cfg.load_from = True, str(tmp_path / 'iter_2.pth')
+        cfg.merge_from_dict(changed)
         return train(cfg)
 
-    optimisers_after(3)
-    runner = optimisers_after(5, lr=1e-3, weight_decay=0.1)
-    segmentor, discriminator = (runner.optim_wrapper[player] for player in ('segmentor', 'discriminator'))
-    poly = (1 - 5 / 24) ** 0.9
-    for group in segmentor.param_groups:  # with several groups the last is what is logged as base_lr
-        assert group['lr'] == pytest.approx(1e-3 * poly)
-        assert group['weight_decay'] == 0.1
-    assert discriminator.param_groups[0]['lr'] == pytest.approx(1e-4 * poly)
-    assert segmentor.optimizer.state  # the momentum is the checkpoint's
+    run(2)
+    with pytest.raises(UserError, match=message):
+        run(3, True, **{key: value})
+    (rate,) = {group['lr'] for group in run(3, True).optim_wrapper['discriminator'].param_groups}
+    assert rate == pytest.approx(1e-4 * (1 - 3 / 24) ** 0.9)  # a longer run alone goes on
 
 
 @pytest.mark.gpu
@@ -265,7 +274,7 @@ def deaf_worker(ready) -> None:
 
 def test_a_rank_that_validates_one_image_more_than_the_others_does_not_wait_for_them(monkeypatch):
     hook, asked = PreemptionHook(), []
-    monkeypatch.setattr(hook, '_agree', lambda runner: bool(asked.append(runner.iter) or hook.received))
+    monkeypatch.setattr(hook, '_agree', lambda runner, number: bool(asked.append(number) or hook.received))
     hook.training = True
     loader = SimpleNamespace(dataset=range(5), batch_size=1)  # two ranks: 3 and 2 images
     loops = dict(train_loop=object.__new__(ResumableTrainLoop), val_loop=SimpleNamespace(dataloader=loader))
@@ -280,6 +289,61 @@ def test_a_rank_that_validates_one_image_more_than_the_others_does_not_wait_for_
     runner.distributed, runner.world_size = False, 1
     with pytest.raises(Preempted):
         hook.after_val_iter(runner, 4)
+
+
+@pytest.mark.parametrize('reached', [0, 1])
+def test_ranks_ask_each_other_every_few_iterations_in_the_group_that_there_is_and_stop_together(reached, monkeypatch):
+    hooks = [PreemptionHook(every=4), PreemptionHook(every=4)]
+    hooks[reached].received = 'SIGTERM'
+    monkeypatch.setattr('torch.distributed.new_group', lambda *args, **kwargs: pytest.fail('a second group'))
+    asked: list = []
+    monkeypatch.setattr(preemption_hook, 'all_reduce', lambda flag, op: asked.append(flag) or flag.fill_(1.0))
+    stopped = []
+    for hook in hooks:
+        loop = SimpleNamespace(stop_training=False)
+        runner = SimpleNamespace(distributed=True, train_loop=loop, iter=0)
+        while not loop.stop_training:
+            hook.after_train_iter(runner, 0)
+            runner.iter += 1
+        stopped.append(runner.iter)
+    assert stopped == [4, 4]
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize('place', ['an epoch', 'a validation'])
+def test_sigterm_ends_mmengines_own_loops_too_and_an_epoch_that_has_no_end(place, street_data, tmp_path):
+    cfg = small('demo/streets_multilevel.py', street_data, tmp_path)
+    if place == 'an epoch':  # the pairs of the two domains never end
+        cfg.train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=1)
+        cfg.default_hooks.checkpoint.update(by_epoch=True, interval=1)
+    else:
+        cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=9, val_interval=3)
+    cfg.custom_hooks = [*cfg.custom_hooks, dict(type='EndHere', iteration=3, during_validation=place != 'an epoch')]
+    handler = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as stop:
+        train(cfg)
+    assert not stop.value.code
+    assert signal.getsignal(signal.SIGTERM) == handler
+    assert newest_sound(tmp_path) == tmp_path / 'iter_3.pth'
+    saved = load(tmp_path / 'iter_3.pth')
+    assert saved['meta']['iter'] == 3
+    assert saved['param_schedulers']['segmentor'][0]['last_step'] == 3  # the iteration was finished
+
+
+@HOOKS.register_module()
+class EndHere(Hook):
+    """SIGTERM in an iteration, or in the first image of the validation after it."""
+
+    def __init__(self, iteration: int, during_validation: bool) -> None:
+        self.iteration, self.during_validation = iteration, during_validation
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if not self.during_validation and runner.iter + 1 == self.iteration:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def before_val_iter(self, runner, batch_idx, data_batch=None):
+        if self.during_validation:
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def test_a_worker_that_ignores_signals_does_not_keep_a_failed_run_from_ending():

@@ -32,8 +32,9 @@ from mmseg_adapt.methods.mixing import (
     pseudo_labels,
     weights_with_margins,
 )
+from mmseg_adapt.models.hrda_segmentor import average, draw_detail_box, fuse, windows
 
-from .reference.selftraining import inputs
+from .reference.selftraining import inputs, nets
 
 REFERENCE = Path(__file__).parent / 'reference/selftraining'
 FIGURES = json.loads((REFERENCE / 'functions.json').read_text())
@@ -359,6 +360,76 @@ def test_masks_that_make_no_sense_are_refused():
         draw_block_mask(1, (64, 64), 32, 1.5, generator())
     with pytest.raises(UserError, match='mask.block = 200 is larger than the image of 64×64'):
         draw_block_mask(1, (64, 64), 200, 0.7, generator())
+
+
+# --- g_hrda
+
+
+@pytest.fixture(scope='module')
+def views():
+    """Logits of the context, the attention, the detail box and nine windows; labels and weights: entry ``g_hrda``."""
+    draws = np.random.RandomState(51)
+    maps = [torch.from_numpy(draws.standard_normal((n, 5, 16, 16))) for n in (2, 2, 2, 18)]
+    labels = torch.from_numpy(np.random.RandomState(52).choice([0, 1, 2, 3, 4, 255], (2, 1, 128, 128)))[:, 0]
+    weight = torch.from_numpy(np.random.RandomState(53).uniform(size=(2, 128, 128)))
+    return maps, labels, weight
+
+
+@pytest.fixture(scope='module')
+def segmentor():
+    return nets.build('hrda')
+
+
+def fits(x, figures, name):
+    assert x.sum().item() == near(figures[f'{name}_sum'])
+    assert x.square().sum().item() == near(figures[f'{name}_sumsq'])
+
+
+@pytest.mark.parametrize('case', range(3))
+def test_hrda_fuses_a_box_and_weighs_its_two_losses_as_released(views, segmentor, case):
+    (*maps, _), labels, weight = views
+    figure = FIGURES['g_hrda']['crop'][case]
+    context, attention, detail = maps = [x.clone().requires_grad_() for x in maps]
+    box = tuple(figure['box_y1y2x1x2'])
+    fused = fuse(context, attention.sigmoid(), detail, (128, 128), 4, box)
+    fits(fused, figure, 'fused')
+    if case == 0:
+        assert np.abs(fused.detach().numpy() - ARRAYS['g_fused_crop']).max() < 1e-12
+
+    losses = segmentor.loss_by_outputs(dict(decode=fused, detail=detail, box=box), labels, weight)
+    loss, detail_loss = losses['decode.loss_ce'], losses['detail.loss_ce']
+    assert loss.item() == near(figure['loss_seg'], rel=1e-9)
+    assert detail_loss.item() == near(figure['hr_loss_seg'], rel=1e-9)
+    (loss + detail_loss).backward()
+    assert [x.grad.norm().item() for x in maps] == near(figure['grad_norms_context_attention_detail'], rel=1e-9)
+
+
+def test_hrda_merges_overlapping_windows_as_released(views):
+    (context, attention, _, logits), *_ = views
+    figures = FIGURES['g_hrda']
+    boxes = windows((128, 128), (64, 64))
+    assert [list(box) for box in boxes] == figures['slide_boxes_128x128']
+    assert [list(box) for box in windows((100, 128), (64, 64))] == figures['slide_boxes_100x128']
+
+    detail = average(logits, boxes, (128, 128), 4)
+    assert np.abs(detail.numpy() - ARRAYS['g_detail_slide']).max() < 1e-12
+    fits(detail, figures, 'slide_detail')
+    fused = fuse(context, attention.sigmoid(), detail, (128, 128), 4)
+    assert np.abs(fused.numpy() - ARRAYS['g_fused_slide']).max() < 1e-12
+    fits(fused, figures, 'slide_fused')
+    fits(fuse(context, torch.full_like(attention, 0.5), detail, (128, 128), 4), figures, 'fixed_attention_0.5_slide')
+
+
+def test_detail_boxes_lie_on_the_grid_where_the_released_ones_do():
+    figure = FIGURES['g_hrda']['crop_offsets_of_20000_draws_1024_512_divisible_8']
+    source = generator()
+    boxes = [draw_detail_box((1024, 1024), (512, 512), source) for _ in range(3000)]
+    assert all(y2 - y1 == x2 - x1 == 512 for y1, y2, x1, x2 in boxes)
+    for offsets in ({y1 for y1, *_ in boxes}, {x1 for _, _, x1, _ in boxes}):
+        assert (min(offsets), max(offsets), len(offsets)) == (figure['min'], figure['max'], figure['distinct'])
+    assert draw_detail_box((64, 72), (64, 64)) == (0, 64, 0, 64)  # never the last place
+    with pytest.raises(UserError, match='detail_crop = .512, 512. is larger than the image of 256×1024'):
+        draw_detail_box((256, 1024), (512, 512))
 
 
 # --- f_loss, learning rate, sizes: MMSegmentation's own parts, where 0.16 and 1.x could differ

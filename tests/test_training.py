@@ -352,7 +352,7 @@ def test_checkpoints_that_do_not_fit_are_refused_by_name(config_file, tmp_path, 
     kwargs = dict(monkeypatch=monkeypatch, capsys=capsys)
     options = ('--cfg-options', 'experiment_name=')
     message = failure('test.py', config, tmp_path / 'five_classes.pth', options[0], options[1] + 'five', **kwargs)
-    assert 'five_classes.pth: segmentor.decode_head.conv_seg.0.bias has shape (5,), this config needs (8,)' in message
+    assert 'five_classes.pth: decode_head.conv_seg.0.bias has shape (5,), this config needs (8,)' in message
     message = failure('test.py', config, tmp_path / 'other.pth', options[0], options[1] + 'other', **kwargs)
     assert 'other.pth: a checkpoint of another network' in message
     message = failure('test.py', config, tmp_path / 'none.pth', **kwargs)

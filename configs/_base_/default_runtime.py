@@ -8,13 +8,14 @@ env_cfg = dict(
 )
 vis_backends = [dict(type='LocalVisBackend')]
 visualizer = dict(type='SegLocalVisualizer', vis_backends=vis_backends, name='visualizer')
-log_processor = dict(by_epoch=False)
+log_processor = dict(type='SignificantLogProcessor', by_epoch=False)
 log_level = 'INFO'
 tta_model = dict(type='SegTTAModel')  # tools/test.py --tta
 load_from = None
 resume = False
 
 default_hooks = dict(
+    runtime_info=dict(type='DeferredLogHook'),
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=50, log_metric_by_epoch=False),
     param_scheduler=dict(type='ParamSchedulerHook'),

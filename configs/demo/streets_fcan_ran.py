@@ -7,5 +7,5 @@ model = dict(
 )
 optim_wrapper = dict(segmentor=dict(optimizer=dict(lr=0.005)), discriminator=dict(optimizer=dict(lr=1e-3)))
 train_cfg = dict(max_iters=200)
-param_scheduler = [dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, end=200, by_epoch=False)]
+param_scheduler = [dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, end=201, by_epoch=False)]
 default_hooks = dict(checkpoint=dict(interval=100))

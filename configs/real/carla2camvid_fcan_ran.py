@@ -14,4 +14,4 @@ model = dict(
 optim_wrapper = dict(segmentor=dict(optimizer=dict(lr=5e-4)))
 train_dataloader = dict(batch_size=2)
 train_cfg = dict(max_iters=100, val_interval=50)
-param_scheduler = [dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, end=100, by_epoch=False)]
+param_scheduler = [dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, end=101, by_epoch=False)]

@@ -17,4 +17,4 @@ model = dict(
 optim_wrapper = dict(segmentor=dict(optimizer=dict(lr=5e-4), paramwise_cfg=None))
 train_dataloader = dict(batch_size=2)
 train_cfg = dict(max_iters=150, val_interval=50)
-param_scheduler = [dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, end=150, by_epoch=False)]
+param_scheduler = [dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, end=151, by_epoch=False)]

@@ -1,6 +1,6 @@
 """Adapt BN statistics to unlabelled images: ``python tools/adapt_bn.py CONFIG CHECKPOINT --target FOLDER``.
 
-The running means and variances of CHECKPOINT become those of one pass over the images; no other tensor changes.
+The running means and variances of CHECKPOINT become those of all the images; no other tensor changes.
 """
 
 import os.path as osp
@@ -21,6 +21,7 @@ from ..files.listing import IMAGE_ENDINGS, images_below
 from ..files.staging import staged
 from ..methods.target_bn import adapt_bn
 from ..weights.load import read_checkpoint
+from ..weights.parts import SEGMENTOR
 from .launch import add_arguments, read_config
 
 
@@ -48,9 +49,7 @@ def main() -> None:
     add_arguments(parser)
     parser.add_argument('checkpoint', help='a checkpoint that tools/train.py wrote')
     parser.add_argument('--target', metavar='FOLDER', help="target images (default: the config's own target)")
-    parser.add_argument(
-        '--batch-size', type=int, default=4, help='images to normalise by at a time; a rest is left out'
-    )
+    parser.add_argument('--batch-size', type=int, default=4, help='images to normalise by at a time, at most')
     parser.add_argument('--out', type=Path, help='where to write (default: CHECKPOINT_abn.pth)')
     parser.add_argument('--overwrite', action='store_true', help='allow --out to exist')
     args = parser.parse_args()
@@ -86,8 +85,9 @@ def write(model: torch.nn.Module, images: int, source: Path, out: Path) -> None:
     checkpoint = read_checkpoint(source)
     weights = checkpoint.get('state_dict', checkpoint)
     for name, tensor in get_state_dict(model).items():
-        if name.endswith(('running_mean', 'running_var')) and name in weights:
-            weights[name] = tensor.cpu()
+        key = name if name in weights else name.removeprefix(f'{SEGMENTOR}.')  # of a plain segmentor's checkpoint
+        if name.endswith(('running_mean', 'running_var')) and key in weights:
+            weights[key] = tensor.cpu()
     if isinstance(checkpoint.get('meta'), dict):
         checkpoint['meta']['adapted_bn'] = images
     torch.save(checkpoint, out)

@@ -1,14 +1,12 @@
-"""Convert a released DeepLabV2 adaptation model to our format, or back.
+"""Convert a released DeepLabV2 adaptation model to our format.
 
 ``python tools/model_converters/adaptsegnet.py RELEASED.pth OURS.pth --to configs/adaptseg/gta2cs_multilevel.py``
 
 Reads what AdaptSegNet, ADVENT and CLAN saved and the ImageNet + COCO "DeepLab_resnet_pretrained_init"; says which of
-them a file is and what became of every tensor. ``--reverse`` writes the released format; the discriminators are then
-written too.
+them a file is and what became of every tensor.
 """
 
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -18,15 +16,9 @@ import mmseg_adapt
 from ..errors import UserError
 from ..files.config import config_of
 from ..files.staging import staged
-from ..weights.convert import (
-    PLAYER,
-    Conversion,
-    convert,
-    convert_discriminator,
-    reverse,
-    reverse_discriminator,
-)
+from ..weights.convert import Conversion, convert, convert_discriminator
 from ..weights.load import allow_unsafe, read_checkpoint
+from ..weights.parts import SEGMENTOR
 from ..weights.segmentor import build_segmentor, dataset_meta
 
 LEVELS = {'discriminator_aux': 'aux', 'discriminator_main': 'decode'}
@@ -34,17 +26,19 @@ LEVELS = {'discriminator_aux': 'aux', 'discriminator_main': 'decode'}
 
 def parse() -> Namespace:
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
-    parser.add_argument('src', help='a released checkpoint (with --reverse: one of ours)')
+    parser.add_argument('src', help='a released checkpoint')
     parser.add_argument('dst', help='the file to write')
-    parser.add_argument(
-        '--discriminator-aux', metavar='FILE', help='its discriminator on conv4 (with --reverse: written)'
-    )
-    parser.add_argument('--discriminator-main', metavar='FILE', help='its discriminator on conv5 (likewise)')
+    parser.add_argument('--discriminator-aux', metavar='FILE', help='its discriminator on conv4')
+    parser.add_argument('--discriminator-main', metavar='FILE', help='its discriminator on conv5')
     parser.add_argument(
         '--to', metavar='CONFIG', help='convert for this config: everything that does not fit it is named'
     )
-    parser.add_argument('--reverse', action='store_true', help='ours → released')
-    parser.add_argument('--branches', type=int, choices=[1, 2, 3, 4], help='how many convolutions of a classifier act')
+    parser.add_argument(
+        '--branches',
+        type=int,
+        choices=[1, 2, 3, 4],
+        help='how many dilated convolutions of a classifier act (default: as many as the config has)',
+    )
     parser.add_argument('--drop-classifier', action='store_true', help='take the backbone only')
     parser.add_argument('--verbose', action='store_true', help='also list every key that is used')
     parser.add_argument('--overwrite', action='store_true', help='replace files that exist')
@@ -56,26 +50,22 @@ def main() -> None:
     args = parse()
     if args.unsafe:
         allow_unsafe()
-    files = to_released(args) if args.reverse else to_ours(args)
-    with ExitStack() as stack:
-        paths = [stack.enter_context(staged(path, args.overwrite)) for path in files]
-        for path, checkpoint in zip(paths, files.values()):
-            torch.save(checkpoint, path)
-    for path in files:
-        print(f'wrote {path}')
+    checkpoint = converted(args)
+    with staged(args.dst, args.overwrite) as path:
+        torch.save(checkpoint, path)
+    print(f'wrote {args.dst}')
 
 
-def to_ours(args: Namespace) -> dict[str, dict]:
+def converted(args: Namespace) -> dict:
     cfg = config_of(args.to) if args.to else None
     own = build_segmentor(cfg).state_dict() if cfg else None
     found = convert(read_checkpoint(args.src), args.src, own, args.branches, args.drop_classifier)
     report(args.src, found, args.verbose)
     adapter = cfg is None or 'segmentor' in cfg.model
-    state = {(PLAYER if adapter else '') + key: value for key, value in found.state.items()}
+    state = {(f'{SEGMENTOR}.' if adapter else '') + key: value for key, value in found.state.items()}
     meta = dict(mmseg_adapt=mmseg_adapt.__version__, converted_from=f'{Path(args.src).name}: {found.name}')
     if cfg and 'decode_head.conv_seg.0.bias' in found.state:
         meta['dataset_meta'] = dataset_meta(cfg, {}, len(found.state['decode_head.conv_seg.0.bias']))
-    origin = found.origin
     for argument, level in LEVELS.items():
         if (path := getattr(args, argument)) is None:
             if cfg and adapter and level in cfg.model.discriminator:
@@ -90,25 +80,12 @@ def to_ours(args: Namespace) -> dict[str, dict]:
         player = convert_discriminator(read_checkpoint(path), path, classes_of(found))
         report(path, player, args.verbose)
         state.update({f'discriminator.{level}.{key}': value for key, value in player.state.items()})
-        origin[level] = player.origin
-    return {args.dst: dict(state_dict=state, meta=meta, released=origin)}
+    return dict(state_dict=state, meta=meta)
 
 
 def classes_of(found: Conversion) -> int | None:
     bias = found.state.get('decode_head.conv_seg.0.bias')
     return None if bias is None else len(bias)
-
-
-def to_released(args: Namespace) -> dict[str, dict]:
-    checkpoint = read_checkpoint(args.src)
-    name, state = reverse(checkpoint, args.src)
-    print(f'{args.src} → {name}, {len(state)} tensors')
-    files = {args.dst: state}
-    for argument, level in LEVELS.items():
-        if (path := getattr(args, argument)) is not None:
-            name, files[path] = reverse_discriminator(checkpoint, args.src, level)
-            print(f'{path}: {name}, {len(files[path])} tensors')
-    return files
 
 
 def report(path: str, found: Conversion, verbose: bool) -> None:
@@ -117,7 +94,9 @@ def report(path: str, found: Conversion, verbose: bool) -> None:
     if verbose:
         for theirs, ours in found.used.items():
             print(f'    {theirs} → {ours}')
-    print(f'  unused: {len(found.unused)} tensors (kept in the file for --reverse)')
+    if acting := {key.split('.')[2] for key in found.used if '.conv2d_list.' in f'.{key}'}:
+        print(f'  applied: {len(acting)} dilated convolutions (AdaptSegNet and CLAN apply 2, ADVENT 4: --branches)')
+    print(f'  unused: {len(found.unused)} tensors')
     for key, why in found.unused.items():
         print(f'    {key}: {why}')
     print(f'  missing: {len(found.missing)} tensors{" (initialised anew)" if found.missing else ""}')

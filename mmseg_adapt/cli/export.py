@@ -19,10 +19,15 @@ def main() -> None:
     parser.add_argument('config', help='the config that was trained')
     parser.add_argument('checkpoint', help='a checkpoint that tools/train.py wrote, or that was converted')
     parser.add_argument('out', help='the folder to write')
-    graph = dict(nargs='?', const='probabilities', choices=OUTPUTS)
-    parser.add_argument('--onnx', **graph, help='also write model.onnx, checked in onnxruntime')
-    parser.add_argument('--torchscript', **graph, help='also write model.torchscript.pt, checked')
+    parser.add_argument(
+        '--onnx',
+        nargs='?',
+        const='probabilities',
+        choices=OUTPUTS,
+        help='also write model.onnx, checked in onnxruntime, and sliding.py where the model is tested in windows',
+    )
     parser.add_argument('--safetensors', action='store_true', help='also write model.safetensors')
+    parser.add_argument('--part', help="'teacher': export the checkpoint's teacher instead of its segmentor")
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides of the config')
     parser.add_argument('--overwrite', action='store_true', help='replace OUT')
     parser.add_argument('--unsafe', action='store_true', help='load a checkpoint that needs code to be loaded')
@@ -31,6 +36,6 @@ def main() -> None:
         allow_unsafe()
     cfg = config_of(args.config)
     cfg.merge_from_dict(args.cfg_options or {})
-    options = dict(onnx=args.onnx, torchscript=args.torchscript, safetensors=args.safetensors)
+    options = dict(onnx=args.onnx, safetensors=args.safetensors, part=args.part)
     out = export_segmentor(cfg, args.checkpoint, args.out, overwrite=args.overwrite, **options)
     print(f'wrote {out}: {", ".join(sorted(path.name for path in out.iterdir()))}')

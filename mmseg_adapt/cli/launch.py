@@ -19,6 +19,7 @@ from ..methods import DomainAdapter
 from ..weights.load import allow_unsafe
 
 GUARDS = {  # hooks that a config of someone else's may lack
+    'runtime_info': 'DeferredLogHook',
     'finite_loss': 'FiniteLossHook',
     'checkpoint_guard': 'CheckpointGuardHook',
     'exact_resume': 'ExactResumeHook',
@@ -71,19 +72,25 @@ def read_config(args: Namespace) -> Config:
 
 def _guard(cfg: Config) -> None:
     """What :file:`configs/_base_` gives to every config of ours, for one of someone else's: nothing is lost."""
-    hooks = cfg.setdefault('default_hooks', {})
+    cfg.setdefault('default_hooks', {})  # which returns {} itself, of which cfg has a copy
+    hooks = cfg.default_hooks
     for name, hook in GUARDS.items():
         hooks.setdefault(name, dict(type=hook))
     if hooks.get('checkpoint') and 'out_dir' not in hooks['checkpoint']:  # elsewhere may be no local disk
         hooks['checkpoint'].setdefault('backend_args', dict(backend='AtomicBackend'))
+    if 'optimizer' in (cfg.get('optim_wrapper') or {}):
+        cfg.optim_wrapper.setdefault('constructor', 'MergedOptimWrapperConstructor')
     if (cfg.get('train_cfg') or {}).get('type') == 'IterBasedTrainLoop':
         cfg.train_cfg.type = 'ResumableTrainLoop'
 
 
 def prepare_devices(cfg: Config) -> None:
-    """Choose the distributed wrapper, and gloo on a machine without a GPU."""
+    """Choose the distributed wrapper, gloo on a machine without a GPU, and pinned memory on one with a GPU."""
     if not torch.cuda.is_available():
         print_log('no GPU found: running on the CPU', logger='current')
+    for key in ('train_dataloader', 'val_dataloader', 'test_dataloader') if torch.cuda.is_available() else ():
+        if cfg.get(key):
+            cfg[key].setdefault('pin_memory', True)
     if cfg.launcher == 'none':
         return
     use_gloo_without_gpu(cfg.launcher)

@@ -38,6 +38,7 @@ def parse() -> Namespace:
     parser.add_argument('--opacity', type=float, default=0.5, help='of the colours in overlays, 0 to 1')
     parser.add_argument('--confidence', action='store_true', help='also write the probability of the predicted class')
     parser.add_argument('--entropy', action='store_true', help='also write the entropy of the class probabilities')
+    parser.add_argument('--part', help="'teacher': predict with the checkpoint's teacher instead of its segmentor")
     parser.add_argument('--device', help='cuda, cuda:1, cpu (default: a GPU where there is one)')
     parser.add_argument('--overwrite', action='store_true', help='replace DIR')
     parser.add_argument('--unsafe', action='store_true', help='load a checkpoint that needs code to be loaded')
@@ -58,16 +59,35 @@ def main() -> None:
     if checkpoint and not inputs:
         raise UserError(f'{args.model} is a config: name its checkpoint and then the images, or an exported folder')
     images, videos = collect(inputs)
+    broken: dict[Path, str] = {}
     with staged(args.out, args.overwrite, folder=True) as out:
-        predictor = Predictor(args.model, checkpoint, args.device)
-        predictions = predictor.stream(images.values(), args.batch_size)
-        for prediction, name in zip(track(predictions, 'images', total=len(images), disable=not images), images):
-            write(out, name, prediction, args)
-            save(out / 'overlay' / f'{name}.png', Image.fromarray(prediction.overlay(args.opacity)))
+        predictor = Predictor(args.model, checkpoint, args.device, args.part)
+        predict_images(predictor, images, out, args, broken)
         for name, path in videos.items():
-            predict_video(predictor, path, out, name, args)
+            try:
+                predict_video(predictor, path, out, name, args)
+            except UserError as error:
+                broken[path] = str(error)
+        if len(broken) == len(images) + len(videos):
+            raise UserError('; '.join(broken.values()))
         legend(predictor).save(out / 'legend.png')
-    print(f'wrote {args.out}: {len(images)} images, {len(videos)} videos')
+    done = (len(set(files.values()) - broken.keys()) for files in (images, videos))
+    print('wrote {}: {} images, {} videos'.format(args.out, *done))
+    if broken:
+        raise UserError(f'{len(broken)} files were skipped: ' + '; '.join(broken.values()))
+
+
+def predict_images(
+    predictor: Predictor, images: dict[str, Path], out: Path, args: Namespace, broken: dict[Path, str]
+) -> None:
+    """Write what is predicted; an image that cannot be read is left out and noted in ``broken``."""
+    stream = predictor.stream(
+        images.values(), args.batch_size, skipped=lambda path, error: broken.update({path: str(error)})
+    )
+    names = (name for name, path in images.items() if path not in broken)  # asked after the prediction before it
+    for prediction, name in zip(track(stream, 'images', total=len(images), disable=not images), names):
+        write(out, name, prediction, args)
+        save(out / 'overlay' / f'{name}.png', Image.fromarray(prediction.overlay(args.opacity)))
 
 
 def collect(inputs: list[str]) -> tuple[dict[str, Path], dict[str, Path]]:

@@ -24,16 +24,18 @@ def check_names(dataset: BaseDataset, option: str) -> None:
 def main() -> None:
     parser = ArgumentParser(description=__doc__)
     add_arguments(parser)
-    parser.add_argument('checkpoint', help='a checkpoint that tools/train.py wrote')
+    parser.add_argument('checkpoint', help='a checkpoint that tools/train.py or tools/export_segmentor.py wrote')
     parser.add_argument('--out', help='write the predictions here, one PNG of class indices per image')
     parser.add_argument('--show-dir', help='write pictures here: image, prediction, ground truth')
+    parser.add_argument('--part', help="'teacher': test the checkpoint's teacher instead of its segmentor")
     parser.add_argument('--tta', action='store_true', help='average over scales and flips (tta_pipeline of the config)')
     args = parser.parse_args()
 
     cfg = read_config(args)
     if not osp.isfile(args.checkpoint):
         raise UserError(f'{args.checkpoint} does not exist: name a checkpoint, e.g. {cfg.work_dir}/iter_*.pth')
-    cfg.load_from = args.checkpoint
+    cfg.load_from, cfg.resume = args.checkpoint, False
+    cfg.default_hooks.checkpoint_guard.part = args.part
     cfg.work_dir = args.work_dir or osp.join(cfg.work_dir, 'test')  # the training run's folder keeps its config
     if args.out:
         cfg.test_evaluator.output_dir = args.out

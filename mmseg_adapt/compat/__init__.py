@@ -6,6 +6,7 @@ Only :mod:`.stack` is imported here: it must run before ``mmseg`` is imported.
 from .stack import (
     allow_mmengine_checkpoints,
     is_installed,
+    let_lists_mix_files_and_arrays,
     name_the_fork,
     require_stack,
     stub_missing_ops,
@@ -16,6 +17,7 @@ from .stack import (
 __all__ = [
     'allow_mmengine_checkpoints',
     'is_installed',
+    'let_lists_mix_files_and_arrays',
     'name_the_fork',
     'require_stack',
     'stub_missing_ops',

@@ -77,6 +77,23 @@ def name_the_fork() -> None:
         utils.MODULE2PACKAGE['mmseg'] = 'onedl-mmsegmentation'
 
 
+def let_lists_mix_files_and_arrays() -> None:
+    """Let ``inference_model`` take a file after an array: it then gives files to the step that loads arrays, too.
+
+    Goes when mmseg's ``_preprare_data`` looks at every image, and leaves the model's config as it is.
+    """
+    from mmcv.transforms import LoadImageFromFile
+    from mmseg.datasets.transforms import LoadImageFromNDArray
+
+    load = LoadImageFromNDArray.transform
+    if load.__module__.startswith('mmseg.'):
+
+        def transform(self, results: dict) -> dict:
+            return load(self, results) if 'img' in results else LoadImageFromFile.transform(self, results)
+
+        LoadImageFromNDArray.transform = transform
+
+
 def is_installed(distribution: str) -> bool:
     try:
         version(distribution)

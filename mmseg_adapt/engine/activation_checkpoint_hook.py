@@ -25,8 +25,8 @@ class ActivationCheckpointHook(Hook):
     ``with_cp``, the second computation leaves the running statistics of BN alone, which would absorb a batch twice.
 
     Args:
-        blocks: names of modules of the segmentor, ``'backbone.layer3'`` say; of an ``nn.Sequential`` every child is a
-            block of its own.
+        blocks: names of modules of the segmentor, ``'backbone.layer3'`` say, or ``'backbone.layers.2.1'`` of MiT; of an
+            ``nn.Sequential`` or ``nn.ModuleList`` every child is a block of its own.
 
     Raises:
         UserError: (before the first iteration) a name that the segmentor does not have.
@@ -49,7 +49,7 @@ def checkpoint_blocks(segmentor: nn.Module, blocks: tuple[str, ...]) -> None:
         if name not in modules:
             raise UserError(f'ActivationCheckpointHook.blocks names {name!r}, which the segmentor does not have')
         module = modules[name]
-        for block in module if isinstance(module, nn.Sequential) else [module]:
+        for block in module if isinstance(module, nn.Sequential | nn.ModuleList) else [module]:
             norms = [m for m in block.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
             contexts = partial(_contexts, norms)
             block.forward = partial(checkpoint, block.forward, use_reentrant=False, context_fn=contexts)

@@ -11,6 +11,7 @@ from mmseg.registry import HOOKS
 from ..errors import UserError
 from ..methods.clock import Share
 from ..methods.turn import unwrapped
+from .deferred_log_hook import is_logged
 
 
 @HOOKS.register_module()
@@ -108,6 +109,7 @@ class AlternatingUpdateHook(Hook):
         clock, wrappers = model.clock, runner.optim_wrapper
         counts = {player: getattr(wrappers[player], 'accumulates', 1) for player in model.players}
         clock.iteration = iteration
+        clock.logs = is_logged(runner, batch_idx)
         clock.movers = self.movers(iteration, model.players)
         clock.steps = {player: self.moves_before(iteration, player) // n for player, n in counts.items()}
         clock.shares = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapperDict
@@ -9,6 +10,7 @@ from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
 from ..errors import UserError
+from .deferred_log_hook import gather, is_logged
 
 SMALLEST_SCALE = 2.0**-10  # of an fp16 loss: 26 halvings below where it starts
 CURE = 'lower the learning rate or lambda_adv, or clip its gradient (clip_grad)'
@@ -19,10 +21,12 @@ class FiniteLossHook(Hook):
     """Stop with the loss, its player and the iteration named (:class:`CheckpointGuardHook` keeps bad weights off disk).
 
     Args:
-        interval: look at the losses every so many iterations (a look waits for the device).
+        interval: look at the losses every so many iterations. By default at iterations that are logged, whose look at
+            all losses since the last one costs nothing; any other look waits for the device.
         skip: leave out a step whose gradient is not finite, instead of stopping at its loss. The player keeps its
-            weights and its optimiser's state. Every step then waits for the device. All ranks skip together, since
-            they have the same gradient. In fp16 the loss scale leaves such steps out by itself; here they count too.
+            weights and its optimiser's state. Every step then waits for the device, as it does in fp16. All ranks skip
+            together, since they have the same gradient. In fp16 the loss scale leaves such steps out by itself; here
+            they count too.
         max_skips: stop after so many skipped steps of one player in a row.
 
     Raises:
@@ -32,16 +36,18 @@ class FiniteLossHook(Hook):
 
     priority = 'ABOVE_NORMAL'
 
-    def __init__(self, interval: int = 10, skip: bool = False, max_skips: int = 10) -> None:
+    def __init__(self, interval: int | None = None, skip: bool = False, max_skips: int = 10) -> None:
         self.interval = interval
         self.skip = skip
         self.max_skips = max_skips
+        self.seen = 0  # iterations whose losses have been looked at
         self.in_a_row: dict[str, int] = {}
         self.skipped: set[str] = set()
         self.scalers: dict[str, torch.amp.GradScaler] = {}
         self.scales: dict[str, float] = {}
 
     def before_train(self, runner: Runner) -> None:
+        self.seen = runner.iter
         wrappers = runner.optim_wrapper
         named = dict(wrappers.items()) if isinstance(wrappers, OptimWrapperDict) else {'segmentor': wrappers}
         scalers = {player: getattr(wrapper, 'loss_scaler', None) for player, wrapper in named.items()}
@@ -75,12 +81,14 @@ class FiniteLossHook(Hook):
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs: dict | None = None) -> None:
         if self.skip:
             self._look_at_scales()
-        if not (self.skipped or (not self.skip and self.every_n_train_iters(runner, self.interval))):
+        due = self.every_n_train_iters(runner, self.interval) if self.interval else is_logged(runner, batch_idx)
+        if not (self.skipped or (due and not self.skip)):
             return
-        bad = self._not_finite(outputs or {})
+        gather(runner)
+        iteration, bad = self._not_finite(runner)
         kept = f'the last good checkpoint in {runner.work_dir} is untouched'
         if not self.skip and bad:
-            raise UserError(f'{", ".join(bad)} is not finite at iteration {runner.iter + 1}: {CURE}; {kept}')
+            raise UserError(f'{", ".join(bad)} is not finite at iteration {iteration}: {CURE}; {kept}')
         for player, scaler in self.scalers.items():
             if scaler.get_scale() < SMALLEST_SCALE:
                 raise UserError(
@@ -96,14 +104,18 @@ class FiniteLossHook(Hook):
             runner.logger.warning(f'{message}: its step is skipped')
         self.skipped = set()
 
-    @staticmethod
-    def _not_finite(outputs: dict) -> list[str]:
-        """The losses that are NaN or infinite, each with its player."""
-        losses = {name: torch.as_tensor(v).detach().float().cpu() for name, v in outputs.items() if 'loss' in name}
-        if not losses:
-            return []
-        finite = torch.isfinite(torch.stack([value.mean() for value in losses.values()])).tolist()
-        bad = [name for name, good in zip(losses, finite) if not good]
-        return [
-            f'{name} of the {"discriminator" if name.startswith("discriminator.") else "segmentor"}' for name in bad
+    def _not_finite(self, runner: Runner) -> tuple[int, list[str]]:
+        """The first iteration since the last look with a loss that is NaN or infinite; these, each with its player."""
+        now, since = runner.iter + 1, 1 if self.skip else runner.iter + 1 - self.seen
+        self.seen = now
+        found: dict[int, list[str]] = {}
+        for name, history in runner.message_hub.log_scalars.items():
+            if not name.startswith('train/') or 'loss' not in name:
+                continue
+            finite = np.isfinite(history.data[0][-since:])
+            if not finite.all():
+                found.setdefault(now - len(finite) + 1 + int(finite.argmin()), []).append(name.removeprefix('train/'))
+        return min(found, default=now), [
+            f'{name} of the {"discriminator" if name.startswith("discriminator.") else "segmentor"}'
+            for name in found.get(min(found, default=now), [])
         ]

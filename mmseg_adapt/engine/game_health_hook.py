@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from functools import partial
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ..errors import UserError
 from ..methods.turn import unwrapped
 from ..models.losses import DOMAINS
+from .deferred_log_hook import gather, push
 
 _D_LR = 'optim_wrapper.discriminator.optimizer.lr'
 
@@ -32,11 +33,11 @@ class GameHealthHook(Hook):
     than chance: its gradient is noise), or when the adversarial gradient dwarfs the segmentation's. A rank logs its
     own samples.
 
-    Off the hot path: the numbers of the log are on the host anyway; only every ``gradient_interval`` iterations two
-    norms are taken during the backward passes, and read at the next log. Does nothing for a model without a game.
+    Off the hot path: it reads what the log has brought to the host; only every ``gradient_interval`` iterations two
+    norms are taken during the backward passes, and read with the next log. Does nothing for a model without a game.
 
     Args:
-        interval: of the log and the warnings, in iterations.
+        interval: of the shares and the warnings, in iterations; where nothing is logged, it waits for the device.
         gradient_interval: of the gradient ratio, in iterations.
         layer: name of a parameter of the segmentor; by default the last trained convolution of the backbone, of a
             ResNet with an auxiliary head of the stage that this head looks at.
@@ -87,7 +88,13 @@ class GameHealthHook(Hook):
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
         if self.weight is not None and self.every_n_train_iters(runner, self.gradient_interval):
             self.norms = []
-            self.handle = self.weight.register_hook(lambda gradient: self.norms.append(gradient.detach().norm()))
+            self.handle = self.weight.register_hook(partial(self._measure, runner))
+
+    def _measure(self, runner: Runner, gradient: Tensor) -> None:
+        """Called in each backward pass; the source's and the target's are the last, and so is their ratio."""
+        self.norms.append(gradient.detach().norm().double())
+        if len(self.norms) > 1:
+            push(runner, 'gradient_ratio', self.norms[-1] / self.norms[-2])
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         if self.handle is not None:
@@ -95,11 +102,8 @@ class GameHealthHook(Hook):
             self.handle = None
         if not self.levels or not self.every_n_train_iters(runner, self.interval):
             return
+        gather(runner)
         self._log_shares(runner)
-        if len(self.norms) >= 2:  # one per backward pass: the source's and the target's are the last
-            source, target = (float(norm) for norm in self.norms[-2:])
-            _log(runner, 'gradient_ratio', target / source if source else math.inf)
-            self.norms = []
         self._warn(runner)
 
     def _log_shares(self, runner: Runner) -> None:
@@ -110,7 +114,7 @@ class GameHealthHook(Hook):
         if total := sum(mean.values()):
             for level in self.levels:
                 if f'{level}.loss_adv' in mean:
-                    _log(runner, f'share.{level}.adv', mean[f'{level}.loss_adv'] / total)
+                    runner.message_hub.update_scalar(f'train/share.{level}.adv', mean[f'{level}.loss_adv'] / total)
 
     def _warn(self, runner: Runner) -> None:
         found = {}
@@ -151,9 +155,3 @@ def _shared_stage(segmentor: nn.Module) -> str:
     if stages is None or not all(isinstance(index, int) for index in indices):
         return ''
     return f'{stages[min(index % len(stages) for index in indices)]}.'
-
-
-def _log(runner: Runner, name: str, value: float) -> None:
-    """Log ``value`` as it is, where the log would average it with those before."""
-    runner.message_hub.log_scalars.pop(f'train/{name}', None)
-    runner.message_hub.update_scalar(f'train/{name}', value)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper, OptimWrapperDict
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmseg.registry import OPTIM_WRAPPER_CONSTRUCTORS
 from torch import nn
 
 from ..errors import UserError
+from .merged_groups import MergedOptimWrapperConstructor
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -56,7 +57,7 @@ class PlayerOptimWrapperConstructor:
         if not isinstance(counts, int) or counts < 1:
             raise UserError(f'optim_wrapper.{player}.accumulative_counts = {counts!r} must be a whole number from 1')
         paramwise_cfg = cfg.pop('paramwise_cfg', None)
-        wrapper = DefaultOptimWrapperConstructor(cfg, paramwise_cfg)(getattr(model, player))
+        wrapper = MergedOptimWrapperConstructor(cfg, paramwise_cfg)(getattr(model, player))
         wrapper.accumulates = counts  # mmengine's own count is of backward passes, of which a turn has several
         if wrapper.clip_grad_kwargs:
             wrapper.grad_name = f'{player}.{wrapper.grad_name}'  # logged per player

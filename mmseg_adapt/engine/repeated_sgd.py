@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from mmseg.registry import OPTIMIZERS
 
@@ -20,19 +23,26 @@ class RepeatedSGD(torch.optim.SGD):
         optimizer=dict(type='RepeatedSGD', lr=2.5e-4, momentum=0.9, weight_decay=5e-4),
         paramwise_cfg=dict(custom_keys={'backbone.layer': dict(repeats=3)})
 
-    As with a tensor listed several times, the repeats of the very first step each start without momentum. ``repeats``
-    defaults to 1, which is SGD.
+    Args:
+        repeats: of groups that do not say; 1 is SGD.
+        decay: ``'once'``: every repeat sees the gradient plus weight_decay · p, and those of the very first step each
+            start without momentum, as in today's PyTorch. ``'cumulative'``: as in the PyTorch of 2018 (0.3 and 0.4),
+            which printed the published numbers. It added the weight decay to the gradient in place, so that repeat k
+            sees it k times (three repeats: 1 + 2 + 3), and the first step's repeats share their momentum.
 
     Raises:
-        UserError: ``fused=True``, which divides an fp16 gradient by its loss scale at every repeat.
+        UserError: ``fused=True``, which divides an fp16 gradient by its loss scale at every repeat; another ``decay``.
     """
 
-    def __init__(self, params, lr: float = 1e-3, repeats: int = 1, **kwargs) -> None:
+    def __init__(self, params, lr: float = 1e-3, repeats: int = 1, decay: str = 'once', **kwargs) -> None:
         if kwargs.get('fused'):
             raise UserError('RepeatedSGD has no fused form: remove fused=True')
+        if decay not in ('once', 'cumulative'):
+            raise UserError(f"RepeatedSGD.decay = {decay!r} must be one of 'once', 'cumulative'")
         if kwargs.get('nesterov'):  # PyTorch's foreach form, a GPU's default, then writes into the gradient
             kwargs['foreach'] = False
         super().__init__(params, lr=lr, **kwargs)
+        self.cumulative = decay == 'cumulative'
         for group in self.param_groups:
             group.setdefault('repeats', repeats)
 
@@ -40,15 +50,48 @@ class RepeatedSGD(torch.optim.SGD):
         loss = closure() if closure is not None else None
         groups = self.param_groups
         fresh = [p for group in groups for p in group['params'] if 'momentum_buffer' not in self.state[p]]
-        try:
-            for done in range(max(group['repeats'] for group in groups)):
-                self.param_groups = [group for group in groups if group['repeats'] > done]
-                if done:
-                    self._forget_momentum(fresh)
-                super().step()
-        finally:
-            self.param_groups = groups
+        with self._own_gradients():
+            try:
+                for done in range(max(group['repeats'] for group in groups)):
+                    self.param_groups = [group for group in groups if group['repeats'] > done]
+                    if self.cumulative:
+                        self._step_decayed()
+                        continue
+                    if done:
+                        self._forget_momentum(fresh)
+                    super().step()
+            finally:
+                self.param_groups = groups
         return loss
+
+    @contextmanager
+    def _own_gradients(self) -> Iterator[None]:
+        """What a cumulative decay adds to the gradients is gone after the step."""
+        kept = [(p, p.grad) for g in self.param_groups for p in g['params'] if p.grad is not None]
+        if not self.cumulative:
+            kept = []
+        for parameter, grad in kept:
+            parameter.grad = grad.clone()
+        try:
+            yield
+        finally:
+            for parameter, grad in kept:
+                parameter.grad = grad
+
+    @torch.no_grad()
+    def _step_decayed(self) -> None:
+        """Add the decay to the gradients, and step without it."""
+        decays = [group['weight_decay'] for group in self.param_groups]
+        for group, decay in zip(self.param_groups, decays):
+            moved = [p for p in group['params'] if p.grad is not None]
+            if decay and moved:
+                torch._foreach_add_([p.grad for p in moved], moved, alpha=decay)
+            group['weight_decay'] = 0.0
+        try:
+            super().step()
+        finally:
+            for group, decay in zip(self.param_groups, decays):
+                group['weight_decay'] = decay
 
     def _forget_momentum(self, parameters: list[torch.Tensor]) -> None:
         repeated = {id(p) for group in self.param_groups for p in group['params']}

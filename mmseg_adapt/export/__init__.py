@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
+from mmseg.models import EncoderDecoder
 from mmseg.registry import MODELS
 
 from ..errors import UserError
@@ -15,7 +17,7 @@ from ..files.staging import staged
 from ..weights.load import read_checkpoint
 from ..weights.segmentor import dataset_meta, load_segmentor
 from .card import model_card
-from .graph import ImageToLabels, write_onnx, write_torchscript
+from .graph import ImageToLabels, slides, write_onnx, write_sliding
 from .plain import plain_config
 
 
@@ -24,8 +26,8 @@ def export_segmentor(
     checkpoint: str,
     out: str | Path,
     onnx: str | None = None,
-    torchscript: str | None = None,
     safetensors: bool = False,
+    part: str | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Write the folder ``out``: model.pth, config.py, README.md and what else is asked for; whole or not at all.
@@ -33,13 +35,15 @@ def export_segmentor(
     Args:
         cfg: the training config.
         checkpoint: a file that training wrote.
-        onnx, torchscript: ``'probabilities'`` or ``'labels'`` to write model.onnx, model.torchscript.pt.
+        onnx: ``'probabilities'`` or ``'labels'``, to write model.onnx as well, and sliding.py where the model is tested
+            in sliding windows.
+        part: ``'teacher'`` to export the teacher of the checkpoint instead of its segmentor.
 
     Raises:
         UserError: see :func:`~mmseg_adapt.weights.segmentor.load_segmentor`, :func:`.graph.write_onnx`; ``out`` exists.
     """
     with staged(out, overwrite, folder=True) as folder:
-        model, loaded = load_segmentor(cfg, checkpoint)
+        model, loaded = load_segmentor(cfg, checkpoint, part)
         plain = plain_config(cfg)
         plain.dump(folder / 'config.py')
         state = {key: value.cpu().contiguous() for key, value in model.state_dict().items()}
@@ -48,18 +52,26 @@ def export_segmentor(
         if safetensors:
             _save_safetensors(state, folder / 'model.safetensors')
         _check_strict(folder)
-        graphs = {}
-        for name, output, write in (
-            ('model.onnx', onnx, write_onnx),
-            ('model.torchscript.pt', torchscript, write_torchscript),
-        ):
-            if output:
-                gap = write(ImageToLabels(model, output), folder / name)
-                print_log(f'{name}: equals PyTorch to {gap:.1e} at three image sizes', 'current')
-                graphs[name] = _signature(output)
+        graphs = {'model.onnx': _write_graph(model, onnx, folder)} if onnx else {}
         card = model_card(cfg, plain, loaded, Path(checkpoint), folder, graphs)
         (folder / 'README.md').write_text(card, encoding='utf-8')
     return Path(out)
+
+
+def _write_graph(model: EncoderDecoder, output: str, folder: Path) -> str:
+    """Write model.onnx, say how near it is to the deployed inference, and return what the card says of it."""
+    graph = ImageToLabels(model, output)
+    gap = write_onnx(graph, folder / 'model.onnx')
+    if not slides(model):
+        print_log(f'model.onnx: equals PyTorch to {gap:.1e} at three image sizes', 'current')
+        return _signature(output)
+    gap, share = write_sliding(graph, folder / 'model.onnx', folder / 'sliding.py')
+    said = (
+        f'model.onnx takes the whole image at once and labels {share:.1%} of the pixels of a random image otherwise '
+        f'than this model, which is tested in sliding windows: use sliding.py, which equals PyTorch to {gap:.1e}'
+    )
+    print_log(said, 'current', level=logging.WARNING)
+    return f'{_signature(output)}; {said}'
 
 
 def _signature(output: str) -> str:

@@ -24,7 +24,7 @@ FILES = {
     'config.py': 'its config, complete in itself',
     'model.safetensors': 'the same weights as safetensors',
     'model.onnx': 'ONNX',
-    'model.torchscript.pt': 'TorchScript',
+    'sliding.py': 'sliding windows over model.onnx, with onnxruntime and NumPy',
 }
 
 
@@ -129,8 +129,8 @@ def _preprocessing(cfg: Config, model: dict) -> str:
         lines.append(f'* {order} 0–255, minus {list(before["mean"])}, over {list(before["std"])}')
     else:
         lines.append(f'* {order} 0–255, not normalised')
-    if (model.get('test_cfg') or {}).get('mode') == 'slide':
-        lines.append('* sliding windows (the ONNX and TorchScript graphs take the whole image at once)')
+    if (test := model.get('test_cfg') or {}).get('mode') == 'slide':
+        lines.append(f'* sliding windows of {tuple(test.crop_size)}, every {tuple(test.stride)} (height, width)')
     return '\n'.join(lines)
 
 

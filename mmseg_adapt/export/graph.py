@@ -1,9 +1,12 @@
-"""ONNX and TorchScript: one function from an image to class probabilities or labels, checked against PyTorch."""
+"""ONNX: one function from an image to class probabilities or labels, compared with the deployed inference."""
 
 from __future__ import annotations
 
+import re
+import runpy
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -16,6 +19,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from ..errors import UserError, first_line
+from ..models.probabilities import class_probabilities, predicted_probabilities
 
 OUTPUTS = ('probabilities', 'labels')
 SIZES = ((128, 256), (160, 96), (131, 203))  # height, width: what a graph is checked at
@@ -26,22 +30,26 @@ class ImageToLabels(nn.Module):
     """The segmentor with its preprocessing: what is exported.
 
     Args:
-        segmentor: an ``EncoderDecoder`` whose head yields one map of logits.
+        segmentor: an ``EncoderDecoder`` whose head yields one map of logits; two classes may share one channel.
         output: ``'probabilities'`` or ``'labels'``, the most probable class.
 
     Shape: image (N, 3, H, W) float32, RGB, 0–255 → (N, classes, H, W) float32 or (N, H, W) int64, at any N, H and W.
 
     Raises:
-        UserError: a head that needs more than features or yields one channel, a preprocessor that pads.
+        UserError: a head that needs more than features; labels of a model that is tested in sliding windows, whose
+            logits are averaged.
     """
 
     def __init__(self, segmentor: EncoderDecoder, output: str = 'probabilities') -> None:
         super().__init__()
         head = segmentor.decode_head
         own = type(segmentor).encode_decode is not EncoderDecoder.encode_decode
-        if own or not isinstance(head, BaseDecodeHead) or head.out_channels == 1:
+        if own or not isinstance(head, BaseDecodeHead):
+            raise UserError(f'{type(segmentor).__name__} cannot be exported as a graph: leave out --onnx')
+        if output == 'labels' and slides(segmentor):
             raise UserError(
-                f'{type(segmentor).__name__} cannot be exported as a graph: leave out --onnx, --torchscript'
+                '--onnx labels: this model is tested in sliding windows, whose logits are averaged: pass --onnx '
+                'probabilities, or set test_cfg.mode of the segmentor to whole'
             )
         self.segmentor = revert_sync_batchnorm(segmentor)
         self.output = output
@@ -56,16 +64,22 @@ class ImageToLabels(nn.Module):
         logits = self.segmentor.decode_head(self.segmentor.extract_feat(x))
         size, corners = image.shape[2:], self.segmentor.align_corners
         logits = F.interpolate(logits, size=size, mode='bilinear', align_corners=corners)
-        return logits.softmax(1) if self.output == 'probabilities' else logits.argmax(1)
+        if self.output == 'probabilities':
+            return class_probabilities(logits)
+        if logits.shape[1] > 1:
+            return logits.argmax(1)
+        return (logits[:, 0].sigmoid() > self.segmentor.decode_head.threshold).long()
+
+
+def slides(segmentor: EncoderDecoder) -> bool:
+    return segmentor.test_cfg.get('mode') == 'slide'
 
 
 def preprocessing(preprocessor: nn.Module) -> tuple[list[int], Tensor, Tensor]:
     """What a data preprocessor does to an image: the order in which it takes RGB, mean and std, (3, 1, 1) each.
 
-    It is asked, not read: the two supported stacks keep these under different names.
-
-    Raises:
-        UserError: it does something else as well, such as padding.
+    It is asked, not read: the two supported stacks keep these under different names. Whether it does more, such as
+    padding, shows when the graph is compared with PyTorch.
     """
 
     def processed(bgr: Tensor) -> Tensor:
@@ -79,48 +93,101 @@ def preprocessing(preprocessor: nn.Module) -> tuple[list[int], Tensor, Tensor]:
     order = gains.argmax(1)
     std = 1 / gains.gather(1, order[:, None])[..., None]
     mean = -zero[:, :1, :1] * std
-    probe = 255 * torch.rand(3, 5, 7, generator=torch.Generator().manual_seed(0))
-    found = processed(probe)
-    if found.shape != probe.shape or not torch.allclose(found, (probe[order] - mean) / std, atol=1e-4):
-        raise UserError(
-            'data_preprocessor does more than mean and std, such as padding, which a graph does not: remove it'
-        )
     return [2 - channel for channel in order.tolist()], mean, std
 
 
-def images() -> list[Tensor]:
-    """One batch per size: two random images, coarse structure under noise."""
+def images(sizes: tuple = SIZES, count: int = 2) -> Iterator[Tensor]:
+    """One batch per size: random images, coarse structure under noise."""
     generator = torch.Generator().manual_seed(0)
-    batches = []
-    for height, width in SIZES:
-        coarse = torch.rand(2, 3, 6, 9, generator=generator)
-        noise = torch.rand(2, 3, height, width, generator=generator)
-        batches.append(255 * (0.8 * F.interpolate(coarse, (height, width), mode='bicubic').clamp(0, 1) + 0.2 * noise))
-    return batches
+    for height, width in sizes:
+        coarse = torch.rand(count, 3, 6, 9, generator=generator)
+        noise = torch.rand(count, 3, height, width, generator=generator)
+        yield 255 * (0.8 * F.interpolate(coarse, (height, width), mode='bicubic').clamp(0, 1) + 0.2 * noise)
 
 
 @torch.no_grad()
-def check(graph: ImageToLabels, run: Callable[[Tensor], Tensor]) -> float:
-    """The largest gap of a probability between ``run`` and PyTorch over ``SIZES``; labels count as 0 or 1.
+def deployed(segmentor: EncoderDecoder, image: Tensor) -> tuple[Tensor, Tensor]:
+    """What PyTorch predicts of RGB images and testing scores: probabilities (N, classes, H, W) and labels (N, H, W)."""
+    size = tuple(image.shape[2:])
+    meta = dict(img_shape=size, ori_shape=size, pad_shape=size)
+    samples = [SegDataSample(metainfo=meta) for _ in image]
+    data = segmentor.data_preprocessor(dict(inputs=list(image.flip(1)), data_samples=samples), False)
+    results = segmentor.predict(data['inputs'], data['data_samples'])
+    scores = torch.stack([result.seg_logits.data for result in results])
+    labels = torch.stack([result.pred_sem_seg.data.reshape(size) for result in results])
+    return predicted_probabilities(scores).cpu(), labels.long().cpu()
+
+
+def check(graph: ImageToLabels, run: Callable[[Tensor], Tensor], batches: Iterator[Tensor] | None = None) -> float:
+    """The largest gap of a probability between ``run`` and the deployed inference; labels count as 0 or 1.
 
     Labels may differ where two classes are equally probable, to ``TOLERANCE``.
     """
     gaps = []
-    for batch in images():
-        found, expected = run(batch), graph(batch)
+    for batch in images() if batches is None else batches:
+        found, (p, labels) = run(batch), deployed(graph.segmentor, batch)
+        expected = p if graph.output == 'probabilities' else labels
         if found.shape != expected.shape:
             return float('inf')
         if graph.output == 'probabilities':
-            gaps.append((found - expected).abs().max().item())
+            gaps.append((found - p).abs().max().item())
         else:
-            top = ImageToLabels(graph.segmentor)(batch).topk(2, dim=1).values
-            clear = ~(top[:, 0] - top[:, 1] <= 2 * TOLERANCE)  # NaN counts
-            gaps.append(float((found != expected)[clear].any()))
+            clear = ~(_margin(p, graph.segmentor.decode_head) <= 2 * TOLERANCE)  # NaN counts
+            gaps.append(float((found != labels)[clear].any()))
     return torch.tensor(gaps).max().item()  # NaN if any is
 
 
+def _margin(p: Tensor, head: nn.Module) -> Tensor:
+    """How far a pixel's label is from another one: (N, C, H, W) → (N, H, W)."""
+    if head.out_channels == 1:
+        return (p[:, 1] - head.threshold).abs()
+    first, second = p.topk(2, dim=1).values.unbind(1)
+    return first - second
+
+
+@contextmanager
+def _whole(segmentor: EncoderDecoder) -> Iterator[None]:
+    """Within it, the segmentor predicts whole images, as a graph does."""
+    tested = segmentor.test_cfg
+    segmentor.test_cfg = type(tested)({**tested, 'mode': 'whole'})
+    try:
+        yield
+    finally:
+        segmentor.test_cfg = tested
+
+
+def write_sliding(graph: ImageToLabels, onnx: Path, path: Path) -> tuple[float, float]:
+    """Write the module that slides windows over the graph.
+
+    Returns:
+        Its gap to the deployed inference, and the share of pixels that the graph alone, on a whole image, labels
+        otherwise.
+
+    Raises:
+        UserError: a gap larger than ``TOLERANCE``.
+    """
+    test_cfg, head = graph.segmentor.test_cfg, graph.segmentor.decode_head
+    (height, width), (down, right) = test_cfg.crop_size, test_cfg.stride
+    threshold = head.threshold if head.out_channels == 1 else None
+    text = Path(__file__).with_name('sliding.py').read_text(encoding='utf-8')
+    for name, value in dict(CROP=(height, width), STRIDE=(down, right), THRESHOLD=threshold).items():
+        text = re.sub(rf'^{name} = (None|\(.*?\))', f'{name} = {value}', text, flags=re.M)
+    path.write_text(text, encoding='utf-8')
+    model = runpy.run_path(str(path))['SlidingModel'](onnx)
+    (image,) = images(((height + down // 2 + 1, width + right + 3),), count=1)
+    gap = check(graph, lambda x: torch.from_numpy(model.probabilities(x[0].permute(1, 2, 0).numpy()))[None], [image])
+    if not gap <= TOLERANCE:
+        raise UserError(f'sliding.py differs from PyTorch by {gap:.1e}: leave out --onnx')
+    labels = deployed(graph.segmentor, image)[1]
+    with _whole(graph.segmentor):
+        return gap, (labels != deployed(graph.segmentor, image)[1]).float().mean().item()
+
+
 def write_onnx(graph: ImageToLabels, path: Path) -> float:
-    """Write ``path`` and return its gap to PyTorch in onnxruntime. Raises UserError: it is larger than ``TOLERANCE``.
+    """Write ``path`` and return its gap in onnxruntime to what PyTorch predicts of whole images.
+
+    Raises:
+        UserError: it is larger than ``TOLERANCE``.
 
     The tracing exporter is tried first, which takes seconds; then the one on ``torch.export``, which takes minutes but
     follows shapes through attention.
@@ -132,15 +199,16 @@ def write_onnx(graph: ImageToLabels, path: Path) -> float:
             "--onnx needs onnx, onnxruntime and onnxscript: run: pip install 'mmseg_adapt[export]'"
         ) from None
     failures = []
-    for exporter in (_trace_onnx, _export_onnx):
+    for dynamo in (False, True):
         try:
             with warnings.catch_warnings(), torch.no_grad():
                 warnings.simplefilter('ignore')
-                exporter(graph, path)
+                _export(graph, path, dynamo)
             options = onnxruntime.SessionOptions()
             options.log_severity_level = 4
             session = onnxruntime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
-            gap = check(graph, lambda x, s=session: torch.from_numpy(s.run(None, {'image': x.numpy()})[0]))
+            with _whole(graph.segmentor):
+                gap = check(graph, lambda x, s=session: torch.from_numpy(s.run(None, {'image': x.numpy()})[0]))
         except Exception as error:  # both exporters and onnxruntime raise types of their own
             failures.append(first_line(error)[:120])
             continue
@@ -151,47 +219,14 @@ def write_onnx(graph: ImageToLabels, path: Path) -> float:
     raise UserError(f'this model has no ONNX form that equals it ({failures[-1]}): leave out --onnx')
 
 
-def _trace_onnx(graph: ImageToLabels, path: Path) -> None:
-    dynamic = {0: 'batch', 2: 'height', 3: 'width'}
-    output = dynamic if graph.output == 'probabilities' else {0: 'batch', 1: 'height', 2: 'width'}
-    torch.onnx.export(
-        graph,
-        (images()[0],),
-        str(path),
-        dynamo=False,
-        opset_version=17,
-        input_names=['image'],
-        output_names=[graph.output],
-        dynamic_axes={'image': dynamic, graph.output: output},
-    )
-
-
-def _export_onnx(graph: ImageToLabels, path: Path) -> None:
-    print_log('ONNX: the tracing exporter failed, trying torch.export (minutes)', 'current')
-    dynamic = torch.export.Dim.DYNAMIC
-    torch.onnx.export(
-        graph,
-        (images()[0],),
-        str(path),
-        dynamo=True,
-        verbose=False,
-        external_data=False,
-        input_names=['image'],
-        output_names=[graph.output],
-        dynamic_shapes={'image': {0: dynamic, 2: dynamic, 3: dynamic}},
-    )
-
-
-def write_torchscript(graph: ImageToLabels, path: Path) -> float:
-    """Write ``path`` and return its gap to PyTorch. Raises UserError: it is larger than ``TOLERANCE``."""
-    try:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter('ignore')
-            torch.jit.trace(graph, images()[0], check_trace=False).save(str(path))
-            gap = check(graph, torch.jit.load(str(path)))
-        failure = None if gap <= TOLERANCE else f'it differs from PyTorch by {gap:.1e}'
-    except Exception as error:  # tracing runs the model's own code
-        failure = first_line(error)[:120]
-    if failure:
-        raise UserError(f'this model has no TorchScript form that equals it ({failure}): leave out --torchscript')
-    return gap
+def _export(graph: ImageToLabels, path: Path, dynamo: bool) -> None:
+    if dynamo:
+        print_log('ONNX: the tracing exporter failed, trying torch.export (minutes)', 'current')
+        dynamic = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
+        options = dict(verbose=False, external_data=False, dynamic_shapes={'image': dynamic})
+    else:
+        size = {0: 'batch', 2: 'height', 3: 'width'}
+        output = size if graph.output == 'probabilities' else {0: 'batch', 1: 'height', 2: 'width'}
+        options = dict(opset_version=17, dynamic_axes={'image': size, graph.output: output})
+    names = dict(input_names=['image'], output_names=[graph.output])
+    torch.onnx.export(graph, (next(images()),), str(path), dynamo=dynamo, **names, **options)

@@ -7,9 +7,11 @@ from copy import deepcopy
 from mmengine.config import Config, ConfigDict
 from mmseg.registry import DATASETS, METRICS, MODELS, TRANSFORMS
 
+from ..datasets.pipelines import LABEL_LOADERS
 from ..weights.segmentor import segmentor_config
 
 OPTIONS = dict(others='error', without_label='error', label_channel=None)  # of our data sets, and no others
+LOADER = {'to_float32', 'color_type', 'imdecode_backend', 'ignore_empty', 'backend_args'}  # LoadImageFromFile's
 RUNTIME = ('default_scope', 'env_cfg', 'vis_backends', 'visualizer', 'log_processor', 'log_level')
 HOOKS = dict(
     timer=dict(type='IterTimerHook'),
@@ -25,21 +27,24 @@ def plain_config(cfg: Config) -> Config:
 
     A ``MultiLevelSegmentor`` becomes ``EncoderDecoder`` where that predicts the same. It does not with
     ``test_cfg.single_upsampling``, as ``EncoderDecoder`` resizes the logits twice: then the type stays, and the config
-    imports this package. Where the model is MMSegmentation's own, the parts that load images and score predictions
-    become its own too, as far as it has equal ones.
+    imports this package. Images are loaded by MMSegmentation's own step, for which its ``MMSegInferencer`` looks; where
+    the model is its own, the parts that load labels and score predictions become its own too, as far as it has equal
+    ones.
     """
     model = segmentor_config(cfg)
     if model.type == 'MultiLevelSegmentor' and not (model.get('test_cfg') or {}).get('single_upsampling'):
         model.type = 'EncoderDecoder'
     plain = dict(default_scope='mmseg', model=model, load_from=None, resume=False, default_hooks=deepcopy(HOOKS))
     plain.update({key: deepcopy(cfg[key]) for key in RUNTIME if cfg.get(key) is not None})
+    if plain.get('log_processor'):
+        plain['log_processor'].pop('type', None)  # of the console
     if cfg.get('test_dataloader') is not None:
         for key in ('test_dataloader', 'test_evaluator'):
             plain[key] = deepcopy(cfg[key])
         plain['test_cfg'] = dict(type='TestLoop')
-        plain['test_pipeline'] = deepcopy(cfg.test_dataloader.dataset.get('pipeline', []))  # init_model looks here
-    if not ours(model):
-        plain = stock(plain)
+    plain = load_images(plain) if ours(model) else stock(plain)
+    if 'test_dataloader' in plain:
+        plain['test_pipeline'] = inference_pipeline(plain['test_dataloader']['dataset'].get('pipeline', []))
     imports = [name for name in (cfg.get('custom_imports') or {}).get('imports', []) if name != 'mmseg_adapt']
     if ours(plain):
         imports = ['mmseg_adapt', *imports]
@@ -64,19 +69,37 @@ def _is_ours(name) -> bool:
     return any(kind is not None and kind.__module__.startswith('mmseg_adapt.') for kind in kinds)
 
 
+def inference_pipeline(pipeline: list[dict]) -> list[dict]:
+    """The pipeline of ``inference_model``, which gives it files or arrays and never labels."""
+    steps = [deepcopy(step) for step in pipeline if step['type'] not in LABEL_LOADERS]
+    if steps and steps[0]['type'] == 'LoadImageFromFile':
+        steps[0]['type'] = 'InferencerLoader'
+    return steps
+
+
+def load_images(part):
+    """``LoadImage`` replaced by MMSegmentation's ``LoadImageFromFile`` where that reads the same pixels."""
+    if isinstance(part, dict):
+        part = type(part)({key: load_images(value) for key, value in part.items()})
+        if part.get('type') == 'LoadImage' and part.keys() <= LOADER | {'type'}:
+            return type(part)({'imdecode_backend': 'pillow', **part, 'type': 'LoadImageFromFile'})
+        return part
+    return [load_images(value) for value in part] if isinstance(part, (list, tuple)) else part
+
+
 def stock(part):
-    """Types of this package replaced by MMSegmentation's where that has an equal; a data set as a whole or not at all,
-    since the steps of its pipeline rely on what it tells them."""
+    """Types of this package replaced by MMSegmentation's where that has an equal; a data set as a whole or, but for the
+    step that loads images, not at all, since the steps of its pipeline rely on what it tells them."""
     if isinstance(part, dict):
         equal = ConfigDict({key: stock(value) for key, value in _equal_of(part).items()})
-        return part if 'pipeline' in part and ours(equal) else equal
+        return load_images(part) if 'pipeline' in part and ours(equal) else equal
     return [stock(value) for value in part] if isinstance(part, (list, tuple)) else part
 
 
 def _equal_of(part: dict) -> dict:
     kind = part.get('type')
     if kind == 'LoadImage':
-        return {'imdecode_backend': 'pillow', **part, 'type': 'LoadImageFromFile'}
+        return load_images(part)
     if kind == 'LoadLabels':
         return dict(type='LoadAnnotations')
     if kind == 'ClassIoUMetric':

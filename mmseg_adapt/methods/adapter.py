@@ -10,8 +10,10 @@ from mmseg.registry import MODELS
 from mmseg.utils import add_prefix
 from torch import Tensor, nn
 
+from ..datasets.streams import SOURCE, is_labelled
 from ..errors import UserError
 from ..models.losses import labels_of
+from ..weights.parts import accept_plain
 from .clock import Clock
 from .turn import Turn, unwrapped
 
@@ -24,7 +26,8 @@ class DomainAdapter(BaseModel):
 
     Args:
         segmentor: config of a :class:`~mmseg_adapt.models.MultiLevelSegmentor`.
-        lambda_target: weight λ_t of the segmentation loss on a labelled part of the target, where the data set has one.
+        lambda_target: weight λ_t of the segmentation loss on labelled streams other than the source, such as
+            ``labeled_target``.
         data_preprocessor: as in MMSegmentation; applied to each stream on its own. Defaults to the segmentor's.
         pretrained, train_cfg: must be None; ``mmseg.apis.init_model`` writes them into every model's config.
     """
@@ -40,6 +43,7 @@ class DomainAdapter(BaseModel):
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         self.segmentor = MODELS.build(segmentor)
+        accept_plain(self)
         if data_preprocessor is None:
             self.data_preprocessor = self.segmentor.data_preprocessor
         self.lambda_target = lambda_target
@@ -70,9 +74,15 @@ class DomainAdapter(BaseModel):
     def follow(self) -> None:
         """Let frozen parts follow their player: at the beginning of every iteration, before any forward pass."""
 
-    def preprocessed(self, data: dict[str, dict]) -> dict[str, dict]:
-        """Each stream's batch on the model's device: ``inputs`` (N, 3, H, W) and ``data_samples``."""
-        return {name: self.data_preprocessor(batch, True) for name, batch in data.items()}
+    def streams(self, data: dict[str, dict]) -> tuple[dict, list[dict], list[dict]]:
+        """The source's batch, those of other streams with labels, and the targets', preprocessed one by one.
+
+        A batch is ``inputs`` (N, 3, H, W) on the model's device and ``data_samples``.
+        """
+        batches = {name: self.data_preprocessor(batch, True) for name, batch in data.items()}
+        source = batches.pop(SOURCE)
+        labeled = [batch for name, batch in batches.items() if is_labelled(name)]
+        return source, labeled, [batch for name, batch in batches.items() if not is_labelled(name)]
 
     def supervised(self, outputs: dict[str, Tensor], labels: Tensor, weight: Tensor | None = None) -> dict[str, Tensor]:
         """The segmentation losses of what the segmentor returned.
@@ -92,7 +102,8 @@ class DomainAdapter(BaseModel):
             return {}
         skipped = (head for level, head in self.segmentor.module.heads.items() if level not in outputs)
         parameters = (p for head in skipped for p in head.parameters() if p.requires_grad)
-        return {'idle.loss_zero': sum(0.0 * tensor.sum() for tensor in (*outputs.values(), *parameters))}
+        tensors = (x for x in (*outputs.values(), *parameters) if isinstance(x, Tensor))
+        return {'idle.loss_zero': sum(0.0 * tensor.sum() for tensor in tensors)}
 
     def forward(self, inputs: Tensor, data_samples: list | None = None, mode: str = 'tensor'):
         """The adapted segmentor: inference, evaluation and export need nothing else."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 from mmseg.models.utils import resize
 from mmseg.registry import MODELS
 from torch import Tensor
 
 from ..errors import UserError
+from ..models.probabilities import class_probabilities
 from .adversarial import AdversarialAdapter
 from .turn import unwrapped
 
@@ -25,7 +25,7 @@ class AdaptSegNet(AdversarialAdapter):
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        classes = self.segmentor.decode_head.out_channels
+        classes = max(2, self.segmentor.decode_head.out_channels)  # one output is two classes: 1 − p and p
         for level in self.lambda_adv:
             if level == 'backbone':
                 raise UserError("AdaptSegNet adapts class probabilities: use 'decode' and 'aux', or FeatureAdaptation")
@@ -36,10 +36,10 @@ class AdaptSegNet(AdversarialAdapter):
                 )
 
     def view(self, output: Tensor, image_size: tuple[int, int]) -> Tensor:
-        """P = softmax of the logits upsampled to the image: (N, C, h, w) → (N, C, H, W)."""
+        """P, the class probabilities of the logits upsampled to the image: (N, C, h, w) → (N, C, H, W)."""
         align_corners = unwrapped(self.segmentor).align_corners
         logits = resize(output, size=image_size, mode='bilinear', align_corners=align_corners, warning=False)
-        return torch.softmax(logits, dim=1)
+        return class_probabilities(logits)
 
 
 @MODELS.register_module()

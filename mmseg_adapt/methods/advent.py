@@ -17,8 +17,10 @@ def self_information(p: Tensor) -> Tensor:
     """Weighted self-information I = −P log P of probabilities (N, C, …), per class and pixel.
 
     In units of log C, as in the released code (log₂ P over log₂ C); the paper's Sec. 3.2 has the plain logarithm. So
-    the sum over classes, the pixel's entropy, lies in [0, 1].
+    the sum over classes, the pixel's entropy, lies in [0, 1]. Half precision is computed and returned as float32, since
+    1e-30 is 0 in float16.
     """
+    p = p.float() if p.dtype in (torch.float16, torch.bfloat16) else p
     return -p * torch.log(p + TINY) / math.log(p.shape[1])
 
 

@@ -101,20 +101,19 @@ class AdversarialAdapter(DomainAdapter):
         Returns:
             What is logged: every loss and accuracy, a scalar each.
         """
-        targets = self.preprocessed(data)
-        source, labeled = targets.pop('source'), targets.pop('labeled_target', None)
+        source, labeled, targets = self.streams(data)
         turns = self.turns(optim_wrapper)
 
         # min_S   L_seg(S(I_s)) + Σ λ_adv · L_adv(D(view(S(I_t))))        D fixed   (+ λ_t · L_seg of labelled targets)
         segmentor, seen_targets = turns[0], []
-        if labeled is not None:
+        for batch in labeled:
             with segmentor.forward(last=False):
-                losses = self.learn_target(**labeled)
+                losses = self.learn_target(**batch)
             segmentor.backward(losses)
         with segmentor.forward(last=not self.levels):
             seen_source, losses = self.learn(**source)
         segmentor.backward(losses)
-        for target in targets.values():
+        for target in targets:
             with segmentor.forward(last=len(seen_targets) + 1 == len(targets), learns=bool(self.levels)):
                 seen, losses = self.deceive(**target)
             segmentor.backward(losses, share=1 / len(targets))

@@ -29,7 +29,7 @@ class DACS(SelfTraining):
         **kwargs: :class:`~mmseg_adapt.methods.self_training.SelfTraining`'s.
 
     Raises:
-        UserError: an unknown ``mix``.
+        UserError: an unknown ``mix``; ``jitter`` with a data preprocessor without mean.
     """
 
     def __init__(
@@ -38,6 +38,8 @@ class DACS(SelfTraining):
         super().__init__(segmentor, **kwargs)
         if mix not in ('batch', 'image'):
             raise UserError(f"model.mix = {mix!r} must be one of ['batch', 'image']")
+        if jitter is not None and not hasattr(self.data_preprocessor, 'mean'):
+            raise UserError('model.jitter needs the range of the colours: set mean and std of data_preprocessor')
         self.mix, self.jitter, self.blur = mix, jitter, blur
 
     def lessons(self, source: Domain, target: Domain, generator: torch.Generator) -> Iterator[Lesson]:

@@ -43,7 +43,8 @@ def draw_classes(labels: Tensor, generator: Generator, of: str = 'batch') -> Ten
     present = torch.zeros(len(labels), _VALUES, dtype=torch.bool, device=labels.device).scatter_(1, values, True)
     if of == 'batch':
         present = present.any(0, keepdim=True).expand(len(labels), -1)
-    scores = torch.rand(present.shape, generator=generator, device=generator.device).to(labels.device)
+    scores = torch.rand(present.shape, generator=generator, device=generator.device)
+    scores = scores.to(labels.device, non_blocking=True)
     rank = scores.masked_fill(~present, 2).argsort(1).argsort(1)
     return rank < (present.sum(1, keepdim=True) + 1) // 2
 
@@ -93,7 +94,7 @@ def hide(images: Tensor, visible: Tensor) -> Tensor:
 
     ``visible``: as :func:`draw_block_mask` returns it; a block is H / rows pixels high, which may be a fraction.
     """
-    mask = visible[:, None].to(images.device, images.dtype)
+    mask = visible[:, None].to(images.device, images.dtype, non_blocking=True)
     return images * F.interpolate(mask, size=images.shape[2:], mode='nearest')
 
 

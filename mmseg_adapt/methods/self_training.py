@@ -106,15 +106,14 @@ class SelfTraining(DomainAdapter):
         Returns:
             What is logged: every loss and accuracy, a scalar each.
         """
-        targets = self.preprocessed(data)
-        source, labeled = targets.pop('source'), targets.pop('labeled_target', None)
+        source, labeled, targets = self.streams(data)
         (student,) = self.turns(optim_wrapper)
         generator = unwrapped(self.segmentor).generator = self.clock.generator()
 
         # L_seg(S(I_s), Y_s)        (+ λ_t · L_seg of labelled targets)
-        if labeled is not None:
+        for batch in labeled:
             with student.forward(last=False):
-                losses = self.learn_target(**labeled)
+                losses = self.learn_target(**batch)
             student.backward(losses)
         with student.forward(last=False):
             losses = self.learn(**source)
@@ -122,7 +121,7 @@ class SelfTraining(DomainAdapter):
 
         # Ŷ, q from the teacher on I_t, then   L_seg(S(mix(I_s, I_t)), mix(Y_s, Ŷ); q)   and what else is learned
         source = Domain(source['inputs'], labels_of(source['data_samples']))
-        for last, target in enumerate(targets.values(), 1 - len(targets)):
+        for last, target in enumerate(targets, 1 - len(targets)):
             with student.forward(last=False, learns=False):
                 target, taught = self.teach(**target)
             student.log.update(taught)
@@ -165,6 +164,8 @@ class SelfTraining(DomainAdapter):
         logits = resize(
             self.teacher.logits(inputs), size, mode='bilinear', align_corners=self.teacher.align_corners, warning=False
         )
+        if logits.shape[1] == 1:  # a binary head's logit of class 1
+            logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
         labels, q = pseudo_labels(logits, self.pseudo_threshold, self.per_image)
         valid = [sample.valid_pixels.data for sample in data_samples if 'valid_pixels' in sample]
         valid = torch.cat(valid).to(labels.device) if valid else None
@@ -192,7 +193,7 @@ def agreement(logits: Tensor, lesson: Lesson) -> Tensor:
     rows, columns = (
         torch.arange(n, device=logits.device) * size // n for n, size in zip(logits.shape[2:], lesson.labels.shape[1:])
     )
-    right = logits.argmax(1) == lesson.labels[:, rows[:, None], columns]
+    right = (logits.argmax(1) if logits.shape[1] > 1 else logits[:, 0] > 0) == lesson.labels[:, rows[:, None], columns]
     if lesson.taught is None:
         return right.float().mean()
     taught = lesson.taught[:, rows[:, None], columns]

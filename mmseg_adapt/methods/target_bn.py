@@ -5,23 +5,51 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import torch
+from mmengine.dist import all_gather_object
 from mmengine.model import BaseModel
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..errors import UserError
 
 
+class Moments:
+    """Mean and variance per channel of all maps seen, merged batch by batch (Chan et al., 1983) in double precision."""
+
+    def __init__(self) -> None:
+        self.count, self.mean, self.squares = 0, torch.zeros(()), torch.zeros(())  # squares: of the deviations, summed
+
+    def see(self, x: Tensor) -> None:
+        """A map (N, C, …)."""
+        x = x if x.dtype == torch.float64 else x.float()
+        variance, mean = torch.var_mean(x, dim=[d for d in range(x.dim()) if d != 1], correction=0)
+        count = x.numel() // x.shape[1]
+        self.merge(count, mean.double(), variance.double() * count)
+
+    def merge(self, count: int, mean: Tensor, squares: Tensor) -> None:
+        total = self.count + count
+        apart = mean - self.mean
+        self.mean = self.mean + apart * (count / total)
+        self.squares = self.squares + squares + apart**2 * (self.count * count / total)
+        self.count = total
+
+    def hook(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self.see(inputs[0])
+
+
 @torch.no_grad()
 def adapt_bn(model: BaseModel, batches: Iterable[dict]) -> int:
-    """Replace the running mean and variance of every BN layer by those of one pass; no other tensor changes.
+    """Replace the running mean and variance of every BN layer by those of all target images; no other tensor changes.
 
-    A layer's new statistics are the means, over batches, of the batch's mean and unbiased variance. The layers before
-    it normalise by the batch meanwhile, and all else (dropout, say) is in evaluation mode. Layers that the pass does
-    not reach keep theirs.
+    As AdaBN does: a layer's statistics are the mean and the unbiased variance of its inputs over every pixel of every
+    image (and every rank), whatever the sizes of the batches. While they are gathered, in one pass, a layer normalises
+    by the batch at hand, since its own statistics are not known yet: for the first layer they equal those of one huge
+    batch exactly, for deeper ones they depend on which images were batched together. All else (dropout, say) is in
+    evaluation mode. Layers that the pass does not reach keep theirs.
 
     Args:
-        model: an MMSegmentation segmentor or an :class:`~mmseg_adapt.methods.AdversarialAdapter`.
-        batches: what a data loader yields; batches of equal size give every image the same weight.
+        model: an MMSegmentation segmentor or an adapter.
+        batches: what a data loader yields; of a distributed run, this rank's.
 
     Returns:
         The number of images.
@@ -30,30 +58,45 @@ def adapt_bn(model: BaseModel, batches: Iterable[dict]) -> int:
         UserError: a model without BN, no image, images of several sizes in a batch, a batch too small to normalise by.
             The model is then as it was.
     """
-    layers = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    layers = {n: m for n, m in model.named_modules() if isinstance(m, _BatchNorm) and m.track_running_stats}
     if not layers:
         raise UserError('the segmentor has no BN layer whose statistics could be adapted')
     modes = {module: module.training for module in model.modules()}
-    before = {layer: (layer.momentum, {k: v.clone() for k, v in layer.named_buffers()}) for layer in layers}
+    before = {layer: {k: v.clone() for k, v in layer.named_buffers()} for layer in layers.values()}
+    moments = {name: Moments() for name in layers}
+    hooks = [layer.register_forward_pre_hook(moments[name].hook) for name, layer in layers.items()]
     model.eval()
-    for layer in layers:
+    for layer in layers.values():
         layer.train()
-        layer.reset_running_stats()
-        layer.momentum = None  # PyTorch's cumulative average
-    images = 0
     try:
         images = sum(_see(model, batch) for batch in batches)
     finally:
-        for layer, (momentum, buffers) in before.items():
-            reached = images > 0 and layer.num_batches_tracked > 0
-            layer.momentum = momentum
-            for name in ('num_batches_tracked',) if reached else buffers:
-                getattr(layer, name).copy_(buffers[name])
+        for hook in hooks:
+            hook.remove()
+        for layer, buffers in before.items():
+            for name, value in buffers.items():
+                getattr(layer, name).copy_(value)
         for module, training in modes.items():
             module.training = training
+    images, moments = _of_all_ranks(images, moments)
     if not images:
-        raise UserError('no batch of target images to adapt BN statistics to: name a folder that holds enough of them')
+        raise UserError('no target image to adapt BN statistics to: name a folder that holds some')
+    for name, layer in layers.items():
+        if (seen := moments[name]).count:
+            layer.running_mean.copy_(seen.mean)
+            layer.running_var.copy_(seen.squares / (seen.count - 1))
     return images
+
+
+def _of_all_ranks(images: int, moments: dict[str, Moments]) -> tuple[int, dict[str, Moments]]:
+    own = {name: (m.count, m.mean.cpu(), m.squares.cpu()) for name, m in moments.items() if m.count}
+    merged = {name: Moments() for name in moments}
+    total = 0
+    for count, seen in all_gather_object((images, own)):
+        total += count
+        for name, part in seen.items():
+            merged[name].merge(*part)
+    return total, merged
 
 
 def _see(model: BaseModel, batch: dict) -> int:

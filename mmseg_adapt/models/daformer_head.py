@@ -64,7 +64,11 @@ class DAFormerHead(BaseDecodeHead):
         stages = self._transform_inputs(inputs)
         size = stages[0].shape[2:]
         embedded = [embed(stage) for embed, stage in zip(self.embed_layers, stages)]
-        x = torch.cat([resize(e, size, mode='bilinear', align_corners=self.align_corners) for e in embedded], 1)
+        for i, e in enumerate(embedded):
+            if e.shape[2:] != size:
+                embedded[i] = resize(e, size, mode='bilinear', align_corners=self.align_corners)
+        x = torch.cat(embedded, 1)
+        del embedded
         if self.aspp_modules is not None:
             x = torch.cat(self.aspp_modules(x), 1)
         return self.cls_seg(self.bottleneck(x))

@@ -71,7 +71,7 @@ class HRDASegmentor(MultiLevelSegmentor):
         self.window_batch = window_batch
 
     def backbone_input(self, inputs: Tensor) -> Tensor:
-        size = [round(side * self.context_scale) for side in inputs.shape[2:]]
+        size = [int(side * self.context_scale) for side in _size(inputs)]
         return resize(inputs, size, mode='bilinear', align_corners=False)
 
     def _forward(
@@ -81,7 +81,7 @@ class HRDASegmentor(MultiLevelSegmentor):
         wanted = [level for level in self.heads if levels is None or level in levels]
         outputs = {level: self.heads[level](context) for level in wanted if level != 'decode'}
         if 'decode' in wanted and self.training:
-            box = draw_detail_box(inputs.shape[2:], self.detail_crop, self.generator)
+            box = draw_detail_box(_size(inputs), self.detail_crop, self.generator)
             outputs['decode'], outputs['detail'] = self._fused(inputs, context, box)
             outputs['box'] = box
         elif 'decode' in wanted:
@@ -93,11 +93,11 @@ class HRDASegmentor(MultiLevelSegmentor):
 
     def _fused(self, inputs: Tensor, features: Sequence[Tensor], box: Box | None = None) -> tuple[Tensor, Tensor]:
         """The fused logits, and the detail's: of ``box``, or of whole images."""
-        size = inputs.shape[2:]
+        size = _size(inputs)
         context, attention = self.decode_head(features), self.attention_head(features).sigmoid()
         # BN of the shared head sees the context first, as in the release
-        detail = self.detail_by_windows(inputs) if box is None else self._classify(cut(inputs, box))
-        stride = (size[0] if box is None else self.detail_crop[0]) // detail.shape[2]
+        detail = self.detail_by_windows(inputs) if box is None else self._classify(inputs[place(box)])
+        stride = (size[0] if box is None else self.detail_crop[0]) // int(detail.shape[2])
         cell = round(stride / self.context_scale)  # of the context, in pixels of the image
         if any(side % cell for side in size):
             raise UserError(
@@ -111,17 +111,11 @@ class HRDASegmentor(MultiLevelSegmentor):
 
     def detail_by_windows(self, inputs: Tensor) -> Tensor:
         """The detail logits of whole images: the mean over the windows that show a cell."""
-        boxes = windows(inputs.shape[2:], self.detail_crop)
-        crops = torch.cat([cut(inputs, box) for box in boxes])
+        size = _size(inputs)
+        boxes = windows(size, self.detail_crop)
+        crops = torch.cat([inputs[place(box)] for box in boxes])
         logits = torch.cat([self._classify(part) for part in crops.split(self.window_batch or len(crops))])
-        stride = crops.shape[2] // logits.shape[2]
-        size = [side // stride for side in inputs.shape[2:]]
-        total = logits.new_zeros(len(inputs), logits.shape[1], *size)
-        count = logits.new_zeros(size)
-        for box, part in zip(boxes, logits.split(len(inputs))):
-            cut(total, box, stride).add_(part)
-            cut(count, box, stride).add_(1)
-        return total / count
+        return average(logits, boxes, size, stride=int(crops.shape[2] // logits.shape[2]))
 
     def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
         return self.decode_head.predict_by_feat(self.logits(inputs), batch_img_metas)
@@ -134,11 +128,16 @@ class HRDASegmentor(MultiLevelSegmentor):
     ) -> dict[str, Tensor]:
         losses = super().loss_by_outputs(outputs, labels, weight, accuracy)
         fused = {key: losses.pop(key) for key in list(losses) if key.startswith('decode.')}
-        labels, weight = (x if x is None else cut(x, outputs['box']) for x in (labels, weight))
+        labels, weight = (x if x is None else x[place(outputs['box'])] for x in (labels, weight))
         detail = add_prefix(head_losses(self.decode_head, outputs['detail'], labels, weight, accuracy), 'detail')
         for part, share in ((fused, 1 - self.detail_weight), (detail, self.detail_weight)):
             losses.update({key: share * value if 'loss' in key else value for key, value in part.items()})
         return losses
+
+
+def _size(images: Tensor) -> tuple[int, ...]:
+    """Height and width, as numbers: PyTorch's tracer makes tensors of them. A traced HRDA has a fixed size."""
+    return tuple(map(int, images.shape[2:]))
 
 
 def draw_detail_box(size: Sequence[int], crop: Sequence[int], generator: Generator | None = None) -> Box:
@@ -175,10 +174,30 @@ def windows(size: Sequence[int], crop: Sequence[int]) -> list[Box]:
     return [(*rows, *columns) for rows in spans[0] for columns in spans[1]]
 
 
-def cut(x: Tensor, box: Box, stride: int = 1) -> Tensor:
-    """The part of ``x`` (…, H / stride, W / stride) that ``box``, in pixels, covers; a view."""
+def place(box: Box, stride: int = 1) -> tuple:
+    """What ``box``, in pixels, covers in (…, H / stride, W / stride), as an index."""
     y1, y2, x1, x2 = (side // stride for side in box)
-    return x[..., y1:y2, x1:x2]
+    return ..., slice(y1, y2), slice(x1, x2)
+
+
+def average(logits: Tensor, boxes: list[Box], size: Sequence[int], stride: int) -> Tensor:
+    """Logits of windows, put back to where they come from; the mean where windows overlap.
+
+    Args:
+        logits: (len(boxes) · N, C, h, w), window k of image n in row k · N + n.
+        size: (H, W) of the images.
+        stride: of the logits.
+
+    Returns:
+        (N, C, H / stride, W / stride).
+    """
+    cells = [side // stride for side in size]
+    total = logits.new_zeros(len(logits) // len(boxes), logits.shape[1], *cells)
+    count = logits.new_zeros(cells)
+    for box, part in zip(boxes, logits.chunk(len(boxes))):
+        total[place(box, stride)] += part
+        count[place(box, stride)] += 1
+    return total / count
 
 
 def fuse(
@@ -200,12 +219,12 @@ def fuse(
     """
     if box is not None:
         inside = torch.zeros_like(attention)
-        cut(inside, box, size[0] // attention.shape[2]).fill_(1)
+        inside[place(box, size[0] // int(attention.shape[2]))] = 1
         attention = attention * inside
     fine = [side // stride for side in size]
     fused = resize((1 - attention) * context, fine, mode='bilinear', align_corners=False)
     attention = resize(attention, fine, mode='bilinear', align_corners=False)
     if box is None:
         return fused + attention * detail
-    cut(fused, box, stride).add_(cut(attention, box, stride) * detail)
+    fused[place(box, stride)] += attention[place(box, stride)] * detail
     return fused

@@ -94,6 +94,8 @@ def mean_loss(loss: nn.Module, logits: Tensor, labels: Tensor, sampled: Tensor |
             count = dict(avg_factor=(of_class[labels.clamp(max=len(of_class) - 1)] * valid).sum())
         elif loss.avg_non_ignore:
             count = dict(avg_factor=valid.sum().to(dtype))
+        elif sampled is None:  # mmseg adds an epsilon to the number of pixels
+            return loss(logits, labels, reduction_override='none', ignore_index=ignore_index).mean()
     return loss(logits, labels, weight=sampled, ignore_index=ignore_index, **count)
 
 
@@ -103,6 +105,8 @@ def weighted_loss(loss: nn.Module, logits: Tensor, labels: Tensor, weight: Tenso
     As in the releases of DACS and DAFormer; the heads of MMSegmentation 1.x take no weights.
     """
     per_pixel = loss(logits, labels, reduction_override='none', ignore_index=ignore_index)
+    if per_pixel.ndim == 4 and per_pixel.shape[1] == 1:  # of a binary head
+        per_pixel = per_pixel[:, 0]
     if per_pixel.shape != labels.shape:
         raise UserError(f'{type(loss).__name__} is not a loss per pixel, so it takes no weights: use CrossEntropyLoss')
     return (per_pixel * weight).mean()

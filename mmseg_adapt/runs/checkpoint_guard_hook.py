@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from mmengine.dist import all_reduce_params
 from mmengine.hooks import CheckpointHook, Hook
-from mmengine.runner import Runner
+from mmengine.logging import print_log
+from mmengine.runner import BaseLoop, Runner
 from mmengine.runner.checkpoint import get_state_dict, weights_to_cpu
 from mmseg.registry import HOOKS
+from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..compat import allow_mmengine_checkpoints
 from ..errors import UserError
-from ..weights.fit import check_fit
+from ..weights.parts import check_whole, loaded
 
 
 def is_checkpoint_due(runner: Runner) -> bool:
@@ -30,16 +35,29 @@ class CheckpointGuardHook(Hook):
     """Look after the weights where they leave and enter a run.
 
     Before a checkpoint is due, and so before an older one is deleted for it: BN statistics become the mean over ranks
-    (each rank has seen other images), and weights that are NaN or infinite stop the run. A file holds the players' own
-    keys, ``segmentor.…`` and ``discriminator.…``, whatever wrapped them. A file that is loaded must fit, where mmengine
-    would warn and go on with random weights.
+    (each rank has seen other images), and weights that are NaN or infinite stop the run. The same happens before a
+    validation, which may save the best checkpoint or a preempted run's, and at every other save. A file holds the
+    players' own keys, ``segmentor.…`` and ``discriminator.…``, whatever wrapped them.
+
+    A file that is loaded, an adapter's or a plain segmentor's, must hold every tensor of the model's segmentor, where
+    mmengine would warn and go on with random weights; a run goes on only from a file that holds every tensor of its
+    model. See :mod:`mmseg_adapt.weights.parts`.
+
+    Args:
+        part: the part of the file that is tested, ``'segmentor'`` or ``'teacher'``; by default each is its own.
+        anew: beginnings of names in the segmentor, such as ``'decode_head'``, that training may start anew where
+            ``load_from`` lacks them or has them in another shape.
 
     Raises:
         UserError: weights that are not finite; ``max_keep_ckpts = 1``, with which a crash may leave no checkpoint; a
-            file with a tensor of another shape (another class count, as a rule), or without one key in common.
+            file that does not fit.
     """
 
     priority = 'ABOVE_NORMAL'
+
+    def __init__(self, part: str | None = None, anew: str | Sequence[str] = ()) -> None:
+        self.part = part
+        self.anew = (anew,) if isinstance(anew, str) else tuple(anew)
 
     def before_run(self, runner: Runner) -> None:
         allow_mmengine_checkpoints()
@@ -53,30 +71,39 @@ class CheckpointGuardHook(Hook):
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         if is_checkpoint_due(runner):
-            self._merge_statistics(runner)
-            self._check_finite(runner)
+            self._prepare(runner, runner.iter + 1)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        self._prepare(runner, runner.iter)
 
     def before_val_epoch(self, runner: Runner) -> None:
-        self._merge_statistics(runner)
+        self._prepare(runner, runner.iter)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         checkpoint['state_dict'] = weights_to_cpu(get_state_dict(runner.model))
+        _check_finite(checkpoint['state_dict'], runner, checkpoint['meta']['iter'])
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        loaded = {k.removeprefix('module.'): v for k, v in checkpoint.get('state_dict', checkpoint).items()}
-        own = {k.removeprefix('module.'): v for k, v in get_state_dict(runner.model).items()}  # of SegTTAModel
+        own = get_state_dict(runner.model)
         file = runner._load_from or f'the checkpoint to resume from in {runner.work_dir}'
-        check_fit(own, loaded, file)
+        if runner._resume:
+            return check_whole(own, checkpoint, file)
+        trains = isinstance(runner._train_loop, BaseLoop)
+        checkpoint['state_dict'], notes = loaded(own, checkpoint, file, self.part, self.anew if trains else ())
+        for note in notes if trains else ():
+            print_log(f'{file}: {note}', 'current')
 
     @staticmethod
-    def _merge_statistics(runner: Runner) -> None:
-        all_reduce_params([b for b in runner.model.buffers() if b.is_floating_point()], op='mean')
+    def _prepare(runner: Runner, done: int) -> None:
+        layers = (m for m in runner.model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats)
+        all_reduce_params([b for m in layers for b in (m.running_mean, m.running_var)], op='mean')
+        _check_finite(get_state_dict(runner.model), runner, done)
 
-    @staticmethod
-    def _check_finite(runner: Runner) -> None:
-        for name, tensor in get_state_dict(runner.model).items():
-            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-                raise UserError(
-                    f'{name} is not finite at iteration {runner.iter + 1}: lower the learning rate or lambda_adv; '
-                    f'no checkpoint was written, the last good one in {runner.work_dir} is untouched'
-                )
+
+def _check_finite(weights: dict[str, Tensor], runner: Runner, done: int) -> None:
+    for name, tensor in weights.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise UserError(
+                f'{name} is not finite at iteration {done}: lower the learning rate or lambda_adv; '
+                f'no checkpoint was written, the last good one in {runner.work_dir} is untouched'
+            )

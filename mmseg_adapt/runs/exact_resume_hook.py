@@ -6,17 +6,19 @@ from collections.abc import Sequence
 
 from mmengine.dist import all_gather_object, all_reduce_params, get_rank, get_world_size
 from mmengine.hooks import Hook
-from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.optim import OptimWrapperDict
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 from torch import Tensor
 
+from ..engine.merged_groups import merge_state
+from ..errors import UserError
 from ..methods.turn import unwrapped
 from ..random_state import random_state, set_random_state
 from .checkpoint_guard_hook import is_checkpoint_due
 from .resumable_train_loop import ResumableTrainLoop
 
-PROGRESS = ('last_step', '_global_step', '_last_value', 'verbose')  # of a schedule's state
+PROGRESS = ('last_step', '_global_step', '_last_value', 'base_values', 'verbose')  # of a schedule's state
 
 
 @HOOKS.register_module()
@@ -24,9 +26,11 @@ class ExactResumeHook(Hook):
     """Keep in every checkpoint, and put back on resume, what mmengine's lacks.
 
     The place in the data (:class:`ResumableTrainLoop`), the random state of every rank, and the gradients of an
-    accumulation that a checkpoint interrupts. Numbers of a schedule or an optimiser that the config has since changed
-    (``end``, ``lr``, ``weight_decay``, …) follow the config, as if it had always been so; mmengine would go on with the
-    old ones.
+    accumulation that a checkpoint interrupts.
+
+    Raises:
+        UserError: a number of a schedule or an optimiser (``end``, ``lr``, ``weight_decay``, …) that the config has
+            since changed. mmengine would silently go on with the old one.
     """
 
     priority = 'LOW'
@@ -60,7 +64,7 @@ class ExactResumeHook(Hook):
             self.loaded = checkpoint.get('exact_resume')
             if 'optimizer' in checkpoint:
                 _steps_to_cpu(checkpoint['optimizer'])
-                _follow_config(runner, checkpoint)
+                _check_numbers(runner, checkpoint)
 
     def before_train_epoch(self, runner: Runner) -> None:
         if runner.iter == 0:  # the weights were loaded, not the run
@@ -108,42 +112,34 @@ def _steps_to_cpu(optimizers: dict) -> None:
                 entry['step'] = entry['step'].cpu()
 
 
-def _follow_config(runner: Runner, checkpoint: dict) -> None:
-    """Put numbers of schedules and optimisers that the config has changed into the checkpoint, as of its iteration."""
+def _check_numbers(runner: Runner, checkpoint: dict) -> None:
     named = isinstance(runner.optim_wrapper, OptimWrapperDict)
     for player in runner.optim_wrapper.keys() if named else ('',):
 
         def of(whole, player=player):
-            return whole[player] if named else whole
+            return whole[player] if named and whole else whole or []
 
-        if not of(checkpoint['optimizer']).get('loss_scaler'):  # bfloat16's is empty, which mmengine's fp16 refuses
-            of(checkpoint['optimizer']).pop('loss_scaler', None)
-        schedules = of(runner.param_schedulers) if runner.param_schedulers else []
-        saved = of(checkpoint['param_schedulers']) if 'param_schedulers' in checkpoint else []
-        followed = [_numbers(s.state_dict()) for s in schedules] != [_numbers(s) for s in saved]
-        if followed:
-            for _ in range(checkpoint['meta']['iter']):
-                for schedule in schedules:
-                    schedule.step()
-            saved[:] = [schedule.state_dict() for schedule in schedules]
-        kept = () if followed else [f'{prefix}{s.param_name}' for s in schedules for prefix in ('', 'initial_')]
-        changed = _take_over(of(checkpoint['optimizer']), of(runner.optim_wrapper), kept)
-        if followed or changed:
-            names = ', '.join([*(['param_scheduler'] if followed else []), *sorted(changed)])
-            runner.logger.warning(f'{player or "optim_wrapper"}: {names} follow the config, not the checkpoint')
+        saved, wrapper = of(checkpoint['optimizer']), of(runner.optim_wrapper)
+        if not saved.get('loss_scaler'):  # bfloat16's is empty, which mmengine's fp16 refuses
+            saved.pop('loss_scaler', None)
+        old, new = of(checkpoint.get('param_schedulers')), of(runner.param_schedulers)
+        merge_state(saved, old, wrapper)
+        _check_equal('param_scheduler', [dict(length=len(old))], [dict(length=len(new))])
+        for i, (was, now) in enumerate(zip(old, new)):
+            _check_equal(f'param_scheduler.{i}', [was], [now.state_dict()], but=PROGRESS)
+        moved = [schedule.param_name for schedule in new]
+        where = f'optim_wrapper.{player}.optimizer' if named else 'optim_wrapper.optimizer'
+        _check_equal(where, saved['param_groups'], wrapper.optimizer.param_groups, but=('params', 'foreach', *moved))
+        for was, now in zip(saved['param_groups'], wrapper.optimizer.param_groups):
+            was.update({key: now[key] for key in ('foreach',) if key in now})  # another way to the same numbers
 
 
-def _take_over(state: dict, wrapper: OptimWrapper, kept: Sequence[str]) -> set[str]:
-    """Write the wrapper's numbers, but those of ``kept``, into its state of a checkpoint. Returns what has changed."""
-    changed = set()
-    groups = [*state['param_groups'], *filter(None, [state.get('base_param_settings')])]
-    for old, new in zip(groups, wrapper.param_groups):
-        for key in new.keys() - {'params', *kept}:
-            if key in old and old[key] != new[key]:
-                old[key] = new[key]
-                changed.add(key)
-    return changed
-
-
-def _numbers(state: dict) -> dict:
-    return {key: value for key, value in state.items() if key not in PROGRESS}
+def _check_equal(where: str, old: list[dict], new: list[dict], but: Sequence[str] = ()) -> None:
+    """Compare the values that each key has in any of the dicts: groups of equal settings may have been merged since."""
+    for key in sorted(set.intersection(*map(set, (*old, *new))) - set(but)):
+        was, now = (sorted({str(part[key]) for part in parts}) for parts in (old, new))
+        if was != now:
+            raise UserError(
+                f'{where}.{key.removeprefix("initial_")} is {", ".join(was)} in the checkpoint and {", ".join(now)} in '
+                'the config: resume with the old value, or start a new run from its weights (load_from)'
+            )

@@ -7,9 +7,10 @@ import multiprocessing
 import signal
 import threading
 from functools import partial
+from pathlib import Path
 
 import torch
-import torch.distributed as dist
+from mmengine.dist import all_reduce
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
@@ -37,34 +38,37 @@ def end_workers() -> None:
 
 @HOOKS.register_module()
 class PreemptionHook(Hook):
-    """Save a checkpoint and end the run after the iteration in which a signal arrives; ``--resume`` goes on from there.
+    """Save a checkpoint and end the run after an iteration when a signal arrives; ``--resume`` goes on from there.
 
-    A validation is left after its current image. All ranks stop after the same iteration, whichever of them the signal
-    reached: they agree on the CPU, so no device is waited for. Only ``ResumableTrainLoop`` can leave a validation.
+    All ranks stop after the same iteration, whichever of them the signal reached. A validation is left after an image.
+    A loop that runs through (``EpochBasedTrainLoop``) is ended by :class:`Preempted`, which exits with 0; its epoch
+    begins anew on resume.
 
     Args:
         signals: names; schedulers send SIGTERM, and Slurm another one on request (``#SBATCH --signal=USR1@120``).
+        every: iterations after which the ranks of a distributed run ask each other, through the group that there is.
+            One process alone stops at once.
 
     Raises:
-        UserError: a name that is no signal's.
+        UserError: a name that is no signal's; ``every`` below 1.
     """
 
     priority = 'HIGH'  # before the hooks that look after a checkpoint
 
-    def __init__(self, signals: str | tuple[str, ...] = ('SIGTERM',)) -> None:
+    def __init__(self, signals: str | tuple[str, ...] = ('SIGTERM',), every: int = 10) -> None:
         names = (signals,) if isinstance(signals, str) else signals
         if unknown := [name for name in names if name not in signal.Signals.__members__]:
             raise UserError(f'PreemptionHook.signals names {unknown}: use names such as SIGTERM, SIGUSR1')
+        if every < 1:
+            raise UserError(f'PreemptionHook.every = {every}: set it to 1 or more iterations')
         self.signals = tuple(signal.Signals[name] for name in names)
+        self.every = every
         self.received: str | None = None
         self.stopping = self.training = False
-        self.group = None
         self.previous: dict = {}
 
     def before_train(self, runner: Runner) -> None:
         self.training = True
-        if runner.distributed and dist.get_backend() != 'gloo':
-            self.group = dist.new_group(backend='gloo')
         atexit.register(end_workers)
         for loop in filter(None, (runner.train_loop, runner.val_loop)):
             loader = getattr(loop.dataloader, 'loader', loop.dataloader)
@@ -77,39 +81,59 @@ class PreemptionHook(Hook):
     def _receive(self, number: int, frame) -> None:
         self.received = signal.Signals(number).name
 
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
+        if self.stopping:  # the loop did not end by itself
+            self._leave(runner)
+
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        if self._agree(runner):
+        if self._agree(runner, runner.iter):
             runner.train_loop.stop_training = True
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        if not self.training or not isinstance(runner.train_loop, ResumableTrainLoop):
+        if not self.training:
             return
         loader = runner.val_loop.dataloader
         batches = len(loader.dataset) // ((loader.batch_size or 1) * runner.world_size)  # that every rank has
-        if (batch_idx < batches or not runner.distributed) and self._agree(runner):
-            raise Preempted
+        if (batch_idx < batches or not runner.distributed) and self._agree(runner, batch_idx):
+            if isinstance(runner.train_loop, ResumableTrainLoop):
+                raise Preempted
+            self._leave(runner)
 
-    def _agree(self, runner: Runner) -> bool:
-        """Whether a signal has reached any rank."""
-        self.stopping = self.received is not None
-        if runner.distributed:
-            flag = torch.tensor(float(self.stopping))
-            dist.all_reduce(flag, dist.ReduceOp.MAX, group=self.group)
+    def _agree(self, runner: Runner, number: int) -> bool:
+        """Whether a signal has reached any rank, as all of them know after every ``every`` iterations."""
+        if not runner.distributed:
+            self.stopping = self.received is not None
+        elif (number + 1) % self.every == 0:
+            flag = torch.tensor(float(self.received is not None))
+            all_reduce(flag, op='max')
             self.stopping = bool(flag)
         return self.stopping
 
     def after_train_epoch(self, runner: Runner) -> None:
-        if not self.stopping:
-            return
+        if self.stopping:
+            self._save(runner)
+
+    def _leave(self, runner: Runner) -> None:
+        self._save(runner)
+        self.after_run(runner)
+        raise Preempted
+
+    def _save(self, runner: Runner) -> None:
         hook = next((hook for hook in runner.hooks if isinstance(hook, CheckpointHook)), None)
         if hook is None:
             runner.logger.warning(f'{self.received or "a signal"}: stopping; without a CheckpointHook nothing is saved')
             return
-        iteration = runner.iter
-        if runner.message_hub.runtime_info.get('last_ckpt') != hook.file_backend.join_path(
+        iteration, meta = runner.iter, dict(epoch=runner.epoch, iter=runner.iter)
+        if hook.by_epoch:  # its names count epochs, and this one is not over
+            name = f'iter_{iteration}.pth'
+            runner.save_checkpoint(hook.out_dir, name, meta=meta, by_epoch=False, backend_args=hook.backend_args)
+            if runner.rank == 0:
+                last = hook.file_backend.join_path(hook.out_dir, name)
+                Path(runner.work_dir, 'last_checkpoint').write_text(str(last))
+        elif runner.message_hub.runtime_info.get('last_ckpt') != hook.file_backend.join_path(
             hook.out_dir, hook.filename_tmpl.format(iteration)
         ):
-            hook._save_checkpoint_with_step(runner, iteration, meta=dict(epoch=runner.epoch, iter=iteration))
+            hook._save_checkpoint_with_step(runner, iteration, meta=meta)
         runner.logger.info(
             f'{self.received or "a signal to another rank"}: saved after iteration {iteration}; go on with --resume'
         )

@@ -14,8 +14,9 @@ from ..errors import UserError
 from ..random_state import derived_seed, kept_random_state, seeded
 
 
-class Preempted(Exception):
-    """Raised out of a validation that has to make way; the loop then ends as after a training iteration."""
+class Preempted(SystemExit):
+    """Raised out of what has to make way: a validation of ResumableTrainLoop, which then ends as after an iteration, or
+    a loop that nothing else ends, when a checkpoint is saved. Nobody catches that one: the process exits with 0."""
 
 
 class SeededSamples(Dataset):
@@ -151,8 +152,10 @@ class ResumableTrainLoop(IterBasedTrainLoop):
         self.runner.call_hook('before_train_epoch')
         if self._iter:
             self._validate_if_due()
+        self.runner.model.train()  # a model's own train() decides which parts stay in evaluation mode
         while self._iter < self._max_iters and not self.stop_training:
-            self.runner.model.train()
+            if not self.runner.model.training:  # after a validation: a walk over all modules costs a millisecond
+                self.runner.model.train()
             self.run_iter(next(self.dataloader_iterator))
             self._validate_if_due()
         self.runner.call_hook('after_train_epoch')

@@ -27,7 +27,8 @@ class AANStyleTransfer(BaseTransform):
 
     Args:
         renders: folder of the store.
-        prob: share of the images that are replaced; the others stay as they are.
+        prob: share of the images that are replaced; the others stay as they are, and no render of theirs is looked for.
+            Every image draws one number of NumPy's, first of all, whatever becomes of it.
         missing: of an image without a render (or with that of another image), ``'error'`` stops, ``'keep'`` keeps the
             original, ``'render'`` renders it now and adds it to the store (seconds to minutes per image).
 
@@ -51,14 +52,16 @@ class AANStyleTransfer(BaseTransform):
     def transform(self, results: dict) -> dict:
         if results['img'].shape[:2] != tuple(results['ori_shape'][:2]) or 'crop_box' in results or results.get('flip'):
             raise UserError('AANStyleTransfer must stand right behind the loading of the image: move it there')
+        if np.random.rand() >= self.prob:
+            return results
         path = self.store.find(results['img_path'])
+        if path is None and self.missing == 'keep':
+            return results
         if path is None and self.missing == 'error':
             raise UserError(
                 f'{results["img_path"]} has no render in {self.store.folder}: make it: {self.command()}'
                 " (or name the store of this data set, or set AANStyleTransfer.missing = 'keep')"
             )
-        if (path is None and self.missing == 'keep') or np.random.rand() >= self.prob:
-            return results
         path = path or self.render(Path(results['img_path']))
         results['img'] = self.store.read(path, results['img'].shape[:2])
         return results

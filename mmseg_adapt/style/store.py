@@ -33,6 +33,7 @@ class RenderStore:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
+        self._checked: dict[tuple[str, str], tuple] = {}  # (name, source) → both files' sizes and times, the answer
 
     @property
     def exists(self) -> bool:
@@ -107,9 +108,19 @@ class RenderStore:
         return buffer.tell()
 
     def holds(self, name: str, source: str | Path) -> bool:
-        """Whether there is a render of that name, made from ``source`` as it is now."""
-        if not self.path(name).exists():
+        """Whether there is a render of that name, made from ``source`` as it is now.
+
+        The files are read once, and again when the size or the time of one of them changes.
+        """
+        stamps = (_stamp(self.path(name)), _stamp(source))
+        if stamps[0] is None:
             return False
+        known = self._checked.get((name, str(source)))
+        if known is None or known[0] != stamps:
+            known = self._checked[name, str(source)] = (stamps, self._is_of(name, source))
+        return known[1]
+
+    def _is_of(self, name: str, source: str | Path) -> bool:
         try:
             with Image.open(self.path(name)) as file:
                 size, checksum = (file.info.get(key) for key in (SOURCE_BYTES, SOURCE_CRC))
@@ -149,6 +160,14 @@ class RenderStore:
 
 def checksum_of(file: str | Path) -> str:
     return f'{zlib.crc32(Path(file).read_bytes()):08x}'
+
+
+def _stamp(file: str | Path) -> tuple[int, int] | None:
+    try:
+        stat = os.stat(file)
+    except OSError:
+        return None
+    return stat.st_size, stat.st_mtime_ns
 
 
 def _compared(settings: dict) -> dict:

@@ -65,10 +65,8 @@ _MULTI = (*_RESNET, _classifier('layer5', 'auxiliary_head'), _classifier('layer6
 _SINGLE = (*_RESNET, _classifier('layer5', 'decode_head'))
 
 LAYOUTS = {
-    'multi': Layout('AdaptSegNet, multi-level', _MULTI),
-    'multi4': Layout('ADVENT, multi-level (or AdaptSegNet trained with all four rates)', _MULTI),
+    'multi': Layout('AdaptSegNet or ADVENT, multi-level', _MULTI),
     'single': Layout('AdaptSegNet, single-level', _SINGLE),
-    'single4': Layout('single-level, trained with all four rates', _SINGLE),
     'advent_single': Layout('ADVENT, single-level', (*_RESNET, _classifier('layer6', 'decode_head'))),
     'clan': Layout(
         'CLAN, two classifiers on one level, whose logits are added up',
@@ -103,12 +101,8 @@ def stripped(state: dict[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
     return prefix, {key.removeprefix(prefix): value for key, value in state.items()}
 
 
-def detect(state: dict[str, Tensor], prefix: str, path: str, acting: int | None = None) -> str:
-    """Which of ``LAYOUTS`` the keys and shapes of a file are; ``acting``: as in :func:`acting_branches`, if known.
-
-    Raises:
-        UserError: none of them.
-    """
+def detect(state: dict[str, Tensor], prefix: str, path: str) -> str:
+    """Which of ``LAYOUTS`` the keys and shapes of a file are. Raises UserError: none of them."""
     if 'classifier.conv2d_list.0.weight' in state:
         return 'vgg' if len(vgg_numbers(state)) == len(VGG_RELEASED) else _unknown(state, path)
     layer3, layer4 = _width(state, 'layer3'), _width(state, 'layer4')
@@ -118,13 +112,12 @@ def detect(state: dict[str, Tensor], prefix: str, path: str, acting: int | None 
     if seen == {'layer5': layer4, 'layer6': layer4}:
         return 'clan'
     if seen == {'layer5': layer3, 'layer6': layer4}:
-        return 'multi' if (acting or acting_branches(state, 'layer6')) < branches(state, 'layer6') else 'multi4'
+        return 'multi'
     if seen == {'layer5': None, 'layer6': layer4}:
         return 'advent_single'
     if seen == {'layer5': layer4, 'layer6': None}:
-        if 'Scale.' in prefix or classes(state, 'layer5') == 21:  # PASCAL VOC's classes
-            return 'init'
-        return 'single' if (acting or acting_branches(state, 'layer5')) < branches(state, 'layer5') else 'single4'
+        coco = 'Scale.' in prefix or classes(state, 'layer5') == 21  # PASCAL VOC's classes
+        return 'init' if coco else 'single'
     return 'backbone' if seen == {'layer5': None, 'layer6': None} else _unknown(state, path)
 
 
@@ -138,7 +131,7 @@ def detect_discriminator(state: dict[str, Tensor], path: str) -> str:
 
 def _unknown(state: dict, path: str) -> NoReturn:
     if any(key.startswith(('segmentor.', 'backbone.')) for key in state):
-        raise UserError(f'{path} is in our format already: use it as it is, or pass --reverse')
+        raise UserError(f'{path} is in our format already: use it as it is')
     raise UserError(
         f'{path} is the file of another network: no DeepLabV2 in a format of AdaptSegNet, ADVENT, CLAN or the DeepLab '
         f'initialisation has keys such as {min(state)}'
@@ -163,25 +156,3 @@ def _seen_channels(state: dict[str, Tensor], layer: str) -> int | None:
 
 def classes(state: dict[str, Tensor], layer: str) -> int:
     return state[f'{layer}.conv2d_list.0.weight'].shape[0]
-
-
-def branches(state: dict[str, Tensor], layer: str) -> int:
-    pattern = re.compile(rf'{layer}\.conv2d_list\.\d+\.weight')
-    return sum(bool(pattern.fullmatch(key)) for key in state)
-
-
-def acting_branches(state: dict[str, Tensor], layer: str) -> int:
-    """How many of a classifier's dilated convolutions have ever been trained.
-
-    AdaptSegNet's code creates four and applies two: the others stay as they were drawn, N(0, 0.01), to the statistical
-    error of mean and standard deviation; or they are zeros, as ``--reverse`` writes them.
-    """
-    weights = [state[f'{layer}.conv2d_list.{i}.weight'].double() for i in range(branches(state, layer))]
-
-    def drawn(weight: Tensor) -> bool:
-        error = 0.01 / weight.numel() ** 0.5
-        return abs(weight.mean().item()) < 5 * error and abs(weight.std().item() - 0.01) < 5 * error
-
-    zeros = not any(weight.any() for weight in weights[2:])
-    untouched = all(map(drawn, weights[2:])) and not any(map(drawn, weights[:2]))
-    return 2 if len(weights) == 4 and (zeros or untouched) else len(weights)

@@ -11,9 +11,8 @@ from mmseg.models import EncoderDecoder
 from mmseg.registry import DATASETS, MODELS
 
 from ..errors import UserError
-from .convert import PLAYER
-from .fit import check_fit
-from .load import read_checkpoint, tensors_of
+from .load import read_checkpoint
+from .parts import loaded
 
 
 def segmentor_config(cfg: Config) -> ConfigDict:
@@ -50,31 +49,20 @@ def build_segmentor(cfg: Config) -> EncoderDecoder:
     return model.eval()
 
 
-def load_segmentor(cfg: Config, path: str) -> tuple[EncoderDecoder, dict]:
+def load_segmentor(cfg: Config, path: str, part: str | None = None) -> tuple[EncoderDecoder, dict]:
     """The segmentor of ``cfg`` in evaluation mode with the weights of ``path``, and the whole checkpoint.
 
+    Args:
+        path: an adapter's checkpoint or a plain segmentor's.
+        part: ``'teacher'`` for the teacher's weights instead of the segmentor's.
+
     Raises:
-        UserError: a file that cannot be read safely, or that is not this config's.
+        UserError: a file that cannot be read safely, that is not this config's, or that does not have ``part``.
     """
     checkpoint = read_checkpoint(path)
     model = build_segmentor(cfg)
-    load_into(model, checkpoint, path)
+    model.load_state_dict(loaded(model.state_dict(), checkpoint, path, part)[0])
     return model, checkpoint
-
-
-def load_into(model: EncoderDecoder, checkpoint: dict, path: str) -> None:
-    state = {key.removeprefix('module.'): value for key, value in tensors_of(checkpoint, path).items()}
-    if any(key.startswith(PLAYER) for key in state):
-        state = {key.removeprefix(PLAYER): value for key, value in state.items() if key.startswith(PLAYER)}
-    own = model.state_dict()
-    check_fit(own, state, path)
-    missing = [key for key in own if key not in state and not key.endswith('num_batches_tracked')]
-    if missing:
-        raise UserError(
-            f'{path}: {missing[0]} is not in it ({len(missing)} tensors of this config are missing): use the config '
-            'that the checkpoint was trained with'
-        )
-    model.load_state_dict(state, strict=False)
 
 
 def dataset_meta(cfg: Config, checkpoint: dict, classes: int) -> dict:

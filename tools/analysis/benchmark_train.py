@@ -1,14 +1,17 @@
-"""What the framework costs: one training iteration through the Runner against the plain-PyTorch loop of the tests.
+"""What the framework costs: one training iteration through the Runner against AdaptSegNet's loop in plain PyTorch.
 
-``python tools/analysis/benchmark_train.py [CONFIG] [--size 256 512] [--iterations 20] [--threads 1]``
+``python tools/analysis/benchmark_train.py [--size 256 512] [--width 64] [--iterations 20] [--history 150000]``
 
 Both play the same game with the same weights in one process, in turns; the Runner's time is all between two plain
-iterations: fetching and preprocessing the batch, the step, every hook of the config. Memory is the peak of all tensors
-alive in an iteration on fake tensors (see memory.py), so it needs no computing and is exact.
+iterations: fetching and preprocessing the batch, the step, every hook of the config. A network that computes next to
+nothing, ``--width 2 --size 64 64``, leaves what an iteration costs on the host, which a faster device does not lower.
+Medians, so that what only a logged iteration costs is a row of its own.
+
+Waits are the operations for whose result the host would wait for a GPU (waits.py). Memory is the peak of all tensors
+alive in an iteration on fake tensors (memory.py), so it needs no computing and is exact.
 """
 
 import copy
-import sys
 import tempfile
 import time
 from argparse import ArgumentParser
@@ -16,21 +19,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from memory import GIB, LiveTensors, batch_of
+from memory import GIB, LiveTensors, batch_of, fake_model
 from mmengine.config import Config
 from mmengine.hooks import Hook
-from mmengine.logging import MMLogger
+from mmengine.logging import HistoryBuffer, MMLogger
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
-from mmseg.registry import DATASETS, HOOKS, MODELS
+from mmseg.registry import DATASETS, HOOKS
+from paper_loop import PaperLoop
 from prettytable import PrettyTable, TableStyle
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.data import Dataset
+from waits import Waits
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))
-from tests.test_adversarial import PaperLoop  # noqa: E402
 
 
 def clocks() -> np.ndarray:
@@ -59,11 +62,17 @@ class FixedPair(Dataset):
 
 @HOOKS.register_module()
 class TakeTurns(Hook):
-    """Lets the plain loop play an iteration after each of the Runner's, and keeps (seconds, CPU seconds) of both."""
+    """Lets the plain loop play an iteration after each of the Runner's, and keeps (seconds, CPU seconds) of both.
+
+    Args:
+        warm_up: the first iterations, which are not kept.
+        history: values that each history of the log has when the warm-up ends, as after so many iterations.
+    """
 
     priority = 'LOWEST'
 
-    def __init__(self) -> None:
+    def __init__(self, warm_up: int, history: int) -> None:
+        self.warm_up, self.history = warm_up, history
         self.ours, self.plain = [], []
 
     def before_train_epoch(self, runner: Runner) -> None:
@@ -72,19 +81,53 @@ class TakeTurns(Hook):
         self.started = clocks()
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        self.ours.append(clocks() - self.started)
+        ours = clocks() - self.started
         if self.batch is None:
             self.batch = {d: runner.model.data_preprocessor(copy.deepcopy(data_batch[d]), True) for d in data_batch}
             for batch in self.batch.values():
                 batch['inputs'] = list(batch['inputs'])
         started = clocks()
         self.loop.iteration(self.batch)
+        plain = clocks() - started
+        if batch_idx + 1 == self.warm_up and self.history:
+            scalars, many = runner.message_hub.log_scalars, np.ones(self.history)
+            scalars.update({name: HistoryBuffer(old.current() * many, many) for name, old in scalars.items()})
+        if batch_idx >= self.warm_up:
+            self.ours.append(ours)
+            self.plain.append(plain)
         self.started = clocks()
-        self.plain.append(self.started - started)
 
 
-def times(cfg: Config, size: tuple[int, int], iterations: int) -> tuple[np.ndarray, np.ndarray]:
-    """(iterations, 2) seconds and CPU seconds, ours and the plain loop's; the first of each, a warm-up, left out."""
+@HOOKS.register_module()
+class CountWaits(Hook):
+    """Counts, per iteration, the operations for which the host would wait for a GPU."""
+
+    priority = 'LOWEST'
+
+    def __init__(self) -> None:
+        self.found: list[int] = []
+
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
+        self.waits = Waits(wrapper.optimizer for wrapper in runner.optim_wrapper.values())
+        self.waits.__enter__()
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        self.waits.__exit__(None, None, None)
+        self.found.append(self.waits.found.total())
+
+
+def thin(cfg: Config, width: int) -> None:
+    """A backbone and discriminators of ``width`` channels instead of 64, as deep as before."""
+    cfg.model.segmentor.backbone.update(stem_channels=width, base_channels=width)
+    for head in ('decode_head', 'auxiliary_head'):
+        cfg.model.segmentor[head].in_channels = cfg.model.segmentor[head].in_channels * width // 64
+    for discriminator in cfg.model.discriminator.values():
+        discriminator.base_channels = width
+
+
+def run(cfg: Config, size: tuple[int, int], iterations: int, hook: dict) -> Hook:
+    """Train for ``iterations`` with a further hook, which is returned."""
+    cfg = copy.deepcopy(cfg)
     cfg.train_dataloader = dict(
         batch_size=1,
         num_workers=0,
@@ -93,24 +136,24 @@ def times(cfg: Config, size: tuple[int, int], iterations: int) -> tuple[np.ndarr
     )
     for key in ('val_dataloader', 'val_cfg', 'val_evaluator', 'test_dataloader', 'test_cfg', 'test_evaluator'):
         cfg[key] = None
-    cfg.train_cfg.max_iters = iterations + 1
-    cfg.default_hooks.logger.interval = 10
+    cfg.train_cfg.max_iters = iterations
     cfg.default_hooks.checkpoint.update(interval=-1, save_last=False)
-    cfg.custom_hooks = [*cfg.custom_hooks, dict(type='TakeTurns')]
+    cfg.custom_hooks = [*cfg.custom_hooks, hook]
     cfg.randomness = dict(seed=0)
+    cfg.experiment_name = cfg.visualizer.name = f'{hook["type"]}_{time.time_ns()}'  # mmengine keeps them by name
     with tempfile.TemporaryDirectory() as cfg.work_dir:
         runner = Runner.from_cfg(cfg)
         runner.train()
-    turns = next(hook for hook in runner.hooks if isinstance(hook, TakeTurns))
-    return np.array(turns.ours[1:]), np.array(turns.plain[1:])
+    return next(found for found in runner.hooks if type(found).__name__ == hook['type'])
 
 
 def peaks(cfg: Config, size: tuple[int, int]) -> dict[str, float]:
     """GiB of all tensors alive at the peak of the second iteration."""
     domain, found = dict(pipeline=[dict(type='Resize', scale=size[::-1])]), {}
     for name in ('ours', 'plain'):
-        with FakeTensorMode():
-            model = MODELS.build(cfg.model).train()
+        mode = FakeTensorMode()
+        model = fake_model(cfg.model, mode)
+        with mode:
             step = PaperLoop(model).iteration
             if name == 'ours':
                 wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
@@ -127,11 +170,34 @@ def peaks(cfg: Config, size: tuple[int, int]) -> dict[str, float]:
     return found
 
 
+def table_of(cfg: Config, size: tuple[int, int], iterations: int, history: int) -> PrettyTable:
+    interval = cfg.default_hooks.logger.interval
+    turns = run(cfg, size, interval + iterations, dict(type='TakeTurns', warm_up=interval, history=history))
+    ours, plain = np.array(turns.ours), np.array(turns.plain)
+    table = PrettyTable(['', 'Runner', 'plain loop', 'difference', 'ratio'])
+    table.set_style(TableStyle.MARKDOWN)
+    table.align = 'r'
+    logged = (interval + 1 + np.arange(iterations)) % interval == 0
+    for name, rows in (('', ~logged), (', logged', logged)):
+        for i, unit in enumerate(('ms', 'CPU ms')) if rows.any() else ():
+            a, b = 1000 * np.median(ours[rows, i]), 1000 * np.median(plain[rows, i])
+            table.add_row([f'{unit} per iteration{name}', f'{a:.2f}', f'{b:.2f}', f'{a - b:.2f}', f'{a / b:.3f}'])
+    waits = run(cfg, size, interval, dict(type='CountWaits')).found
+    for name, value in (('', np.median(waits[2:-1])), (', logged', waits[-1])):
+        table.add_row([f'waits per iteration{name}', f'{value:g}', '', '', ''])
+    gib = peaks(cfg, size)
+    a, b = gib['ours'], gib['plain']
+    table.add_row(['peak of all tensors alive, GiB', f'{a:.2f}', f'{b:.2f}', f'{a - b:.2f}', f'{a / b:.3f}'])
+    return table
+
+
 def main() -> None:
     parser = ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('config', nargs='?', type=Path, default=ROOT / 'configs/adaptseg/gta2cs_multilevel.py')
     parser.add_argument('--size', nargs=2, type=int, default=(256, 512), metavar=('HEIGHT', 'WIDTH'))
-    parser.add_argument('--iterations', type=int, default=20)
+    parser.add_argument('--width', type=int, default=64, help='channels of the first stage and of the discriminators')
+    parser.add_argument('--iterations', type=int, default=20, help='after one log interval to warm up')
+    parser.add_argument('--history', type=int, default=0, help='values that the log already holds of every number')
     parser.add_argument('--threads', type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -140,17 +206,14 @@ def main() -> None:
     cfg = Config.fromfile(args.config)
     cfg.model.segmentor.backbone.init_cfg = None
     cfg.log_level = 'WARNING'
-    memory = peaks(cfg, tuple(args.size))
-    ours, plain = times(cfg, tuple(args.size), args.iterations)
-    table = PrettyTable(['', 'Runner', 'plain loop', 'ratio'])
-    table.set_style(TableStyle.MARKDOWN)
-    for i, unit in enumerate(('seconds', 'CPU seconds')):
-        a, b = np.median(ours[:, i]), np.median(plain[:, i])
-        table.add_row([f'median {unit} per iteration', f'{a:.3f}', f'{b:.3f}', f'{a / b:.3f}'])
-    gib = memory['ours'], memory['plain']
-    table.add_row(['peak of all tensors alive, GiB', *(f'{m:.2f}' for m in gib), f'{gib[0] / gib[1]:.3f}'])
-    size = f'{args.size[0]}×{args.size[1]}'
-    print(f'{args.config.stem} at {size}, {len(ours)} interleaved iterations, {args.threads} thread(s)\n\n{table}')
+    cfg.default_hooks.logger.interval = 10
+    if args.width != 64:
+        thin(cfg, args.width)
+    table = table_of(cfg, tuple(args.size), args.iterations, args.history)
+    size = f'{args.size[0]}×{args.size[1]}, width {args.width}'
+    print(
+        f'{args.config.stem} at {size}, {args.iterations} interleaved iterations, {args.threads} thread(s)\n\n{table}'
+    )
 
 
 if __name__ == '__main__':

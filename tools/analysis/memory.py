@@ -85,6 +85,15 @@ def _all_of(tensor: torch.Tensor, indices: list) -> torch.Tensor | None:
     return None
 
 
+def fake_model(cfg: dict, mode: FakeTensorMode) -> torch.nn.Module:
+    """A model in training mode whose tensors hold no data. It is built with data, which some constructors read."""
+    model = MODELS.build(cfg)
+    for module in model.modules():
+        for tensors in (module._parameters, module._buffers):
+            tensors.update({name: mode.from_tensor(t) for name, t in tensors.items() if t is not None})
+    return model.train()
+
+
 def image_size(dataset: dict) -> tuple[int, int]:
     """(height, width) of what the pipeline yields: that of its last crop or resize.
 
@@ -117,8 +126,9 @@ def measure(cfg: Config) -> dict[str, float]:
     first = {name: next(parts(stream))[1] for name, stream in streams.items()}
     cfg.model.get('segmentor', cfg.model).backbone.init_cfg = None
     hooks = [dict(h) for h in [*cfg.get('default_hooks', {}).values(), *cfg.get('custom_hooks', [])] if h]
-    with FakeTensorMode():
-        model = MODELS.build(cfg.model).train()
+    mode = FakeTensorMode()
+    model = fake_model(cfg.model, mode)
+    with mode:
         for hook in (h for h in hooks if h.pop('type') == ActivationCheckpointHook.__name__):
             ActivationCheckpointHook(**hook).apply(model)
         wrapper = build_optim_wrapper(model, cfg.optim_wrapper)

@@ -1,4 +1,4 @@
-"""Convert a released DeepLabV2 adaptation model to our format, or back."""
+"""Convert a released DeepLabV2 adaptation model to our format."""
 
 from mmseg_adapt.cli.convert import main
 from mmseg_adapt.errors import one_sentence

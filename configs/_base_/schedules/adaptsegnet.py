@@ -16,7 +16,8 @@ optim_wrapper = dict(
     ),
     discriminator=dict(optimizer=dict(type='Adam', lr=1e-4, betas=(0.9, 0.99))),
 )
-param_scheduler = [dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, end=250_000, by_epoch=False)]
+# PolyLR decays over end - begin - 1 iterations
+param_scheduler = [dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, end=250_001, by_epoch=False)]
 train_cfg = dict(type='ResumableTrainLoop', max_iters=150_000, val_interval=5000)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

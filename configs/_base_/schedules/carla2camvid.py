@@ -8,7 +8,8 @@ optim_wrapper = dict(
     ),
     discriminator=dict(optimizer=dict(type='Adam', lr=1e-3, betas=(0.9, 0.99))),
 )
-param_scheduler = [dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, end=300, by_epoch=False)]
+# PolyLR decays over end - begin - 1 iterations
+param_scheduler = [dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, end=301, by_epoch=False)]
 train_cfg = dict(type='ResumableTrainLoop', max_iters=300, val_interval=50)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

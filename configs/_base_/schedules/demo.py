@@ -4,7 +4,8 @@ optim_wrapper = dict(
     segmentor=dict(optimizer=dict(type='SGD', lr=0.02, momentum=0.9, weight_decay=5e-4)),
     discriminator=dict(optimizer=dict(type='Adam', lr=1e-4, betas=(0.9, 0.99))),
 )
-param_scheduler = [dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, end=500, by_epoch=False)]
+# PolyLR decays over end - begin - 1 iterations
+param_scheduler = [dict(type='PolyLR', power=0.9, eta_min=0.0, begin=0, end=501, by_epoch=False)]
 train_cfg = dict(type='ResumableTrainLoop', max_iters=500, val_interval=100)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from mmengine.config import ConfigDict
 from mmseg.registry import MODELS
 
 from mmseg_adapt.weights.selftraining import segmentor_of
@@ -31,11 +32,12 @@ NETWORKS = {
 SETTINGS = tuple(NETWORKS)
 
 
-def config(setting: str) -> dict:
+def config(setting: str) -> ConfigDict:
     """The segmentor's config. ``data_preprocessor`` is left to the method: the images are normalised already."""
     network, dropout = NETWORKS[setting], 0.1 if setting == 'daformer_dropout' else 0.0
     if network == 'dlv2':
-        return dict(type='MultiLevelSegmentor', backbone=_resnet(), decode_head=_deeplab(), test_cfg=dict(mode='whole'))
+        parts = dict(backbone=_resnet(), decode_head=_deeplab(), test_cfg=dict(mode='whole'))
+        return ConfigDict(type='MultiLevelSegmentor', **parts)
     mit = dict(type='DAFormerMixTransformer', embed_dims=8, num_layers=(1,) * 4, num_heads=(1, 2, 3, 4))
     mit['drop_path_rate'] = dropout
     head = dict(type='DAFormerHead', in_channels=(8, 16, 24, 32), embed_channels=16, channels=16, num_classes=5)
@@ -44,7 +46,7 @@ def config(setting: str) -> dict:
     if network == 'hrda':
         segmentor.update(type='HRDASegmentor', detail_crop=(64, 64), attention_head=dict(head, dilations=None))
         segmentor['test_cfg'] = dict(mode='slide', crop_size=(128, 128), stride=(64, 64))
-    return segmentor
+    return ConfigDict(segmentor)
 
 
 def _resnet() -> dict:

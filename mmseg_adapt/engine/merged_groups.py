@@ -1,0 +1,79 @@
+"""Parameters of equal settings in one group: optimisers, schedules and the log walk over few groups, not hundreds."""
+
+from __future__ import annotations
+
+from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
+from mmseg.registry import OPTIM_WRAPPER_CONSTRUCTORS
+from torch import nn
+
+PER_GROUP = ('base_values', '_last_value')  # of a schedule's state
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class MergedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
+    """mmengine's constructor, whose groups of one parameter each are merged where they differ in nothing else.
+
+    The result is the same to the bit, as is that of the optimiser's ``foreach`` form, PyTorch's choice on a GPU. The
+    wrapper's ``homes`` says into which group each of mmengine's has gone, by which :func:`merge_state` reads a
+    checkpoint of theirs.
+    """
+
+    def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
+        super().__init__(optim_wrapper_cfg, paramwise_cfg)
+        self.optimizer_cfg = dict(self.optimizer_cfg.items())  # a ConfigDict's groups take 2 µs to look up a number
+        self.homes: list[int] = []
+
+    def add_params(self, params: list[dict], module: nn.Module, prefix: str = '', is_dcn_module=None) -> None:
+        super().add_params(params, module, prefix, is_dcn_module)
+        if not prefix:  # all of them
+            params[:], self.homes = merged(params)
+
+    def __call__(self, model: nn.Module) -> OptimWrapper:
+        wrapper = super().__call__(model)
+        wrapper.homes = self.homes
+        for group in wrapper.optimizer.param_groups:
+            if group.get('foreach', True) is None and not (group.get('fused') or group.get('differentiable')):
+                group['foreach'] = True  # a millisecond less on a CPU, too
+        return wrapper
+
+
+def merged(groups: list[dict]) -> tuple[list[dict], list[int]]:
+    """Groups without a settings' repetition, in the order of first appearance, and the new place of each old group.
+
+    Where a parameter occurs twice nothing is merged: PyTorch refuses it in two groups, but not in one.
+    """
+    parameters = [id(parameter) for group in groups for parameter in group['params']]
+    if len(set(parameters)) < len(parameters):
+        return groups, list(range(len(groups)))
+    kinds: list[dict] = []
+    found: list[dict] = []
+    homes = []
+    for group in groups:
+        kind = {key: value for key, value in group.items() if key != 'params'}
+        if kind not in kinds:
+            kinds.append(kind)
+            found.append(dict(kind, params=[]))
+        homes.append(kinds.index(kind))
+        found[homes[-1]]['params'].extend(group['params'])
+    return found, homes
+
+
+def merge_state(optimizer: dict, schedules: list[dict], wrapper: OptimWrapper) -> None:
+    """Rewrite, in place, the states of a checkpoint whose groups were not merged as ``wrapper``'s are."""
+    homes = getattr(wrapper, 'homes', [])
+    old = optimizer['param_groups']
+    if len(old) != len(homes) or [group['params'] for group in old] != [[i] for i in range(len(old))]:
+        return
+    order = sorted(range(len(homes)), key=homes.__getitem__)
+    new = {index: place for place, index in enumerate(order)}
+    firsts = [homes.index(home) for home in range(max(homes) + 1)]
+    members = [[new[i] for i in order if homes[i] == home] for home in range(len(firsts))]
+    optimizer['state'] = {new[index]: state for index, state in optimizer['state'].items()}
+    optimizer['param_groups'] = [dict(old[first], params=own) for first, own in zip(firsts, members)]
+    for schedule in schedules:
+        for key in PER_GROUP:
+            values = schedule[key]
+            schedule[key] = [values[first] for first in firsts] + values[len(homes) :]
+    if wrapper.base_param_settings is None and optimizer.pop('base_param_settings', None):  # of several groups only
+        for schedule in schedules:
+            schedule.update({key: schedule[key][:-1] for key in PER_GROUP})

@@ -1,0 +1,156 @@
+"""The parts of a checkpoint, and the one lock on every door through which weights enter a model.
+
+An adapter saves ``segmentor.…``, ``discriminator.<level>.…``, ``teacher.…``. A file without ``segmentor.`` is a plain
+segmentor, as an export or MMSegmentation itself writes it. Training, testing, prediction and export all ask here.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from ..errors import UserError
+from .load import tensors_of
+
+State = dict[str, Tensor]
+SEGMENTOR, TEACHER = 'segmentor', 'teacher'
+DEPLOYABLE = (SEGMENTOR, TEACHER)  # one tree of modules: either can be used in the other's place
+PER_LEVEL = 'discriminator'  # a part of parts, one per level
+ANEW = 'default_hooks.checkpoint_guard.anew'
+
+
+def parts_of(state: State) -> dict[str, State]:
+    """Part → its tensors, without the part's name: ``'segmentor'``, ``'discriminator.decode'``, ``'teacher'``, …"""
+    state = {key.removeprefix('module.'): value for key, value in state.items()}
+    if not _of_adapter(state):
+        return {SEGMENTOR: state}
+    parts: dict[str, State] = {}
+    for key, value in state.items():
+        names = key.split('.', 2 if key.startswith(f'{PER_LEVEL}.') else 1)
+        parts.setdefault('.'.join(names[:-1]), {})[names[-1]] = value
+    return parts
+
+
+def _of_adapter(state: State) -> bool:
+    return any(key.removeprefix('module.').startswith(f'{SEGMENTOR}.') for key in state)
+
+
+def loaded(
+    own: State, checkpoint: dict, path: str, part: str | None = None, anew: tuple[str, ...] = ()
+) -> tuple[State, list[str]]:
+    """The state of a model that starts from a file, or is used with one; what the file lacks stays as it is in ``own``.
+
+    The segmentor is taken as a whole. A teacher that the file does not have starts as a copy of it. Any other part is
+    taken where it fits as a whole.
+
+    Args:
+        own: the model's state_dict, an adapter's or a plain segmentor's.
+        checkpoint: what was read from ``path``, likewise.
+        part: ``'segmentor'`` or ``'teacher'``, to use the model with this part of the file wherever it predicts; by
+            default each part is loaded from its own.
+        anew: beginnings of the segmentor's keys that may be missing or of another shape, and start as they are.
+
+    Returns:
+        The state, under the keys of ``own``, and a sentence on each part that was not taken.
+
+    Raises:
+        UserError: a file without ``part``, or one whose segmentor is not this model's, see :func:`check_fit`.
+    """
+    mine, found = parts_of(own), parts_of(tensors_of(checkpoint, path))
+    if (part or SEGMENTOR) not in found:
+        raise UserError(f'{path} has no part {part}: it has {", ".join(sorted(found))}')
+    segmentor = found[part or SEGMENTOR]
+    check_fit(mine[SEGMENTOR], segmentor, path, anew)
+    notes = _anew(mine[SEGMENTOR], segmentor, anew)
+    mine[SEGMENTOR].update(_common(mine[SEGMENTOR], segmentor))
+    for name in [name for name in mine if name != SEGMENTOR]:
+        theirs = found.get(part if part and name == TEACHER else name, {})
+        if _fits(mine[name], theirs):
+            mine[name].update(_common(mine[name], theirs))
+        elif name == TEACHER:
+            mine[name].update(_common(mine[name], mine[SEGMENTOR]))
+            notes.append('it has no teacher of this model, which starts as a copy of the segmentor')
+        else:
+            notes.append(
+                f'{name} is {"of another shape" if theirs else "not in the file"} and keeps its initial weights'
+            )
+    notes += [f'{name} has no place in this model and is ignored' for name in found if name not in mine]
+    whole = {f'{name}.{key}'.lstrip('.'): value for name, tensors in mine.items() for key, value in tensors.items()}
+    return whole if _of_adapter(own) else mine[SEGMENTOR], notes
+
+
+def check_whole(own: State, checkpoint: dict, path: str) -> None:
+    """Raises: UserError: a file that a run of this model cannot go on from: other tensors, or not a run's state."""
+    mine, found = parts_of(own), parts_of(tensors_of(checkpoint, path))
+    for name in sorted(mine.keys() ^ found.keys()):
+        where = 'this config' if name in found else path
+        raise UserError(f'{path} is not a run of this config: {where} has no {name}; set load_from to start from it')
+    if _of_adapter(own) != _of_adapter(tensors_of(checkpoint, path)):
+        raise UserError(f'{path} is not a run of this config, but of a plain segmentor; set load_from to start from it')
+    for name, tensors in mine.items():
+        check_fit(tensors, found[name], path if name == SEGMENTOR else f'{path}, {name}')
+    if 'message_hub' not in checkpoint or 'iter' not in checkpoint.get('meta', {}):
+        raise UserError(f'{path} holds weights, but not the state of a run; set load_from to start from it')
+
+
+def check_fit(own: State, found: State, path: str, anew: tuple[str, ...] = ()) -> None:
+    """Whether a part of a file is this model's, tensor for tensor; keys that only the file has pass, but in the head.
+
+    Raises:
+        UserError: no key in common, a tensor of another shape, more convolutions in the main head than the model has,
+            a tensor that the file lacks (BN's ``num_batches_tracked`` may be missing).
+    """
+    if not found.keys() & own.keys():
+        raise UserError(
+            f'{path}: a checkpoint of another network: none of its keys matches this config, which has {min(own)}'
+        )
+    for key in sorted(found.keys() & own.keys()):
+        if own[key].shape != found[key].shape and not key.startswith(anew):
+            raise UserError(
+                f'{path}: {key} has shape {tuple(found[key].shape)}, this config needs {tuple(own[key].shape)}: use '
+                f'the config (num_classes, depth) that the checkpoint was trained with{_cure(key)}'
+            )
+    for key in sorted(found.keys() - own.keys()):
+        if key.startswith('decode_head.') and not key.startswith(anew):
+            raise UserError(
+                f'{path}: this config has no {key}: use the config (decode_head.type, dilations) that the checkpoint '
+                'was trained with'
+            )
+    if missing := [key for key in _lacking(own, found) if not key.startswith(anew)]:
+        raise UserError(
+            f'{path}: {missing[0]} is not in it ({len(missing)} tensors of this config are missing): use the config '
+            f'that the checkpoint was trained with{_cure(missing[0])}'
+        )
+
+
+def _cure(key: str) -> str:
+    head = key.split('.')[0]
+    return f'; training may start it anew: {ANEW}={head}' if head.endswith('_head') else ''
+
+
+def _lacking(own: State, found: State) -> list[str]:
+    return [key for key in own if key not in found and not key.endswith('num_batches_tracked')]
+
+
+def _common(own: State, found: State) -> State:
+    """The tensors of ``own`` that are in ``found``, of the same shape."""
+    return {key: value for key, value in found.items() if key in own and own[key].shape == value.shape}
+
+
+def _fits(own: State, found: State) -> bool:
+    return not _lacking(own, _common(own, found))
+
+
+def _anew(own: State, found: State, anew: tuple[str, ...]) -> list[str]:
+    new = [key for key in _lacking(own, _common(own, found)) if key.startswith(anew)]
+    return [f'{len(new)} tensors of the segmentor start anew, such as {min(new)}'] if new else []
+
+
+def accept_plain(adapter: nn.Module) -> None:
+    """Let ``load_state_dict``, and so ``mmseg.apis.init_model``, read a plain segmentor into an adapter."""
+    adapter._register_load_state_dict_pre_hook(_as_adapters, with_module=True)
+
+
+def _as_adapters(adapter: nn.Module, state: State, prefix: str, *_) -> None:
+    if prefix == '' and not any(key.split('.')[0] in adapter._modules for key in state):
+        for key in list(state):
+            state[f'{SEGMENTOR}.{key}'] = state.pop(key)

@@ -1,0 +1,37 @@
+"""Where the host would wait for a GPU, counted without one."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+aten = torch.ops.aten
+READS = {aten._local_scalar_dense.default, aten.nonzero.default, aten.masked_select.default, aten.equal.default}
+INDEXING = {aten.index.Tensor, aten.index_put.default, aten.index_put_.default}
+
+
+class Waits(TorchDispatchMode):
+    """Counts the operations whose result, or whose size, the host must know: ``.item()``, ``nonzero``, boolean masks.
+
+    The tensors in which ``optimizers`` count their steps are on the CPU beside a GPU, too: to read them costs nothing.
+    What the dispatcher does not show, such as ``.tolist()`` of a CPU tensor, is not counted.
+    """
+
+    def __init__(self, optimizers: Iterable[torch.optim.Optimizer] = ()) -> None:
+        super().__init__()
+        self.optimizers = list(optimizers)
+        self.found: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if (func in READS and not self._counts_steps(args[0])) or (func in INDEXING and _masked(args[1])):
+            self.found[str(func)] += 1
+        return func(*args, **(kwargs or {}))
+
+    def _counts_steps(self, tensor: torch.Tensor) -> bool:
+        states = (state for optimizer in self.optimizers for state in optimizer.state.values())
+        return any(state.get('step') is tensor for state in states)
+
+
+def _masked(indices: list) -> bool:
+    return any(index is not None and index.dtype in (torch.bool, torch.uint8) for index in indices)
