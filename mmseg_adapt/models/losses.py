@@ -71,9 +71,7 @@ def head_losses(
         if weight is None:
             value = mean_loss(loss, logits, labels, sampled, head.ignore_index)
         else:
-            value = weighted_loss(
-                loss, logits, labels, weight if sampled is None else weight * sampled, head.ignore_index
-            )
+            value = weighted_loss(loss, logits, labels, weight, head.ignore_index)
         losses[loss.loss_name] = losses[loss.loss_name] + value if loss.loss_name in losses else value
     if accuracies:
         losses['acc_seg'] = accuracy(logits, labels, ignore_index=head.ignore_index)
