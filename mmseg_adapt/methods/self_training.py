@@ -60,7 +60,8 @@ class SelfTraining(DomainAdapter):
         **kwargs: :class:`~mmseg_adapt.methods.DomainAdapter`'s.
 
     Raises:
-        UserError: a number outside its range; a head whose losses take no weight per pixel; (in the first iteration) no clock, domains of different sizes.
+        UserError: a number outside its range; a head whose losses take no weight per pixel; (in the first iteration) no
+            clock, domains of different sizes.
     """
 
     def __init__(

@@ -21,6 +21,7 @@ from mmseg.models.decode_heads import (
 from mmseg.models.decode_heads.cascade_decode_head import BaseCascadeDecodeHead
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.decode_heads.point_head import calculate_uncertainty
+from mmseg.models.losses import accuracy
 from mmseg.structures import SegDataSample
 from mmseg.utils import add_prefix
 from torch import Tensor, nn
@@ -162,6 +163,8 @@ class ContextReader(HeadReader):
             else:
                 value = weighted_loss(loss, logits, labels, weight, head.ignore_index)
             losses[f'loss_{name or "context"}'] = value
+        if accuracies:
+            losses['acc_seg'] = accuracy(resized(head, outputs[MAP], labels), labels, ignore_index=head.ignore_index)
         return losses
 
 
@@ -271,7 +274,7 @@ def samples_of(labels: Tensor) -> list[SegDataSample]:
 
 
 def edges(labels: Tensor, width: int, ignore_index: int = 255) -> Tensor:
-    """What MMSegmentation's ``GenerateEdge`` draws, (N, H, W) of 0 and 1: where two classes meet, ``width`` pixels wide.
+    """What MMSegmentation's ``GenerateEdge`` draws, (N, H, W) of 0 and 1: lines of ``width`` pixels where classes meet.
 
     Pseudo-labels and mixtures have boundaries of their own, which no file holds.
     """

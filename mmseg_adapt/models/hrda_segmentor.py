@@ -42,8 +42,8 @@ class HRDASegmentor(MultiLevelSegmentor):
             mode BN then normalises by fewer windows, so that a teacher's numbers change.
 
     Raises:
-        UserError: scales or crops that make no sense; a head with more than one map; (in the first iteration) an image smaller than the crop, or with
-            sides that neither view can halve evenly.
+        UserError: scales or crops that make no sense; a head with more than one map; (in the first iteration) an image
+            smaller than the crop, or with sides that neither view can halve evenly.
     """
 
     generator: Generator | None = None  # of the detail box; None is PyTorch's default

@@ -20,8 +20,8 @@ class MultiLevelSegmentor(EncoderDecoder):
     """MMSegmentation's ``EncoderDecoder``, arguments and all, that also returns what every level predicts.
 
     ``mode='tensor'`` returns a dict: ``'decode'``, ``'aux'`` (``'aux_0'``, ``'aux_1'``, … for a list of auxiliary
-    heads) → the logits that testing uses, (N, classes, h, w); ``'decode.…'``, ``'aux.…'`` → what else the losses of some
-    heads need (:mod:`~mmseg_adapt.models.heads`); and ``'backbone'`` → the last feature map. The other modes are
+    heads) → the logits that testing uses, (N, classes, h, w); ``'decode.…'``, ``'aux.…'`` → what else the losses of
+    some heads need (:mod:`~mmseg_adapt.models.heads`); and ``'backbone'`` → the last feature map. The other modes are
     MMSegmentation's.
 
     One key of ``test_cfg`` is new: ``single_upsampling=True`` resizes whole-image logits once, to the original size, as

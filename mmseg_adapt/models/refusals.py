@@ -1,4 +1,4 @@
-"""What of MMSegmentation's zoo cannot be built here, or cannot be adapted: refused by name, before anything is built."""
+"""What of MMSegmentation's zoo cannot be adapted, or not be built here: refused by name, before anything is built."""
 
 from __future__ import annotations
 
