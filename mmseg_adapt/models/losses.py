@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from mmengine.structures import PixelData
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
-from mmseg.models.losses import CrossEntropyLoss, accuracy
+from mmseg.models.losses import CrossEntropyLoss
 from mmseg.models.utils import resize
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
@@ -53,7 +53,7 @@ def head_losses(
     Shape: ``logits`` (N, C, h, w), resized to the labels; ``labels`` (N, H, W); ``weight`` (N, H, W).
 
     Args:
-        accuracies: whether to return ``acc_seg`` too, which costs four boolean masks.
+        accuracies: whether to return ``acc_seg`` too, which costs an argmax over all classes.
 
     Raises:
         UserError: ``weight`` for a head whose losses are its own or not one per pixel.
@@ -76,8 +76,16 @@ def head_losses(
             )
         losses[loss.loss_name] = losses[loss.loss_name] + value if loss.loss_name in losses else value
     if accuracies:
-        losses['acc_seg'] = accuracy(logits, labels, ignore_index=head.ignore_index)
+        losses['acc_seg'] = pixel_accuracy(logits, labels, head.ignore_index)
     return losses
+
+
+def pixel_accuracy(logits: Tensor, labels: Tensor, ignore_index: int) -> Tensor:
+    """Percent of the valid pixels that ``logits`` (N, C, H, W) name as ``labels`` (N, H, W) do: MMSegmentation's
+    ``accuracy``, whose boolean masks wait for the device."""
+    valid, eps = labels != ignore_index, torch.finfo(torch.float32).eps
+    right = ((logits.topk(1, dim=1).indices[:, 0] == labels) & valid).sum().float() + eps
+    return right * (100.0 / (valid.sum().double() + eps)).float()
 
 
 def mean_loss(loss: nn.Module, logits: Tensor, labels: Tensor, sampled: Tensor | None, ignore_index: int) -> Tensor:
