@@ -22,7 +22,7 @@ from mmseg_adapt.datasets.transforms import LoadImage
 from mmseg_adapt.demo import streets
 from mmseg_adapt.errors import UserError
 
-from .tiny import REPO
+from .tiny import REPO, load
 
 GUIDE = (REPO / 'docs/own_data.md').read_text()
 COMMANDS = [block.replace('\\\n', ' ') for block in re.findall(r'```bash\n(.*?)\n```', GUIDE, flags=re.S)]
@@ -109,6 +109,48 @@ def test_the_default_network_is_the_papers_with_as_many_classes_as_were_named(he
     assert model.decode_head.num_classes == model.segmentor.auxiliary_head.num_classes == 3
     assert cfg.train_dataloader.batch_size == 1
     assert re.findall(r'model\.lambda_adv\.(\w+)=0', GUIDE) == list(cfg.model.lambda_adv)  # no level plays on
+
+
+@pytest.mark.parametrize('method', ['dacs', 'daformer', 'mic'])
+def test_a_config_of_self_training_trains_and_tests(method, here, monkeypatch, capsys):
+    run(NEW + f'--classes street=0+1,other=2+3+4+5,road_user=6+7 --method {method}', monkeypatch)
+    monkeypatch.setenv('XDG_CACHE_HOME', str(here / 'cache'))
+    few = [*FEW[:5], f'experiment_name={method}', f'visualizer.name={method}']
+    run('python tools/train.py own.py', monkeypatch, '--cfg-options', *few)
+    parts = {key.split('.')[0] for key in load('work_dirs/own/iter_2.pth')['state_dict']}
+    assert parts == {'segmentor', 'teacher'}
+    assert (here / 'cache/mmseg_adapt/class_statistics').exists() == (
+        method == 'daformer'
+    )  # classes are counted for rare class sampling
+    run(
+        'python tools/test.py own.py work_dirs/own/iter_2.pth',
+        monkeypatch,
+        '--cfg-options',
+        *FEW[5:7],
+        f'experiment_name={method}t',
+    )
+    assert len(list(Path('work_dirs/own/predictions').iterdir())) == 4
+    assert cv2.imread('work_dirs/own/predictions/00000.png', -1).shape == (96, 192)  # whole images are tested
+
+
+@pytest.mark.parametrize('method', ['dacs', 'daformer', 'mic'])
+def test_a_config_of_self_training_for_the_papers_network_is_built(method, here, monkeypatch):
+    command = (
+        NEW.replace(' --network small', '') + f'--classes street=0+1,other=2+3+4+5,road_user=6+7 --method {method}'
+    )
+    run(command, monkeypatch)
+    cfg = Config.fromfile('own.py')
+    assert bool(cfg.model.get('feature_distance')) == (method == 'daformer')
+    assert cfg.train_dataloader.batch_size == 2
+    with torch.device('meta'):
+        model = MODELS.build(cfg.model)
+    assert model.decode_head.num_classes == 3
+    for domain in ('source', 'target'):
+        assert [step.type for step in cfg.train_dataloader.dataset[domain].pipeline][-3:-1] == [
+            'RandomCrop',
+            'RandomFlip',
+        ]
+    assert [step.type for step in cfg.test_dataloader.dataset.pipeline] == ['LoadImage', 'Resize', 'PackSegInputs']
 
 
 def test_a_config_is_never_overwritten(here, monkeypatch, capsys):

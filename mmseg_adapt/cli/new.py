@@ -15,6 +15,7 @@ from ..files.whole import staged
 from .class_ids import ClassIds
 from .look import Look, Wanted, look_at
 from .own_config import NETWORKS, config_text, shares_of, sizes_of
+from .own_method import NAMES
 from .pairing import kinds, pair_option
 from .reading import numbers, readings_of
 
@@ -118,6 +119,7 @@ def parse() -> Namespace:
     parser.add_argument('--allow-unpaired', action='store_true', help='leave out whatever has no partner')
     parser.add_argument('--allow-absent', action='store_true', help='allow classes that no label shows')
     parser.add_argument('--network', choices=list(NETWORKS), default='r101', help='small: from scratch, for a CPU')
+    parser.add_argument('--method', choices=list(NAMES), default='adaptsegnet', help='dacs, …: with a mean teacher')
     parser.add_argument('--look', type=int, default=200, help='how many images and labels to open')
     args = parser.parse_args()
     if args.config.suffix != '.py':
@@ -175,7 +177,7 @@ def main() -> None:
     channels = {d: numbers(getattr(args, f'{d}_channels'), f'--{d}-channels', int) for d in looks}
     readings = readings_of(looks, ranges, channels)
     bases = os.path.relpath(BASES, args.config.resolve().parent)
-    text = config_text(args.config, bases, args.network, looks, readings, ids, val, val_ids)
+    text = config_text(args.config, bases, args.network, looks, readings, ids, val, val_ids, args.method)
     args.config.parent.mkdir(parents=True, exist_ok=True)
     with staged(args.config) as file:
         file.write_text(text, encoding='utf-8')

@@ -9,6 +9,7 @@ from pathlib import Path
 from ..datasets.id_mapped import IGNORE
 from .class_ids import ClassIds, palette_of
 from .look import Look
+from .own_method import NAMES, teacher_text
 from .reading import Reading, mean_and_std
 
 NETWORKS = {  # name → model and schedule of configs/_base_, images of each domain per iteration
@@ -39,7 +40,7 @@ _base_.model.decode_head.num_classes = {n}
 """,
 }
 HEAD = """\
-# AdaptSegNet on data of your own. Written by tools/new_config.py, yours to edit.
+# {method} on data of your own. Written by tools/new_config.py, yours to edit.
 # Source, labelled: {source}. Target, images only: {target}.
 #   python tools/analysis/browse_data.py {out}
 #   python tools/train.py {out}
@@ -141,6 +142,7 @@ def config_text(
     ids: ClassIds,
     val: Look | None,
     val_ids: ClassIds,
+    method: str = 'adaptsegnet',
 ) -> str:
     """The config that will stand in ``out``; ``bases``: configs/_base_ as seen from there; looks and readings:
     ``'source'`` and ``'target'``.
@@ -152,6 +154,7 @@ def config_text(
     found = f'{source.looked_at} of {len(source.names)} source labels: {shares_of(source, ids)}'
     sizes = f'Found: {sizes_of(source)} in the source, {sizes_of(target)} in the target.'
     head = HEAD.format(
+        method=NAMES[method],
         out=out,
         name=out.stem,
         source=source.images,
@@ -176,7 +179,11 @@ def config_text(
         same = ', which are among those of training' if val.images == target.images else ''
         val_dataset = dataset_of(val, val_ids, 8)
         tested = WITH_LABELS.format(same=same, val_ids=id_map_of(val_ids), w=width, h=height, val_dataset=val_dataset)
-    return head + tested + MODEL[network].format(n=len(ids.ids), images=images_of(network, looks, readings))
+    classes, images = len(ids.ids), images_of(network, looks, readings, method)
+    if method == 'adaptsegnet':
+        return head + tested + MODEL[network].format(n=classes, images=images)
+    size = tuple(map(min, fit(source.size), fit(target.size)))
+    return head + tested + teacher_text(method, network, classes, images, readings['target'].count, size)
 
 
 def loads_of(readings: dict[str, Reading]) -> str:
@@ -186,7 +193,7 @@ def loads_of(readings: dict[str, Reading]) -> str:
     return '\n'.join(lines)
 
 
-def images_of(network: str, looks: dict[str, Look], readings: dict[str, Reading]) -> str:
+def images_of(network: str, looks: dict[str, Look], readings: dict[str, Reading], method: str = 'adaptsegnet') -> str:
     """What the network must know of images that are not of 8 bits and three bands; nothing for these."""
     if all(reading.plain for reading in readings.values()):
         return ''
@@ -195,9 +202,10 @@ def images_of(network: str, looks: dict[str, Look], readings: dict[str, Reading]
         mean, std = mean[::-1], std[::-1]  # it is given RGB
     kind = 'SegDataPreProcessor' if count in (1, 3) else 'BandsPreProcessor'
     normalised = f'type={kind!r}, mean={mean}, std={std}'
-    if network == 'small':
-        found = f'_base_.model.data_preprocessor.update({normalised})  # of the images that were looked at\n'
-        return found + (f'_base_.model.backbone.in_channels = {count}\n' if count != 3 else '')
+    if network == 'small' or method != 'adaptsegnet':  # as statements
+        segmentor = '_base_.model' if network == 'small' else '_base_.model.segmentor'
+        found = f'{segmentor}.data_preprocessor.update({normalised})  # of the images that were looked at\n'
+        return found + (f'{segmentor}.backbone.in_channels = {count}\n' if count != 3 else '')
     found = f'        data_preprocessor=dict({normalised}),  # of the images that were looked at\n'
     return found + (f'        backbone=dict(in_channels={count}),\n' if count != 3 else '')
 

@@ -5,7 +5,9 @@ from .class_set_hook import ClassSetHook
 from .fast_segmentor_hook import FastSegmentorHook
 from .finite_loss_hook import FiniteLossHook
 from .game_health_hook import GameHealthHook
+from .lesson_picture_hook import LessonPictureHook
 from .picture_hook import PictureHook
+from .teacher_health_hook import TeacherHealthHook
 
 __all__ = [
     'AdaptBNHook',
@@ -15,5 +17,7 @@ __all__ = [
     'FastSegmentorHook',
     'FiniteLossHook',
     'GameHealthHook',
+    'LessonPictureHook',
     'PictureHook',
+    'TeacherHealthHook',
 ]
