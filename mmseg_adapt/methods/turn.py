@@ -81,10 +81,11 @@ class Turn:
             return
         total, log = self.parse_losses(losses)
         if self.moves:
-            self.optim_wrapper.backward(total * (share * self.share.of_gradient))
+            part = share * self.share.of_gradient
+            self.optim_wrapper.backward(total if part == 1 else total * part)
         for name, value in log.items():
             if name != 'loss' and not name.startswith('idle.'):
-                value = share * value.detach()
+                value = value.detach() if share == 1 else share * value.detach()
                 self.log[name] = self.log[name] + value if name in self.log else value
 
     def step(self) -> None:

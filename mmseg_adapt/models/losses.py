@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
-from mmseg.models.losses import CrossEntropyLoss, OhemCrossEntropy, accuracy
+from mmseg.models.losses import CrossEntropyLoss, OhemCrossEntropy
 from mmseg.models.utils import resize
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
@@ -62,7 +62,7 @@ def head_losses(
     Shape: ``logits`` (N, C, h, w), resized to the labels; ``labels`` (N, H, W); ``weight`` (N, H, W).
 
     Args:
-        accuracies: whether to return ``acc_seg`` too, which costs four boolean masks.
+        accuracies: whether to return ``acc_seg`` too, which costs an argmax over all classes.
 
     Raises:
         UserError: ``weight`` for a loss that is not one per pixel.
@@ -79,8 +79,17 @@ def head_losses(
             value = weighted_loss(loss, logits, labels, weight, head.ignore_index)
         losses[loss.loss_name] = losses[loss.loss_name] + value if loss.loss_name in losses else value
     if accuracies:
-        losses['acc_seg'] = accuracy(logits, labels, ignore_index=head.ignore_index)
+        losses['acc_seg'] = pixel_accuracy(logits, labels, head.ignore_index)
     return losses
+
+
+def pixel_accuracy(logits: Tensor, labels: Tensor, ignore_index: int) -> Tensor:
+    """Percent of the valid pixels that ``logits`` (N, C, H, W) name as ``labels`` (N, H, W) do: MMSegmentation's
+    ``accuracy``, whose boolean masks wait for the device."""
+    valid, eps = labels != ignore_index, torch.finfo(torch.float32).eps
+    named = logits.topk(1, dim=1).indices[:, 0] if logits.shape[1] > 1 else (logits[:, 0] > 0).long()  # or one output
+    right = ((named == labels) & valid).sum().float() + eps
+    return right * (100.0 / (valid.sum().double() + eps)).float()
 
 
 def mean_loss(loss: nn.Module, logits: Tensor, labels: Tensor, sampled: Tensor | None, ignore_index: int) -> Tensor:
