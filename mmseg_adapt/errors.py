@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -20,28 +21,60 @@ def first_line(error: BaseException) -> str:
 
 EXPECTED = (UserError, FileNotFoundError)
 UNREGISTERED = re.compile(r'(\S+) is not in the (\S+) registry')  # what mmengine says of a type that does not exist
+FULL = (errno.ENOSPC, errno.EDQUOT)  # of a disk, or of a user's share
+CURES = {  # what the frameworks say → what to do
+    'persistent_workers option needs num_workers > 0': 'remove persistent_workers, or set num_workers to 1 or more',
+    'prefetch_factor option could only be specified': 'remove prefetch_factor, or set num_workers to 1 or more',
+    'Cannot infer the rule for key': "set default_hooks.checkpoint.rule to 'greater' or 'less'",
+    'Pillow backend only support uint8': (
+        "images of other than 8 bits and three bands: set backend='cv2' and interpolation='area' in Resize"
+    ),
+}
 
 
 @contextmanager
 def one_sentence() -> Iterator[None]:
-    """Print a :class:`UserError` or a missing file as one sentence and exit with 1.
+    """Print a :class:`UserError`, what a file system says, or a known refusal as one sentence and exit with 1.
 
     With ``MMSEG_ADAPT_TRACEBACK=1`` in the environment the traceback is shown instead.
     """
     try:
         yield
-    except (*EXPECTED, KeyError) as error:
-        unexpected = isinstance(error, KeyError) and not UNREGISTERED.search(str(error))
-        if unexpected or os.environ.get('MMSEG_ADAPT_TRACEBACK') == '1':
+    except Exception as error:
+        if not is_expected(error) or os.environ.get('MMSEG_ADAPT_TRACEBACK') == '1':
             raise
         print(f'error: {sentence(error)}', file=sys.stderr)
         sys.exit(1)
+
+
+def is_expected(error: BaseException) -> bool:
+    """Whether :func:`sentence` says all that a user needs."""
+    if isinstance(error, KeyError):
+        return bool(UNREGISTERED.search(str(error)))
+    return isinstance(error, EXPECTED) or _of_the_disk(error) or _cure(error) is not None
+
+
+def _cure(error: BaseException) -> str | None:
+    return next((cure for words, cure in CURES.items() if words in str(error)), None)
+
+
+@contextmanager
+def writing(path: object) -> Iterator[None]:
+    """An ``OSError`` of the block names the file that was being written, as a full disk does not."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = str(path)
+        raise
 
 
 def sentence(error: BaseException) -> str:
     """The message without what PyTorch's data loader adds to an error of a worker."""
     if isinstance(error, FileNotFoundError) and error.filename:
         return f'{error.filename} does not exist: put or link it there, or change the path in the config'
+    if _of_the_disk(error):
+        return _disk_sentence(error)
     if isinstance(error, KeyError):
         name, registry = UNREGISTERED.search(str(error)).groups()
         name = name.strip('"\'')
@@ -49,4 +82,19 @@ def sentence(error: BaseException) -> str:
             f'type = {name!r} is not in the registry {registry}: correct it in the config, or name the module that '
             'registers it in custom_imports'
         )
-    return str(error).strip().splitlines()[-1].split('UserError: ')[-1]
+    last = str(error).strip().splitlines()[-1].split('UserError: ')[-1]
+    cure = None if isinstance(error, UserError) else _cure(error)
+    return f'{last}: {cure}' if cure else last
+
+
+def _of_the_disk(error: BaseException) -> bool:
+    return isinstance(error, OSError) and (error.filename is not None or error.errno in FULL)
+
+
+def _disk_sentence(error: OSError) -> str:
+    place = error.filename or 'a file (the work dir, or a folder for output)'
+    if error.errno in FULL:
+        return f'{place} cannot be written, as the disk is full: free some space, then start again'
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f'{place} cannot be opened or written ({error.strerror}): change its rights, or choose another place'
+    return f'{place}: {error.strerror}'

@@ -17,8 +17,9 @@ from torch import Tensor
 from .datasets.pipelines import LABEL_LOADERS
 from .errors import UserError
 from .files.config import config_of
+from .files.image import scaled
 from .models.probabilities import predicted_probabilities
-from .pictures import colour_map
+from .pictures import colour_map, printable
 from .weights.segmentor import dataset_meta, load_segmentor
 
 Image = str | Path | np.ndarray
@@ -89,7 +90,7 @@ class Predictor:
             self.segmentor = segmentor.to(self.device)
         except (RuntimeError, AssertionError) as error:
             raise UserError(f'device {device} cannot be used here: name another, such as cpu') from error
-        meta = dataset_meta(self.cfg, loaded, segmentor.decode_head.num_classes)
+        meta = dataset_meta(self.cfg, loaded, segmentor.num_classes)
         self.classes: list[str] = meta['classes']
         self.palette: list[list[int]] = meta['palette']
         self._build_pipeline(str(config))
@@ -99,10 +100,10 @@ class Predictor:
         steps = [step for step in dataset.get('pipeline', ()) if step.type not in LABEL_LOADERS]
         if not steps:
             raise UserError(f'{config} has no test_dataloader.dataset.pipeline, which says how images are prepared')
-        load = dict(steps[0])
-        if load['type'] == 'LoadImageFromFile' and load.get('imdecode_backend') == 'pillow':
-            load['type'] = 'LoadImage'  # which an export names so: the same pixels, or a reason why there are none
-        self._load_file = TRANSFORMS.build(load)
+        first = dict(steps[0])
+        if first.get('type') == 'LoadImageFromFile' and first.get('imdecode_backend') == 'pillow':
+            first['type'] = 'LoadImage'  # which an export calls by that name: the same pixels, of any size and bits
+        self._load_file = TRANSFORMS.build(first)
         self._load_array = TRANSFORMS.build(dict(type='LoadImageFromNDArray'))
         self._steps = [TRANSFORMS.build(step) for step in steps[1:]]
 
@@ -110,7 +111,8 @@ class Predictor:
         """The prediction of an image, or the predictions of a list.
 
         Args:
-            images: files, or arrays (H, W, 3) uint8, RGB.
+            images: files, or arrays of what a file would hold: (H, W, 3) uint8, RGB, or of as many bits
+                and bands as ``LoadImage`` of the test pipeline states.
             batch_size: how many images of one size are predicted at once.
 
         Raises:
@@ -149,13 +151,16 @@ class Predictor:
 
     def _read(self, image: Image) -> tuple[np.ndarray, dict]:
         """The image in the size that is predicted, BGR, and what the test pipeline makes of it."""
-        if isinstance(image, np.ndarray) and (image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3):
+        reading = getattr(self._load_file, 'reading', {})
+        plain = not any(reading.values())  # neither value_range nor channels: 8 bits, three bands
+        if isinstance(image, np.ndarray) and plain and (image.dtype != np.uint8 or image.shape[2:] != (3,)):
             raise UserError(
                 f'an array of {image.dtype}, {image.shape}, is no image: give uint8, (height, width, 3), RGB'
             )
         try:
             if isinstance(image, np.ndarray):
-                sample = self._load_array(dict(img=np.ascontiguousarray(image[..., ::-1])))
+                name = f'the array of {image.dtype}, {image.shape},'
+                sample = self._load_array(dict(img=scaled(image, False, name, **reading)))
             else:
                 sample = self._load_file(dict(img_path=str(image)))
             pixels = sample['img']
@@ -176,7 +181,7 @@ class Predictor:
             labels = result.pred_sem_seg.data[0].long()
             confidence, entropy = certainty(result.seg_logits.data, labels)
             yield Prediction(
-                image=np.ascontiguousarray(pixels[..., ::-1]),
+                image=np.ascontiguousarray(printable(pixels)[..., ::-1]),
                 labels=labels.to(torch.uint8).cpu().numpy(),
                 confidence=confidence.cpu().numpy(),
                 entropy=entropy.cpu().numpy(),

@@ -6,7 +6,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
+from mmseg.registry import MODELS
 
 from mmseg_adapt.style import RenderStore
 
@@ -61,7 +63,25 @@ def bdd100k(root):
     label(root / 'labels/sem_seg/masks/val/b.png', 18)
 
 
+def acdc(root):
+    for split, kind in (('train', ''), ('val', ''), ('train_ref', '_ref')):
+        for condition in ('fog', 'night', 'rain', 'snow'):
+            name = f'{condition}/{split}/GOPR0475/GOPR0475_frame_000247'
+            image(root / f'rgb_anon/{name}_rgb{kind}_anon.png')
+            if split == 'val':
+                label(root / f'gt/{name}_gt_labelTrainIds.png', 18)
+
+
+def dark_zurich(root):
+    image(root / 'rgb_anon/train/night/GOPR0351/GOPR0351_frame_000001_rgb_anon.png')
+    image(root / 'rgb_anon/val/night/GOPR0356/GOPR0356_frame_000324_rgb_anon.png')
+    label(root / 'gt/val/night/GOPR0356/GOPR0356_frame_000324_gt_labelTrainIds.png', 18)
+
+
 TREES = dict(gta=gta, synthia=synthia, cityscapes=cityscapes, cross_city=cross_city, bdd100k=bdd100k)
+TREES.update(acdc=acdc, dark_zurich=dark_zurich)
+MIT = dict(embed_dims=8, num_layers=(1, 1, 1, 1))
+RESNET = dict(depth=18, stem_channels=8, base_channels=8)
 
 
 @pytest.fixture(scope='module')
@@ -70,6 +90,8 @@ def trees(tmp_path_factory) -> Path:
     for name, make in TREES.items():
         make(root / name)
     renders_of(root / 'gta', root / 'renders')
+    for backbone in (dict(MIT, type='DAFormerMixTransformer'), dict(RESNET, type='ResNetV1c')):
+        torch.save(MODELS.build(backbone).state_dict(), root / f'{backbone["type"]}.pth')
     return root
 
 
@@ -89,11 +111,16 @@ def shrink(cfg: Config, root: Path) -> None:
     small = dict(
         Resize=dict(scale=(2 * height, height)),
         RandomCrop=dict(crop_size=(48, 64)),
+        RareClassCrop=dict(crop_size=(48, 64), min_pixels=64),
+        RareClassOrder=dict(min_pixels=64, statistics=str(root / 'statistics')),
         OutputSpaceDiscriminator=dict(base_channels=2),
         RegionDiscriminator=dict(channels=4),
         AANStyleTransfer=dict(renders=str(root / 'renders')),
-        ResNet=dict(depth=18, stem_channels=8, base_channels=8),
-        DeepLabV2ResNet=dict(depth=18, stem_channels=8, base_channels=8),
+        ResNet=RESNET,
+        ResNetV1c=RESNET,
+        DAFormerMixTransformer=MIT,
+        DAFormerHead=dict(in_channels=(8, 16, 40, 64), embed_channels=16, channels=16),
+        DeepLabV2ResNet=RESNET,
         DeepLabV2VGG=dict(fc_channels=64),
         AdaptBNHook=dict(batch_size=2),
         PSPHead=dict(in_channels=64, channels=8),
@@ -109,12 +136,17 @@ def shrink(cfg: Config, root: Path) -> None:
             if 'indices' in node:
                 node['indices'] = [0]
             if node.get('init_cfg'):
-                node['init_cfg'] = None
+                file = root / f'{node["type"]}.pth'
+                node['init_cfg'] = dict(type='Pretrained', checkpoint=str(file)) if file.exists() else None
         for child in node.values() if isinstance(node, dict) else node if isinstance(node, (list, tuple)) else ():
             walk(child)
 
     for key in ('train_dataloader', 'val_dataloader', 'test_dataloader', 'model', 'custom_hooks'):
         walk(cfg.get(key))
+    for key in {'ignore_top', 'ignore_bottom'} & cfg.model.keys():
+        cfg.model[key] //= 8
+    if 'mask' in cfg.model:
+        cfg.model.mask.block //= 4
     segmentor = cfg.model.get('segmentor', cfg.model)
     if segmentor.get('auxiliary_head'):
         segmentor.auxiliary_head.in_channels = 32
@@ -128,7 +160,7 @@ ELSEWHERE = re.compile('deeplabv3plus|segformer')  # trained by test_training.py
 SAME = re.compile('semi[12]|bdd_(fcn|ada|conv|ran_aan)')  # as their neighbours, of other numbers
 NAMES = sorted(
     f'{folder}/{path.name}'
-    for folder in ('adaptseg', 'advent', 'fcan', 'oracle', 'source_only')
+    for folder in ('adaptseg', 'advent', 'dacs', 'daformer', 'fcan', 'mic', 'oracle', 'source_only')
     for path in (CONFIGS / folder).glob('*.py')
     if not ELSEWHERE.search(path.name) and not SAME.search(path.name)
 )
@@ -143,6 +175,10 @@ def test_a_benchmark_trains_and_tests_on_its_published_layout(name, trees, tmp_p
     log = scalars(tmp_path)
     assert all(np.isfinite(v) for row in log[:-1] for v in row.values())
     result = log[-1]
+    trained = {'mix.decode.loss_ce'} if name.startswith(('dacs', 'daformer', 'mic')) else set()
+    trained |= {'loss_feature_distance'} if 'feature_distance' in cfg.model else set()
+    trained |= {'masked.decode.loss_ce'} if name.startswith('mic') else set()
+    assert trained <= log[0].keys()
     classes = 13 if 'cs2r' in name or 'cs2t' in name else 19
     assert len([k for k in result if k.startswith('IoU.')]) == classes
     if 'synthia' in name:

@@ -385,7 +385,7 @@ def truncate(path):
             r'labels/00001.png holds the label ids \[77\], which id_map does not name',
         ),
         (
-            lambda r: write(r / 'labels/00001.png', np.zeros((4, 9, 3), np.uint8)),
+            lambda r: write(r / 'labels/00001.png', np.full((4, 9, 3), (1, 2, 3), np.uint8)),
             r'labels/00001.png has 3 channels: a label image has one.*; export ids instead of colours, or name',
         ),
         (

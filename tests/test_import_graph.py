@@ -14,6 +14,7 @@ FLOORS = (  # from the bottom; rooms of one floor may import each other
     ('datasets',),
     ('style',),
     ('methods',),
+    ('log', 'optim'),
     ('engine',),
     ('runs',),
     ('export', 'predictor'),

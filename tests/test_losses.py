@@ -2,8 +2,9 @@ import math
 
 import pytest
 import torch
+from mmseg.models.losses import accuracy
 
-from mmseg_adapt.models.losses import domain_loss
+from mmseg_adapt.models.losses import domain_loss, pixel_accuracy
 
 
 @pytest.mark.parametrize(
@@ -25,3 +26,10 @@ def test_one_logit_with_cross_entropy_equals_the_papers_two_channel_softmax():
     for index, domain in enumerate(('source', 'target')):
         paper = -torch.log_softmax(two_channels, dim=1)[:, index].mean()
         torch.testing.assert_close(domain_loss(score, domain), paper)
+
+
+@pytest.mark.parametrize('ignored', [0.0, 0.3, 1.0])
+def test_the_accuracy_that_waits_for_nothing_is_mmsegmentations(ignored):
+    logits, labels = torch.randn(2, 5, 9, 11), torch.randint(0, 5, (2, 9, 11))
+    labels[torch.rand(labels.shape) < ignored] = 255
+    assert pixel_accuracy(logits, labels, 255) == accuracy(logits, labels, ignore_index=255).squeeze()

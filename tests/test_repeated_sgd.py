@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from mmseg_adapt.engine import RepeatedSGD
 from mmseg_adapt.errors import UserError
+from mmseg_adapt.optim import RepeatedSGD
 
 
 @pytest.mark.filterwarnings('ignore:optimizer contains a parameter group with duplicate parameters')

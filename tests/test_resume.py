@@ -32,24 +32,29 @@ FULL.append('sigterm-10v-0-1')
 # A signal with workers, and a death with none, at an iteration that lies within an accumulation, within a pass over the
 # data and between two validations: a clean stop takes the path of the first, and 1 and 13 are other offsets of the same
 # arithmetic. Two ranks need their own: in the full set.
-DEFAULT = ['sigterm-7-2-1', 'kill9-7-0-1']
+DEFAULT = ['sigterm-7-2-1', 'kill9-7-0-1', 'sigterm-7-2-1-mic']
+FULL += [f'{case}-mic' for case in ('clean-1-0-1', 'sigterm-13-0-1', 'kill9-7-0-1', 'sigterm-7-2-2', 'kill9-7-0-2')]
+CONFIGS = dict(game='demo/streets_multilevel.py', mic='demo/streets_mic.py')
 
 
 def small(name: str, data: Path, folder: Path):
-    """A game of seconds in which everything that can be forgotten matters: dropout, augmentation, BN, momentum, Adam,
-    accumulation, a schedule, a validation in between."""
+    """A run of seconds in which everything that can be forgotten matters: dropout, augmentation, BN, momentum, Adam,
+    accumulation, a schedule, a validation in between, a teacher, a mask that grows."""
     cfg = tiny_config(name, data, folder, iterations=20)
     segmentor = cfg.model.segmentor
     segmentor.backbone.update(stem_channels=4, base_channels=4)
     segmentor.decode_head.update(in_channels=32, dilations=(1,), dropout_ratio=0.2)
-    segmentor.auxiliary_head.update(in_channels=16, dilations=(1,))
-    for part in cfg.model.discriminator.values():
+    if 'auxiliary_head' in segmentor:
+        segmentor.auxiliary_head.update(in_channels=16, dilations=(1,))
+    for part in cfg.model.get('discriminator', {}).values():
         part.base_channels = 2
+    if 'mask' in cfg.model:
+        cfg.model.mask.update(begin=3, ramp=10)
     for domain in ('source', 'target'):
         pipeline = cfg.train_dataloader.dataset[domain].pipeline
         pipeline.insert(-1, dict(type='PhotoMetricDistortion'))
         pipeline.insert(-1, dict(type='Resize', scale=(96, 48)))
-    cfg.optim_wrapper.discriminator.accumulative_counts = 3
+    cfg.optim_wrapper['discriminator' if 'discriminator' in cfg.model else 'segmentor'].accumulative_counts = 3
     cfg.param_scheduler[0].end = 25
     cfg.train_cfg.val_interval = 10
     cfg.val_dataloader.dataset.indices = 1
@@ -57,12 +62,22 @@ def small(name: str, data: Path, folder: Path):
     return cfg
 
 
-def jobs_of(case: str, config: Path) -> list[dict]:
-    """A case is <kind>-<iteration>-<workers>-<ranks>; 10v is the validation after iteration 10."""
-    kind, iteration, workers, ranks = case.split('-')
-    work_dir, ranks = config.parent / case, int(ranks)
+def parts_of(case: str) -> tuple[str, str, int, int, str]:
+    """A case is <kind>-<iteration>-<workers>-<ranks>[-<method>]; 10v is the validation after iteration 10."""
+    kind, iteration, workers, ranks, *method = case.split('-')
+    return kind, iteration, int(workers), int(ranks), method[0] if method else 'game'
+
+
+def uninterrupted(case: str) -> str:
+    *_, ranks, method = parts_of(case)
+    return f'none-0-0-{ranks}-{method}'
+
+
+def jobs_of(case: str, folder: Path) -> list[dict]:
+    kind, iteration, workers, ranks, method = parts_of(case)
+    config, work_dir = folder / f'{method}.py', folder / case
     k = int(iteration.removesuffix('v'))
-    options = [f'train_dataloader.num_workers={workers}', f'train_dataloader.persistent_workers={workers != "0"}']
+    options = [f'train_dataloader.num_workers={workers}', f'train_dataloader.persistent_workers={workers > 0}']
     options.append('default_hooks.preemption.every=1')  # to stop at the very iteration
 
     def job(*more, resume: bool = False, **kwargs) -> dict:
@@ -85,17 +100,17 @@ def jobs_of(case: str, config: Path) -> list[dict]:
 def finished(street_data, tmp_path_factory):
     """Runs cases and their uninterrupted counterparts, each once, in one subprocess; returns the folder."""
     folder = tmp_path_factory.mktemp('resume')
-    config = folder / 'game.py'
-    cfg = small('demo/streets_multilevel.py', street_data, folder)
-    cfg.custom_imports.imports.append('tests.forked')
-    cfg.custom_hooks = [*cfg.custom_hooks, dict(type='Interrupt')]
-    cfg.dump(config)
+    for method, name in CONFIGS.items():
+        cfg = small(name, street_data, folder)
+        cfg.custom_imports.imports.append('tests.forked')
+        cfg.custom_hooks = [*cfg.custom_hooks, dict(type='Interrupt')]
+        cfg.dump(folder / f'{method}.py')
 
     def finish(cases: list[str]) -> Path:
-        wanted = [*sorted({f'none-0-0-{case[-1]}' for case in cases}), *cases]
+        wanted = [*sorted({uninterrupted(case) for case in cases}), *cases]
         missing = [case for case in wanted if not (folder / case).exists()]
         if missing:
-            forked.run([job for case in missing for job in jobs_of(case, config)], folder)
+            forked.run([job for case in missing for job in jobs_of(case, folder)], folder)
         return folder
 
     return finish
@@ -118,14 +133,16 @@ def assert_equal(a, b, tolerance: float, path: str = '') -> None:
 
 def check(case: str, folder: Path) -> None:
     """The interrupted run stopped where it should, and ends with the checkpoint of the uninterrupted one."""
-    iteration, ranks = case.split('-')[1].removesuffix('v'), int(case[-1])
+    _, iteration, _, ranks, method = parts_of(case)
+    iteration = iteration.removesuffix('v')
     assert (folder / case / f'iter_{iteration}.pth').exists()
     log = (folder / f'{case}.log').read_text()
     assert f'resumed epoch: 0, iter: {iteration}' in log
     assert 'Advance dataloader' not in log  # no replay
-    expected, ours = (load(folder / name / 'iter_20.pth') for name in (f'none-0-0-{ranks}', case))
+    expected, ours = (load(folder / name / 'iter_20.pth') for name in (uninterrupted(case), case))
     for part in STATE:
         assert_equal(ours[part], expected[part], 0 if ranks == 1 else 1e-6, part)
+    assert (method == 'mic') == any(key.startswith('teacher.') for key in ours['state_dict'])
     if case.startswith('sigterm'):
         assert f'saved after iteration {iteration}; go on with --resume' in log
 
@@ -143,7 +160,7 @@ def test_every_interruption_at_every_place_with_and_without_workers_on_one_and_t
 
 @pytest.mark.slow
 def test_a_validation_that_was_cut_off_is_made_up_for(finished):
-    logs = [(finished(FULL) / f'{case}.log').read_text() for case in ('none-0-0-1', 'sigterm-10v-0-1')]
+    logs = [(finished(FULL) / f'{case}.log').read_text() for case in ('none-0-0-1-game', 'sigterm-10v-0-1')]
     first, second = (re.findall(r' mIoU: ([0-9.]+)', log) for log in logs)
     assert first == second
     assert len(first) == 2

@@ -24,8 +24,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 from mmseg_adapt.demo import streets
+from mmseg_adapt.log.scalars import scalars_of
 from mmseg_adapt.pictures import colour_map
-from mmseg_adapt.runs.scalars import scalars_of
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt  # noqa: E402

@@ -33,4 +33,5 @@ default_hooks = dict(
     exact_resume=dict(type='ExactResumeHook'),
     preemption=dict(type='PreemptionHook'),
     health=dict(type='GameHealthHook'),
+    teacher_health=dict(type='TeacherHealthHook'),
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..datasets.cityscapes import CLASSES, PALETTE
-from ..datasets.id_mapped import IGNORE
 from ..errors import UserError
 
 # beyond Cityscapes' colours: distinct ones, in no order
@@ -26,17 +25,23 @@ class ClassIds:
         return sum(self.ids.values(), [])
 
     @classmethod
-    def parse(cls, text: str, option: str) -> ClassIds:
+    def parse(cls, text: str, option: str, least: int = 1) -> ClassIds:
         """The classes in the order of the text; names alone have the ids 0, 1, 2, …
 
         Raises:
-            UserError: no class; a class or an id named twice; ids for some classes only; an id that is none.
+            UserError: no class, or fewer than ``least``; a class or an id named twice; ids for some
+                classes only; what is not an id.
         """
         entries = [entry.partition('=') for entry in text.split(',') if entry.strip()]
         names = [name.strip() for name, _, _ in entries]
         given = [bool(equals) for _, equals, _ in entries]
         if not entries or '' in names:
             raise UserError(f'{option} {text!r} names no class: write e.g. road,car or, with ids, road=7,car=26+13')
+        if len(entries) < least:
+            raise UserError(
+                f'{option} names the class {names[0]!r} alone, and a segmentor needs at least two to choose from: name '
+                f'the background too, with its ids, as in background=0,{names[0]}=1'
+            )
         if doubled := next((name for name in names if names.count(name) > 1), None):
             raise UserError(f'{option} names {doubled!r} twice: join its ids with +, as in car=26+13')
         if any(given) and not all(given):
@@ -50,8 +55,11 @@ class ClassIds:
 
 
 def to_id(text: str, option: str) -> int:
-    if not text.strip().isdigit() or not int(text) < IGNORE:
-        raise UserError(f'{option}: {text.strip()!r} is no id of a class: ids lie in 0…254 (255 is ignored)')
+    if not text.strip().isdigit() or int(text) > 255:
+        raise UserError(
+            f'{option}: {text.strip()!r} is not the id of a class: ids lie in 0…255 (255 is ignored unless a class '
+            'has it)'
+        )
     return int(text)
 
 

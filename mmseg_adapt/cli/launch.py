@@ -67,6 +67,7 @@ def read_config(args: Namespace) -> Config:
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join('work_dirs', Path(args.config).stem)
     _guard(cfg)
+    _settle(cfg)
     return cfg
 
 
@@ -82,6 +83,20 @@ def _guard(cfg: Config) -> None:
         cfg.optim_wrapper.setdefault('constructor', 'MergedOptimWrapperConstructor')
     if (cfg.get('train_cfg') or {}).get('type') == 'IterBasedTrainLoop':
         cfg.train_cfg.type = 'ResumableTrainLoop'
+
+
+def _settle(cfg: Config) -> None:
+    """What the frameworks refuse although only one answer makes sense."""
+    for key in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        loader = cfg.get(key)
+        if isinstance(loader, dict) and not loader.get('num_workers'):
+            for option in ('persistent_workers', 'prefetch_factor'):  # of workers that are not there
+                loader.pop(option, None)
+    checkpoint = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
+    best = checkpoint.get('save_best')
+    names = [best] if isinstance(best, str) else best or []
+    if names and 'rule' not in checkpoint and all('IoU' in name for name in names):
+        checkpoint['rule'] = 'greater'  # mmengine knows it of mIoU, not of IoU.car
 
 
 def prepare_devices(cfg: Config) -> None:

@@ -1,20 +1,49 @@
-"""What two folders hold, before a config is written for them: pairs, sizes, ids and their shares."""
+"""What two folders hold, before a config is written for them: pairs, sizes, ids and their shares, bits and bands."""
 
 from __future__ import annotations
 
+import io
 import os.path as osp
-from bisect import bisect
 from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
+from mmengine import fileio
 from PIL import ExifTags, Image
 
-from ..datasets.transforms import read_label
+from ..datasets.transforms import JPEG, read_label
 from ..errors import UserError
+from ..files.image import bands_of, is_plain, opaque, readable
 from ..files.listing import check_endings, images_below
+from .pairing import Ends, Names, doubt, endings, find_names, kinds, pair_option, short
 
 COLOURED = 'see "Labels that are colours" in docs/own_data.md'
+
+
+@dataclass
+class Wanted:
+    """What a person says of the files of one domain; ``option``: the beginning of the flags, for messages."""
+
+    option: str = '--source'
+    image_suffix: str | None = None
+    label_suffix: str | None = None
+    pair: tuple[str, str] | None = None
+    allow_unpaired: bool = False
+    some_labels: bool = False  # of many images, a few have labels: no reason for doubt
+
+
+@dataclass
+class Pixels:
+    """What image files hold beyond three bands of 8 bits: type and bands → files; the extreme values."""
+
+    kinds: dict[tuple[str, int], list[str]] = field(default_factory=dict)  # ('uint16', 1) → its files
+    lowest: float = float('inf')
+    highest: float = float('-inf')
+
+    def add(self, other: Pixels) -> None:
+        for kind, files in other.kinds.items():
+            self.kinds.setdefault(kind, []).extend(files)
+        self.lowest, self.highest = min(self.lowest, other.lowest), max(self.highest, other.highest)
 
 
 @dataclass
@@ -23,20 +52,29 @@ class Look:
 
     images: str
     labels: str | None
-    img_suffix: str  # by which an image's name ends, and …
-    seg_map_suffix: str  # … a label's, whose names begin alike
-    names: list[str]  # of the complete pairs (or images), without the suffix
+    img_suffix: Ends  # by which an image's name ends, and …
+    seg_map_suffix: Ends  # … a label's, whose names begin alike
+    files: dict[str, tuple[str, str | None]]  # stem → image and label
     without_label: list[str]
     without_image: list[str]
+    word: tuple[str, str] | None = None  # in the images' names, and what stands for it in the labels'
     looked_at: int = 0
     sizes: Counter = field(default_factory=Counter)  # (width, height) → images
     pixels: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))  # id → pixels
+    held: Pixels = field(default_factory=Pixels)
+    chosen: list[str] = field(default_factory=list)  # paths of the images that were opened
     label_channel: str | None = None
+    option: str = '--source'  # how the flags begin that were meant for it
+
+    @property
+    def names(self) -> list[str]:
+        """Of the complete pairs (or images), without the suffix."""
+        return list(self.files)
 
     @property
     def ids(self) -> list[int]:
-        """Those that occur, 255 (ignore) left out."""
-        return [i for i in np.flatnonzero(self.pixels).tolist() if i != 255]
+        """Those that occur, 255 (ignored, unless a class has it) among them."""
+        return np.flatnonzero(self.pixels).tolist()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -44,116 +82,164 @@ class Look:
         return self.sizes.most_common(1)[0][0]
 
 
-def look_at(images: str, labels: str | None = None, label_suffix: str | None = None, limit: int = 200) -> Look:
+def look_at(images: str, labels: str | None = None, wanted: Wanted | None = None, limit: int = 200) -> Look:
     """List the folders, and open up to ``limit`` images and labels, spread evenly over the names.
 
     Raises:
         UserError: a folder that is missing or holds no image; two images that differ only in their ending; names of
-            labels that do not begin like names of images, or several labels of one image; a file that cannot be read;
-            labels that are colours; an id above 255; a label of another size than its image.
+            labels that do not go with names of images, or several labels of one image; images and labels that are the
+            same files; a file that cannot be read; labels that are colours; an id above 255; a label of another size
+            than its image.
     """
-    files = list_images(images)
-    if labels is None:
-        ending = osp.splitext(files[0])[1]
-        if other := next((name for name in files if not name.endswith(ending)), None):
-            raise UserError(f'{images} holds images of two kinds, {files[0]} and {other}: move one kind elsewhere')
-        look = Look(images, None, ending, '', [name.removesuffix(ending) for name in files], [], [])
-    else:
-        look = pair(images, files, labels, list_images(labels, label_suffix or ''), label_suffix)
-    chosen = np.unique(np.linspace(0, len(look.names) - 1, min(limit, len(look.names))).astype(int))
-    look.looked_at = len(chosen)
-    for i in chosen:
-        inspect(look, look.names[i])
+    wanted = wanted or Wanted()
+    look = _images_only(images, wanted) if labels is None else _paired(images, labels, wanted)
+    names = look.names
+    places = np.unique(np.linspace(0, len(names) - 1, min(limit, len(names))).astype(int))
+    look.looked_at = len(places)
+    for i in places:
+        inspect(look, *look.files[names[i]])
     return look
 
 
-def list_images(folder: str, suffix: str = '') -> list[str]:
+def _images_only(images: str, wanted: Wanted) -> Look:
+    files = list_images(images, wanted.image_suffix or '')
+    ends = (wanted.image_suffix,) if wanted.image_suffix else endings(files)
+    return Look(images, None, short(ends), '', {osp.splitext(name)[0]: (name, None) for name in files}, [], [])
+
+
+def _paired(images: str, labels: str, wanted: Wanted) -> Look:
+    one_folder = osp.realpath(images) == osp.realpath(labels)
+    files = list_images(images, wanted.image_suffix or '', strict=not one_folder)
+    named = list_images(labels, wanted.label_suffix or '', strict=not one_folder)
+    if one_folder:
+        files, named = _apart(images, files, named, wanted)
+    return pair(images, files, labels, named, wanted)
+
+
+def _apart(folder: str, files: list[str], labels: list[str], wanted: Wanted) -> tuple[list[str], list[str]]:
+    """The images and the labels of one folder: what one suffix names is not of the other kind."""
+    if not wanted.image_suffix and not wanted.label_suffix:
+        found = ', '.join(f'*{end} ({count})' for end, count in kinds(files).most_common(4))
+        raise UserError(
+            f'{folder} holds the images and the labels, so that every file would be both; its names end with {found}: '
+            f'say which are which with {wanted.option}-image-suffix and {wanted.option}-label-suffix'
+        )
+    if not wanted.image_suffix:
+        files = [name for name in files if name not in set(labels)]
+    if not wanted.label_suffix:
+        labels = [name for name in labels if name not in set(files)]
+    if not set(files).isdisjoint(labels) or not files or not labels:
+        raise UserError(
+            f'{folder}: {wanted.option}-image-suffix {wanted.image_suffix} and {wanted.option}-label-suffix '
+            f'{wanted.label_suffix} name the same files, or none: name the ends of two kinds, as in _sat.jpg, _mask.png'
+        )
+    return files, labels
+
+
+def list_images(folder: str, suffix: str = '', strict: bool = True) -> list[str]:
     if not osp.isdir(folder):
         raise UserError(f'{folder} does not exist: name the folder that holds the images (or labels)')
     files = sorted(name for name in images_below(folder) if name.endswith(suffix))
     if not files:
         raise UserError(f'no image{f" *{suffix}" if suffix else ""} in {folder}: name the folder that holds them')
-    check_endings(folder, files)
+    if strict:
+        check_endings(folder, files)
     return files
 
 
-def pair(images: str, files: list[str], labels: str, candidates: list[str], label_suffix: str | None) -> Look:
-    """Images and labels whose names begin alike, whatever they end with."""
-    found = Counter(filter(None, (suffixes(name, candidates) for name in files[:: max(1, len(files) // 50)])))
+def pair(images: str, files: list[str], labels: str, candidates: list[str], wanted: Wanted) -> Look:
+    """Images and labels whose names begin alike, or differ in one word."""
+    names = find_names(files, candidates, wanted.image_suffix, wanted.label_suffix, wanted.pair)
+    found, without_label, without_image = names.pairs(files, candidates) if names else ({}, [], [])
     if not found:
+        flag = pair_option(wanted.option)
         raise UserError(
-            f'no name in {labels} begins like one in {images}, as in {candidates[0]} and {files[0]}: rename or link '
-            'the labels so that only the ends of the names differ'
+            f'no name in {labels} goes with one in {images}, as in {candidates[0]} and {files[0]}: name the word that '
+            f'differs with {flag}, as in {flag} rgb=sem, or rename or link the labels'
         )
-    (img_suffix, seg_map_suffix), _ = found.most_common(1)[0]
-    names = {name.removesuffix(img_suffix) for name in files if name.endswith(img_suffix)}
-    labelled = {name.removesuffix(seg_map_suffix) for name in candidates if name.endswith(seg_map_suffix)}
-    both = sorted(names & labelled)
-    others = {name + seg_map_suffix for name in both[1:]}
-    kinds = [name.removeprefix(both[0]) for name in candidates if is_of(name, both[0]) and name not in others]
-    if label_suffix is None and len(kinds) > 1:
+    _check_kinds(images, labels, candidates, found, names, wanted)
+    if not wanted.allow_unpaired:
+        doubt(images, labels, len(found), [] if wanted.some_labels else without_label, without_image, wanted.option)
+    ends = short(names.image_ends), short(names.label_ends)
+    return Look(images, labels, *ends, found, without_label, without_image, names.word, option=wanted.option)
+
+
+def _check_kinds(images: str, labels: str, candidates: list[str], found: dict, names: Names, wanted: Wanted) -> None:
+    """Raises: UserError: several labels of one image, and nothing that says which kind is meant."""
+    both = list(found)
+    (image, label), used = found[both[0]], {label for _, label in found.values()}
+    stem = label.removesuffix(next(end for end in names.label_ends if label.endswith(end)))
+    several = [name.removeprefix(stem) for name in candidates if is_of(name, stem) and name not in used - {label}]
+    if wanted.label_suffix is None and len(several) > 1:
         raise UserError(
-            f'{images}/{both[0]}{img_suffix} has several labels in {labels}, ending with {", ".join(kinds)}: choose '
-            'one kind with --source-label-suffix or --target-val-label-suffix'
+            f'{images}/{image} has several labels in {labels}, ending with {", ".join(several)}: choose '
+            f'one kind with {wanted.option}-label-suffix'
         )
-    return Look(images, labels, img_suffix, seg_map_suffix, both, sorted(names - labelled), sorted(labelled - names))
 
 
 def is_of(label: str, name: str) -> bool:
     return label.startswith(name) and not label[len(name)].isalnum()
 
 
-def suffixes(image: str, candidates: list[str]) -> tuple[str, str] | None:
-    """Where the name of an image and of the label most like it part: at a character that is no letter or digit."""
-    i = bisect(candidates, osp.splitext(image)[0])
-    near = candidates[max(0, i - 1) : i + 1]
-    common = [osp.commonprefix([osp.splitext(image)[0], osp.splitext(label)[0]]) for label in near]
-    length, label = max(zip(map(len, common), near))
-    while length and (image[length].isalnum() or label[length].isalnum()):
-        length -= 1
-    named = osp.basename(image[:length]) and '/' not in image[length:] + label[length:]
-    return (image[length:], label[length:]) if named else None
-
-
-def inspect(look: Look, name: str) -> None:
-    """Add the sizes and ids of one image or pair."""
-    image_path = osp.join(look.images, name + look.img_suffix)
-    try:
-        with Image.open(image_path) as image:
-            size = image.size
-            # a PNG would have to be decoded for its tag
-            if image.format != 'PNG' and image.getexif().get(ExifTags.Base.Orientation, 1) > 4:
-                size = size[::-1]  # on its side: LoadImage turns it
-    except Exception as error:
-        raise UserError(f'{image_path} cannot be read ({error}): restore the file or remove it') from error
+def inspect(look: Look, image: str, label: str | None) -> None:
+    """Add the sizes, ids, bits and bands of one image or pair."""
+    image_path = osp.join(look.images, image)
+    look.chosen.append(image_path)
+    with readable(image_path):
+        size = _hold(look.held, image_path)
     look.sizes[size] += 1
-    if look.labels is None:
+    if label is None:
         return
-    path = osp.join(look.labels, name + look.seg_map_suffix)
+    path = osp.join(look.labels, label)
     look.label_channel = channel_of_ids(path) or look.label_channel  # asked of every label: a first one may be black
-    label = read_label(path, 2 if look.label_channel else None)
-    if label.shape[::-1] != size:
+    ids = read_label(path, 2 if look.label_channel else None)
+    if ids.shape[::-1] != size:
         raise UserError(
-            f'{path} is {label.shape[1]}×{label.shape[0]}, its image {image_path} is {size[0]}×{size[1]}: restore '
+            f'{path} is {ids.shape[1]}×{ids.shape[0]}, its image {image_path} is {size[0]}×{size[1]}: restore '
             'the pair or remove it'
         )
-    look.pixels += np.bincount(label.ravel(), minlength=256)
+    look.pixels += np.bincount(ids.ravel(), minlength=256)
+
+
+def _hold(held: Pixels, path: str) -> tuple[int, int]:
+    """Note what a file holds; returns its (width, height)."""
+    data = fileio.get(path)
+    if is_plain(data):
+        held.kinds.setdefault(('uint8', 3), []).append(path)
+        with Image.open(io.BytesIO(data)) as image:
+            # a PNG would have to be decoded for its tag
+            turned = image.format != 'PNG' and image.getexif().get(ExifTags.Base.Orientation, 1) > 4
+            return image.size[::-1] if turned else image.size  # on its side: LoadImage turns it
+    bands, alpha = bands_of(data)
+    if alpha and opaque(bands):
+        bands = bands[..., :-1]
+    grey_or_colours = bands.dtype == np.uint8 and bands.shape[2] in (1, 3)
+    kind = ('uint8', 3) if grey_or_colours else (bands.dtype.name, bands.shape[2])
+    held.kinds.setdefault(kind, []).append(path)
+    held.lowest = min(held.lowest, float(np.nanmin(bands)))
+    held.highest = max(held.highest, float(np.nanmax(bands)))
+    return bands.shape[1::-1]
 
 
 def channel_of_ids(path: str) -> str | None:
-    """``'red'`` where that channel alone says something, as in CARLA's raw labels; None for a label of one channel.
+    """``'red'`` where that channel alone says something, as in CARLA's raw labels; None for ids in every channel.
 
     Raises:
         UserError: labels that are colours.
     """
-    try:
-        with Image.open(path) as image:
-            if len(image.getbands()) == 1:
-                return None
-            red, *others = np.moveaxis(np.asarray(image.convert('RGB')), -1, 0)
-    except Exception as error:
-        raise UserError(f'{path} cannot be read ({error}): restore the file or remove it') from error
-    if any(channel.any() for channel in others):
+    with readable(path):
+        data = fileio.get(path)
+        if data[:3] == JPEG:
+            return None  # read_label refuses it
+        if not is_plain(data):
+            bands = bands_of(data)[0]
+        else:
+            with Image.open(io.BytesIO(data)) as image:
+                bands = np.asarray(image) if len(image.getbands()) > 1 else np.zeros((1, 1, 1))
+    colours = bands[..., :3]
+    if colours.shape[2] < 3 or (colours == colours[..., :1]).all():
+        return None
+    if colours[..., 1:].any():
         raise UserError(
             f'{path} holds colours, not class ids: export ids (one channel), or convert the colours once; {COLOURED}'
         )

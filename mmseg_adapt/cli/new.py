@@ -6,43 +6,72 @@ Nothing is converted or copied. The walk through it: docs/own_data.md.
 """
 
 import os
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
+from collections import Counter
 from pathlib import Path
 
 from ..errors import UserError
 from ..files.whole import staged
 from .class_ids import ClassIds
-from .look import Look, look_at
+from .look import Look, Wanted, look_at
 from .own_config import NETWORKS, config_text, shares_of, sizes_of
+from .own_method import NAMES
+from .pairing import kinds, pair_option
+from .reading import numbers, readings_of
 
 BASES = Path(__file__).resolve().parents[2] / 'configs' / '_base_'
 
 
-def report(domain: str, look: Look, ids: ClassIds | None = None) -> None:
+def report(domain: str, look: Look, ids: ClassIds | None = None, allow_absent: bool = False) -> None:
     """Print what was found.
 
     Raises:
-        UserError: no class occurs; names without ids, where the labels hold more ids than there are names.
+        UserError: a class that does not occur; names without ids, where the labels hold more ids than there are names.
     """
     kind = 'pairs' if look.labels else 'images'
-    where = f'{look.images}/*{look.img_suffix}' + (f' + {look.labels}/*{look.seg_map_suffix}' if look.labels else '')
+    where = paths(look.images, look.img_suffix) + (
+        f' + {paths(look.labels, look.seg_map_suffix)}' if look.labels else ''
+    )
     print(f'{domain}: {len(look.names)} {kind}, {where}')
+    if look.word:
+        flag = pair_option(look.option)
+        print(f'  names: {look.word[0]!r} in an image is {look.word[1]!r} in its label (another word: {flag})')
     for missing, other in ((look.without_label, 'images without a label'), (look.without_image, 'labels of no image')):
         if missing:
             print(f'  left out: {len(missing)} {other}, such as {missing[0]}')
     print(f'  sizes: {sizes_of(look)}')
+    if not look.labels:
+        report_kinds(look)
     if ids is None:
         return
     channel = f' (their {look.label_channel} channel)' if look.label_channel else ''
     print(f'  ids in {look.looked_at} labels{channel}: {", ".join(map(str, look.ids))}')
-    check_ids(look, ids)
+    if len(look.ids) == 2:
+        low, high = look.ids
+        print(f'  masks of two values: name them as in --classes background={low},foreground={high}')
+    if 255 in look.ids and 255 not in ids.every:
+        print('  255 is ignored: give it to a class, as in foreground=255, where it is not meant to be')
+    check_ids(look, ids, allow_absent)
     print(f'  share of the pixels: {shares_of(look, ids)}')
-    if absent := [name for name, of in ids.ids.items() if not look.pixels[of].any()]:
-        print(f'  note: no pixel of {", ".join(absent)} in these labels')
 
 
-def check_ids(look: Look, ids: ClassIds) -> None:
-    if not ids.given and (beyond := [i for i in look.ids if i not in ids.every]):
+def paths(folder: str, suffix: str | tuple[str, ...]) -> str:
+    ends = (suffix,) if isinstance(suffix, str) else suffix
+    return ', '.join(f'{folder}/*{end}' for end in ends)
+
+
+def report_kinds(look: Look) -> None:
+    """Images of which some may be masks."""
+    files = [image for image, _ in look.files.values()]
+    found = Counter({end: n for end, n in kinds(files).items() if n >= 0.1 * len(files)})
+    if len({end.rpartition('.')[0] for end in found}) > 1 and sum(found.values()) >= 0.9 * len(files):
+        told = ', '.join(f'*{end} ({count})' for end, count in found.most_common())
+        print(f'  names end with {told}, and all are taken: --target-image-suffix takes one kind')
+
+
+def check_ids(look: Look, ids: ClassIds, allow_absent: bool) -> None:
+    named = [i for i in look.ids if i != 255 or 255 in ids.every]
+    if not ids.given and (beyond := [i for i in named if i not in ids.every]):
         raise UserError(
             f'{look.labels} holds the ids {look.ids}, but {ids.option} names {len(ids.ids)} classes, ids '
             f'0…{len(ids.ids) - 1}: name more, or give the classes their ids, as in road=7,car=26+13, and '
@@ -52,9 +81,19 @@ def check_ids(look: Look, ids: ClassIds) -> None:
         raise UserError(
             f'{look.labels} holds the ids {look.ids}, and none of those that {ids.option} names: give each class its id'
         )
+    absent = [name for name, of in ids.ids.items() if not look.pixels[of].any()]
+    if absent and not allow_absent:
+        example = ','.join(f'{name}={i}' for name, i in zip(ids.ids, look.ids))
+        raise UserError(
+            f'no pixel of {", ".join(absent)} in the {look.looked_at} labels of {look.labels} that were looked at, '
+            f'which hold the ids {look.ids}: give each class its id, as in {ids.option} {example}, look at more with '
+            '--look, or pass --allow-absent'
+        )
+    if absent:
+        print(f'  note: no pixel of {", ".join(absent)} in these labels')
 
 
-def main() -> None:
+def parse() -> Namespace:
     parser = ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('config', type=Path, help='the file to write, e.g. configs/own/mine.py; never overwritten')
     parser.add_argument('--source-images', required=True)
@@ -62,11 +101,25 @@ def main() -> None:
     parser.add_argument('--target-images', required=True)
     parser.add_argument('--target-val-images', help='images of --target-val-labels (default: --target-images)')
     parser.add_argument('--target-val-labels', help='labels of some target images, to print an mIoU')
-    parser.add_argument('--classes', required=True, help='road,car (ids 0, 1) or road=7,car=26+13')
+    parser.add_argument('--classes', required=True, help='road,car (ids 0, 1) or road=7,car=26+13; masks: bg=0,fg=255')
     parser.add_argument('--target-val-classes', help='the same, where the ids of --target-val-labels are others')
-    parser.add_argument('--source-label-suffix', help='end of the label names, where an image has several labels')
-    parser.add_argument('--target-val-label-suffix')
+    for domain in ('source', 'target', 'target-val'):
+        parser.add_argument(
+            f'--{domain}-image-suffix', help='end of the image names, e.g. _sat.jpg: others are left out'
+        )
+    for domain in ('source', 'target-val'):
+        parser.add_argument(f'--{domain}-label-suffix', help='end of the label names, e.g. _mask.png')
+    parser.add_argument(
+        '--pair', metavar='WORD=OTHER', help="rgb=sem: a label's name has sem where its image's has rgb"
+    )
+    parser.add_argument('--target-val-pair', metavar='WORD=OTHER', help='the same, of --target-val-labels')
+    for domain in ('source', 'target'):
+        parser.add_argument(f'--{domain}-value-range', metavar='LO,HI', help='values that become 0 and 255')
+        parser.add_argument(f'--{domain}-channels', metavar='I,J,…', help='bands that the network sees, from 0')
+    parser.add_argument('--allow-unpaired', action='store_true', help='leave out whatever has no partner')
+    parser.add_argument('--allow-absent', action='store_true', help='allow classes that no label shows')
     parser.add_argument('--network', choices=list(NETWORKS), default='r101', help='small: from scratch, for a CPU')
+    parser.add_argument('--method', choices=list(NAMES), default='adaptsegnet', help='dacs, …: with a mean teacher')
     parser.add_argument('--look', type=int, default=200, help='how many images and labels to open')
     args = parser.parse_args()
     if args.config.suffix != '.py':
@@ -75,7 +128,12 @@ def main() -> None:
         raise UserError(f'--look {args.look}: open at least one image')
     if args.config.exists():
         raise UserError(f'{args.config} exists: choose another name, or remove it')
-    ids = ClassIds.parse(args.classes, '--classes')
+    return args
+
+
+def classes_of(args: Namespace) -> tuple[ClassIds, ClassIds]:
+    """Those of the source, and of the labelled target images."""
+    ids = ClassIds.parse(args.classes, '--classes', least=2)
     val_ids = ClassIds.parse(args.target_val_classes, '--target-val-classes') if args.target_val_classes else ids
     if not val_ids.ids.keys() & ids.ids.keys():
         raise UserError(
@@ -83,19 +141,43 @@ def main() -> None:
         )
     if unknown := [name for name in val_ids.ids if name not in ids.ids]:
         raise UserError(f'--target-val-classes names {unknown[0]!r}, --classes only {", ".join(ids.ids)}')
+    return ids, val_ids
 
-    source = look_at(args.source_images, args.source_labels, args.source_label_suffix, args.look)
-    report('source', source, ids)
-    target = look_at(args.target_images, limit=args.look)
+
+def word_of(text: str | None, option: str) -> tuple[str, str] | None:
+    if text is None:
+        return None
+    word, equals, other = text.partition('=')
+    if not equals or word == other:
+        raise UserError(f'{option} {text!r}: write WORD=OTHER, as in rgb=sem for a_rgb_1.png and a_sem_1.png')
+    return word, other
+
+
+def main() -> None:
+    args = parse()
+    ids, val_ids = classes_of(args)
+    word, unpaired = word_of(args.pair, '--pair'), args.allow_unpaired
+    wanted = Wanted('--source', args.source_image_suffix, args.source_label_suffix, word, unpaired)
+    source = look_at(args.source_images, args.source_labels, wanted, args.look)
+    report('source', source, ids, args.allow_absent)
+    target = look_at(args.target_images, wanted=Wanted('--target', args.target_image_suffix), limit=args.look)
     report('target', target)
     val = None
     if args.target_val_labels:
-        images = args.target_val_images or args.target_images
-        val = look_at(images, args.target_val_labels, args.target_val_label_suffix, args.look)
-        report('target, validation', val, val_ids)
+        images, some = args.target_val_images or args.target_images, not args.target_val_images
+        suffix = args.target_val_image_suffix or (args.target_image_suffix if some else None)
+        word = word_of(args.target_val_pair, '--target-val-pair')
+        wanted = Wanted('--target-val', suffix, args.target_val_label_suffix, word, unpaired, some)
+        val = look_at(images, args.target_val_labels, wanted, args.look)
+        report('target, validation', val, val_ids, args.allow_absent)
+        target.held.add(val.held)
 
+    looks = dict(source=source, target=target)
+    ranges = {d: numbers(getattr(args, f'{d}_value_range'), f'--{d}-value-range') for d in looks}
+    channels = {d: numbers(getattr(args, f'{d}_channels'), f'--{d}-channels', int) for d in looks}
+    readings = readings_of(looks, ranges, channels)
     bases = os.path.relpath(BASES, args.config.resolve().parent)
-    text = config_text(args.config, bases, args.network, source, ids, target, val, val_ids)
+    text = config_text(args.config, bases, args.network, looks, readings, ids, val, val_ids, args.method)
     args.config.parent.mkdir(parents=True, exist_ok=True)
     with staged(args.config) as file:
         file.write_text(text, encoding='utf-8')

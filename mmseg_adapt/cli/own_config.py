@@ -9,6 +9,8 @@ from pathlib import Path
 from ..datasets.id_mapped import IGNORE
 from .class_ids import ClassIds, palette_of
 from .look import Look
+from .own_method import NAMES, teacher_text
+from .reading import Reading, mean_and_std
 
 NETWORKS = {  # name → model and schedule of configs/_base_, images of each domain per iteration
     'r101': ('adaptsegnet_multilevel_r101', 'adaptsegnet', 1),
@@ -18,14 +20,17 @@ LARGEST = 1280 * 720  # pixels of a training image: larger ones are scaled down
 MODEL = {
     'r101': """
 model = dict(  # AdaptSegNet, multi-level: D looks at the predictions of two levels
-    segmentor=dict(decode_head=dict(num_classes={n}), auxiliary_head=dict(num_classes={n})),
+    segmentor=dict(
+{images}        decode_head=dict(num_classes={n}),
+        auxiliary_head=dict(num_classes={n}),
+    ),
     discriminator=dict(decode=dict(in_channels={n}), aux=dict(in_channels={n})),
     lambda_adv=dict(decode=0.001, aux=0.0002),
 )
 """,
     'small': """
 _base_.model.decode_head.num_classes = {n}
-model = dict(  # AdaptSegNet, single-level, on a small network without pre-training
+{images}model = dict(  # AdaptSegNet, single-level, on a small network without pre-training
     _delete_=True,
     type='AdaptSegNet',
     segmentor=_base_.model,
@@ -35,7 +40,7 @@ model = dict(  # AdaptSegNet, single-level, on a small network without pre-train
 """,
 }
 HEAD = """\
-# AdaptSegNet on data of your own. Written by tools/new_config.py, yours to edit.
+# {method} on data of your own. Written by tools/new_config.py, yours to edit.
 # Source, labelled: {source}. Target, images only: {target}.
 #   python tools/analysis/browse_data.py {out}
 #   python tools/train.py {out}
@@ -51,10 +56,11 @@ metainfo = dict(classes=tuple(colours), palette=list(colours.values()))
 source_ids = {source_ids}
 
 {sizes}
-source_resize = dict(type='Resize', scale={source_scale}, keep_ratio=False, interpolation='bicubic', backend='pillow')
-target_resize = dict(source_resize, scale={target_scale})
-source_pipeline = [dict(type='LoadImage'), dict(type='LoadLabels'), source_resize, dict(type='PackSegInputs')]
-target_pipeline = [dict(type='LoadImage'), target_resize, dict(type='PackSegInputs')]
+source_resize = dict(type='Resize', scale={source_scale}, keep_ratio=False, {source_how})
+target_resize = dict(type='Resize', scale={target_scale}, keep_ratio=False, {target_how})
+{loads}
+source_pipeline = [source_load, dict(type='LoadLabels'), source_resize, dict(type='PackSegInputs')]
+target_pipeline = [target_load, target_resize, dict(type='PackSegInputs')]
 train_dataloader = dict(
     batch_size={batch_size},  # images of each domain
     num_workers=2,
@@ -80,9 +86,9 @@ WITH_LABELS = """\
 
 # Validation on labelled target images{same}; its mIoU chooses nothing, it is only printed.
 val_ids = {val_ids}
-test_pipeline = [dict(type='LoadImage'), target_resize, dict(type='LoadLabels'), dict(type='PackSegInputs')]
+test_pipeline = [target_load, target_resize, dict(type='LoadLabels'), dict(type='PackSegInputs')]
 tta_pipeline = [  # tools/test.py --tta
-    dict(type='LoadImage'),
+    target_load,
     dict(
         type='TestTimeAug',
         transforms=[
@@ -123,16 +129,32 @@ test_evaluator = dict(type='ClassIoUMetric', format_only=True, output_dir='work_
 """
 
 
+PILLOW = "interpolation='bicubic', backend='pillow'"  # the papers'; for 8 bits and three bands only
+AREA = "interpolation='area', backend='cv2'"
+
+
 def config_text(
-    out: Path, bases: str, network: str, source: Look, ids: ClassIds, target: Look, val: Look | None, val_ids: ClassIds
+    out: Path,
+    bases: str,
+    network: str,
+    looks: dict[str, Look],
+    readings: dict[str, Reading],
+    ids: ClassIds,
+    val: Look | None,
+    val_ids: ClassIds,
+    method: str = 'adaptsegnet',
 ) -> str:
-    """The config that will stand in ``out``; ``bases``: configs/_base_ as seen from there."""
+    """The config that will stand in ``out``; ``bases``: configs/_base_ as seen from there; looks and readings:
+    ``'source'`` and ``'target'``.
+    """
+    source, target = looks['source'], looks['target']
     model, schedule, batch_size = NETWORKS[network]
     files = [f'models/{model}.py', f'schedules/{schedule}.py', 'default_runtime.py']
     width, height = fit(target.size)
     found = f'{source.looked_at} of {len(source.names)} source labels: {shares_of(source, ids)}'
     sizes = f'Found: {sizes_of(source)} in the source, {sizes_of(target)} in the target.'
     head = HEAD.format(
+        method=NAMES[method],
         out=out,
         name=out.stem,
         source=source.images,
@@ -145,6 +167,9 @@ def config_text(
         sizes=comment(f'Images are resized to (width, height). {sizes}'),
         source_scale=fit(source.size),
         target_scale=(width, height),
+        source_how=PILLOW if readings['source'].plain else AREA,
+        target_how=PILLOW if readings['target'].plain else AREA,
+        loads=loads_of(readings),
         batch_size=batch_size,
         source_dataset=dataset_of(source, ids, 12),
         target_dataset=dataset_of(target, None, 12),
@@ -154,7 +179,35 @@ def config_text(
         same = ', which are among those of training' if val.images == target.images else ''
         val_dataset = dataset_of(val, val_ids, 8)
         tested = WITH_LABELS.format(same=same, val_ids=id_map_of(val_ids), w=width, h=height, val_dataset=val_dataset)
-    return head + tested + MODEL[network].format(n=len(ids.ids))
+    classes, images = len(ids.ids), images_of(network, looks, readings, method)
+    if method == 'adaptsegnet':
+        return head + tested + MODEL[network].format(n=classes, images=images)
+    size = tuple(map(min, fit(source.size), fit(target.size)))
+    return head + tested + teacher_text(method, network, classes, images, readings['target'].count, size)
+
+
+def loads_of(readings: dict[str, Reading]) -> str:
+    lines = [f'{domain}_load = {readings[domain].step()}' for domain in ('source', 'target')]
+    if not all(reading.plain for reading in readings.values()):
+        lines.insert(0, '# How the values of the files become 0…255 (value_range), and which bands are used (channels)')
+    return '\n'.join(lines)
+
+
+def images_of(network: str, looks: dict[str, Look], readings: dict[str, Reading], method: str = 'adaptsegnet') -> str:
+    """What the network must know of images that are not of 8 bits and three bands; nothing for these."""
+    if all(reading.plain for reading in readings.values()):
+        return ''
+    (mean, std), count = mean_and_std(looks, readings), readings['target'].count
+    if network == 'small' and count == 3:
+        mean, std = mean[::-1], std[::-1]  # it is given RGB
+    kind = 'SegDataPreProcessor' if count in (1, 3) else 'BandsPreProcessor'
+    normalised = f'type={kind!r}, mean={mean}, std={std}'
+    if network == 'small' or method != 'adaptsegnet':  # as statements
+        segmentor = '_base_.model' if network == 'small' else '_base_.model.segmentor'
+        found = f'{segmentor}.data_preprocessor.update({normalised})  # of the images that were looked at\n'
+        return found + (f'{segmentor}.backbone.in_channels = {count}\n' if count != 3 else '')
+    found = f'        data_preprocessor=dict({normalised}),  # of the images that were looked at\n'
+    return found + (f'        backbone=dict(in_channels={count}),\n' if count != 3 else '')
 
 
 def comment(text: str) -> str:
@@ -180,7 +233,8 @@ def fit(size: tuple[int, int]) -> tuple[int, int]:
 def id_map_of(ids: ClassIds) -> str:
     """One line per class."""
     lines = [', '.join(f'{i}: {name!r}' for i in of) for name, of in ids.ids.items()]
-    return '{\n' + ''.join(f'    {line},\n' for line in [*lines, f'{IGNORE}: {IGNORE}']) + '}'
+    ignored = [] if IGNORE in ids.every else [f'{IGNORE}: {IGNORE}']
+    return '{\n' + ''.join(f'    {line},\n' for line in [*lines, *ignored]) + '}'
 
 
 def dataset_of(look: Look, ids: ClassIds | None, indent: int) -> str:
@@ -190,6 +244,8 @@ def dataset_of(look: Look, ids: ClassIds | None, indent: int) -> str:
     lines.append(f'img_suffix={look.img_suffix!r},')
     if look.labels:
         lines.append(f'seg_map_suffix={look.seg_map_suffix!r},')
+    if look.word:
+        lines.append(f'pair={look.word!r},  # a word of the name of an image, and of its label')
     if look.label_channel:
         lines.append(f'label_channel={look.label_channel!r},')
     if look.without_label:

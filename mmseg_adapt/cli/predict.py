@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 from rich.progress import track
 
-from ..errors import UserError
+from ..errors import UserError, writing
 from ..files.listing import IMAGE_ENDINGS, images_below, is_image
 from ..files.whole import staged
 from ..predictor import Prediction, Predictor
@@ -130,8 +130,9 @@ def write(out: Path, name: str, prediction: Prediction, args: Namespace) -> None
 
 
 def save(path: Path, image: Image.Image) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image.save(path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image.save(path)
 
 
 def predict_video(predictor: Predictor, path: Path, out: Path, name: str, args: Namespace) -> None:

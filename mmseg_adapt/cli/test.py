@@ -2,23 +2,20 @@
 
 import os.path as osp
 from argparse import ArgumentParser
-from pathlib import Path
 
-from mmengine.dataset import BaseDataset
 from mmengine.runner import Runner
 
 from ..errors import UserError
+from ..evaluation import ClassIoUMetric
 from .launch import add_arguments, prepare_devices, read_config
 
 
-def check_names(dataset: BaseDataset, option: str) -> None:
-    """Raises: UserError: two images whose predictions would be one file."""
-    seen = {}
-    for path in (dataset.get_data_info(i)['img_path'] for i in range(len(dataset))):
-        if (other := seen.setdefault(Path(path).stem, path)) != path:
-            raise UserError(
-                f'{option}: {other} and {path} would both be {Path(path).stem}.png: test one folder at a time'
-            )
+def keep_folders(runner: Runner) -> None:
+    """Predictions are called as their images are below the folder of the data set: names repeat in its sub-folders."""
+    folder = (getattr(runner.test_dataloader.dataset, 'data_prefix', None) or {}).get('img_path')
+    for metric in runner.test_evaluator.metrics:
+        if isinstance(metric, ClassIoUMetric):
+            metric.folder = folder
 
 
 def main() -> None:
@@ -51,6 +48,5 @@ def main() -> None:
         cfg.model = dict(cfg.tta_model, module=cfg.model)
     prepare_devices(cfg)
     runner = Runner.from_cfg(cfg)
-    if args.out or args.show_dir:
-        check_names(runner.test_dataloader.dataset, '--out' if args.out else '--show-dir')
+    keep_folders(runner)
     runner.test()

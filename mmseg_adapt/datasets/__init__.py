@@ -1,3 +1,4 @@
+from .acdc import ACDCDataset
 from .cache import Cached
 from .cityscapes import CityscapesLabelsDataset, CrossCityDataset
 from .domains import DomainPairDataset
@@ -6,10 +7,13 @@ from .id_mapped import IdMappedDataset
 from .orders import RareClassOrder, SequentialOrder, ShuffledOrder
 from .rare_class_crop import RareClassCrop
 from .samplers import DomainPairSampler, OrderSampler
+from .scored_size import ScoreAtThisSize
 from .synthia import SYNTHIADataset
 from .transforms import CropBox, LoadImage, LoadLabels
+from .valid_pixels import PackValidPixels, PseudoLabelMargins
 
 __all__ = [
+    'ACDCDataset',
     'Cached',
     'CityscapesLabelsDataset',
     'CropBox',
@@ -21,9 +25,12 @@ __all__ = [
     'LoadImage',
     'LoadLabels',
     'OrderSampler',
+    'PackValidPixels',
+    'PseudoLabelMargins',
     'RareClassCrop',
     'RareClassOrder',
     'SYNTHIADataset',
+    'ScoreAtThisSize',
     'SequentialOrder',
     'ShuffledOrder',
 ]

@@ -18,7 +18,7 @@ from ..errors import UserError
 from ..files.whole import remove_dead_parts, write_whole
 from .streams import domains_of, parts
 
-FORMAT = 1  # of the files; another number is another key
+FORMAT = 2  # of the files; another number is another key
 STEPS = ('LoadImage', 'LoadLabels', 'CropBox', 'Resize', 'LoadImageFromFile', 'LoadAnnotations')
 
 
@@ -41,7 +41,8 @@ class Cached(BaseTransform):
     the gain in speed and a log line, not the run.
 
     Args:
-        folder: made if it is missing. It needs width × height × 3 bytes per image, and × 1 per label.
+        folder: made if it is missing. It needs width × height × 3 bytes per image (× 4 per band
+            where it is not of 8 bits and three bands), and × 1 per label.
         transforms: steps without randomness: loading, ``CropBox``, ``Resize``.
 
     Raises:

@@ -31,15 +31,16 @@ class CityscapesLabelsDataset(IdMappedDataset):
 
     METAINFO = dict(CityscapesDataset.METAINFO)
     ID_MAP = LABEL_IDS
+    LABELS = '_gtFine'  # what a label file's name has before _labelIds.png or _labelTrainIds.png
 
     def __init__(self, img_suffix: str = '_leftImg8bit.png', seg_map_suffix: str | None = None, **kwargs) -> None:
         folder = (kwargs.get('data_prefix') or {}).get('seg_map_path')
         if seg_map_suffix is None:
-            seg_map_suffix = '_gtFine_labelIds.png'
+            seg_map_suffix = f'{self.LABELS}_labelIds.png'
             folder = folder and osp.join(kwargs.get('data_root') or '', folder)
             names = files_below(folder) if folder and osp.isdir(folder) else ()
-            if any(name.endswith('_gtFine_labelTrainIds.png') for name in names):
-                seg_map_suffix = '_gtFine_labelTrainIds.png'
+            if any(name.endswith(f'{self.LABELS}_labelTrainIds.png') for name in names):
+                seg_map_suffix = f'{self.LABELS}_labelTrainIds.png'
         if seg_map_suffix.endswith('TrainIds.png'):
             self.ID_MAP = {**{i: i for i in range(len(CLASSES))}, IGNORE: IGNORE}
         super().__init__(img_suffix=img_suffix, seg_map_suffix=seg_map_suffix, **kwargs)

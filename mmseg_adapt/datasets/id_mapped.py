@@ -10,7 +10,7 @@ from mmseg.datasets import BaseSegDataset
 from mmseg.registry import DATASETS
 
 from ..errors import UserError
-from ..files.listing import check_endings, files_below
+from ..files.listing import check_endings, files_below, is_image, renamed
 
 IGNORE = 255
 UNMAPPED = 254  # what the look-up table holds for an id that the map does not name
@@ -22,21 +22,25 @@ class IdMappedDataset(BaseSegDataset):
     """A folder of images and a folder of label images whose ids are remapped by :class:`LoadLabels`.
 
     Args:
-        id_map: id in the file → class, by name or by index, or 255 to ignore its pixels. Defaults to the attribute
-            ``ID_MAP`` (id → index into ``METAINFO['classes']``); classes of it that ``metainfo.classes`` does not name
-            are then ignored, so that two data sets meet on the classes they share.
+        id_map: id in the file (0…255) → class, by name or by index, or 255 to ignore its pixels. Defaults to the
+            attribute ``ID_MAP`` (id → index into ``METAINFO['classes']``); classes of it that ``metainfo.classes`` does
+            not name are then ignored, so that two data sets meet on the classes they share.
         others: what happens to an id that the map does not name: ``'error'``, as it means that the map is not this
             data's, or ``'ignore'``.
         without_label: what happens to an image that has no label: ``'error'``, or ``'skip'`` (counted in the log).
         label_channel: ``'red'``, ``'green'`` or ``'blue'``, where label images have several channels and that one holds
             the ids. Defaults to the attribute ``LABEL_CHANNEL``.
+        pair: ``(word, other)``: the name of a label is that of its image with ``word`` replaced by ``other``, as in
+            ``('rgb', 'sem')`` for ``run01_rgb_0007.png`` and ``run01_sem_0007.png``.
+        img_suffix, seg_map_suffix: how the names end; or a tuple, where a folder has several kinds.
+        ann_file: a list of images, one a line, with or without their end; empty lines do not count.
         **kwargs: as ``BaseSegDataset``; ``metainfo=dict(classes=…, palette=…)`` names the classes. Without
             ``data_prefix.seg_map_path`` the dataset is one of unlabelled images.
 
     Raises:
-        UserError: a folder that is missing, no image in it, an image without its label, two that differ only in their
-            ending; an id map that names an unknown class, an id beyond 255, or no class at all; an empty list of
-            classes.
+        UserError: a folder or ``ann_file`` that is missing, no image in it, an image without its label, two that differ
+            only in their ending; an id map that names an unknown class, an id beyond 255, or no class at all; fewer
+            than two classes; images and labels that are the same files.
     """
 
     ID_MAP: dict[int, int] | None = None
@@ -48,12 +52,14 @@ class IdMappedDataset(BaseSegDataset):
         others: str = 'error',
         without_label: str = 'error',
         label_channel: str | None = None,
+        pair: tuple[str, str] | None = None,
         **kwargs,
     ) -> None:
         self._check_options(others=(others, ('error', 'ignore')), without_label=(without_label, ('error', 'skip')))
         self.label_channel = label_channel or self.LABEL_CHANNEL
         self._check_options(label_channel=(self.label_channel, (None, *CHANNELS)))
         self.without_label = without_label
+        self.pair = pair
         classes = list((kwargs.get('metainfo') or self.METAINFO).get('classes') or ())
         self.id_map = (
             self._by_name(classes) if id_map is None and self.ID_MAP else self._by_index(id_map or {}, classes)
@@ -98,6 +104,8 @@ class IdMappedDataset(BaseSegDataset):
 
     def _by_index(self, id_map: dict, classes: list[str]) -> dict[int, int]:
         if not id_map:  # the ids are the class indices
+            if classes:
+                self._check_classes(classes)
             return {**{i: i for i in range(len(classes))}, IGNORE: IGNORE} if classes else {}
         self._check_classes(classes)
         indices = {}
@@ -127,6 +135,11 @@ class IdMappedDataset(BaseSegDataset):
     def _check_classes(self, classes: list[str]) -> None:
         if not classes:
             raise UserError(f'{type(self).__name__} has an empty list of classes: set metainfo.classes')
+        if len(classes) == 1:
+            raise UserError(
+                f'{type(self).__name__} has the class {classes[0]!r} alone, and a segmentor needs at least two to '
+                f"choose from: add the background to metainfo.classes, and its ids to id_map, as in {{0: 'background'}}"
+            )
 
     def _check_options(self, **options: tuple) -> None:
         for name, (value, allowed) in options.items():
@@ -142,16 +155,68 @@ class IdMappedDataset(BaseSegDataset):
                     f'{folder} does not exist: set data_root or data_prefix.{key} of {type(self).__name__}, or link '
                     'the data there'
                 )
-        items = super().load_data_list() if self.ann_file and not osp.isdir(self.ann_file) else self._scan()
-        if not items:
+        names = self._listed() if self.ann_file and not osp.isdir(self.ann_file) else self._scan()
+        if not names:
             raise UserError(
-                f'no image matched *{self.img_suffix} under {img_dir}: set img_suffix or data_prefix.img_path of '
-                f'{type(self).__name__}'
+                f'no image matched {" or ".join(f"*{end}" for end in _ends(self.img_suffix))} under {img_dir}: set '
+                f'img_suffix or data_prefix.img_path of {type(self).__name__}'
             )
-        if ann_dir is None:
-            return items
-        present = {osp.join(ann_dir, name) for name in files_below(ann_dir)}
-        missing = [i for i in items if i['seg_map_path'] not in present]
+        items = [self._item(osp.join(img_dir, name)) for name in names]
+        return items if ann_dir is None else self._with_labels(items, names)
+
+    def _item(self, path: str) -> dict:
+        return dict(img_path=path, label_map=None, seg_fields=[], reduce_zero_label=self.reduce_zero_label)
+
+    def _scan(self) -> list[str]:
+        """Images below their folder, sorted: what ``BaseSegDataset`` lists, in a third of the time."""
+        img_dir = self.data_prefix['img_path']
+        files = sorted(files_below(img_dir))
+        names = [name for name in files if name.endswith(_ends(self.img_suffix))]
+        if img_dir != self.data_prefix.get('seg_map_path'):
+            check_endings(img_dir, files)
+            if names and (others := sorted({*filter(is_image, files)} - {*names})):
+                print_log(
+                    f'{type(self).__name__}: left out {len(others)} images of {img_dir}, such as {others[0]}, as '
+                    f'img_suffix is {self.img_suffix!r}',
+                    'current',
+                )
+        return names
+
+    def _listed(self) -> list[str]:
+        """The images that ``ann_file`` names."""
+        try:
+            with open(self.ann_file, encoding='utf-8') as file:
+                lines = [line.strip() for line in file if line.strip()]
+        except OSError as error:
+            raise UserError(
+                f'{self.ann_file} cannot be read ({error.strerror}): correct ann_file of {type(self).__name__}, or '
+                'remove it to take every image'
+            ) from error
+        folder, ends = self.data_prefix['img_path'], ('', *_ends(self.img_suffix))
+        present = set(files_below(folder))
+        found = [next((line + end for end in ends if line + end in present), None) for line in lines]
+        if None in found:
+            raise UserError(
+                f'{self.ann_file} names {lines[found.index(None)]!r} ({found.count(None)} of {len(lines)} lines are no '
+                f'image in {folder}): correct the list, img_suffix or data_prefix.img_path of {type(self).__name__}'
+            )
+        return found
+
+    def _with_labels(self, items: list[dict], names: list[str]) -> list[dict]:
+        """The items that have a label, with its path."""
+        folder = self.data_prefix['seg_map_path']
+        present = set(files_below(folder))
+        missing = []
+        for item, name in zip(items, names):
+            label = self._label_of(name, present)
+            item['seg_map_path'] = osp.join(folder, label)
+            if item['seg_map_path'] == item['img_path']:
+                raise UserError(
+                    f'{item["img_path"]} would be its own label: set img_suffix and seg_map_suffix of '
+                    f'{type(self).__name__} to the ends of the two kinds of names, or name two folders in data_prefix'
+                )
+            if label not in present:
+                missing.append(item)
         if missing and (self.without_label == 'error' or len(missing) == len(items)):
             others = f' (nor have {len(missing) - 1} more)' if len(missing) > 1 else ''
             raise UserError(
@@ -159,25 +224,22 @@ class IdMappedDataset(BaseSegDataset):
                 "remove the images, or set without_label='skip'"
             )
         if missing:
-            print_log(f'{type(self).__name__}: left out {len(missing)} images without label in {ann_dir}', 'current')
-        return [i for i in items if i['seg_map_path'] in present]
+            print_log(f'{type(self).__name__}: left out {len(missing)} images without label in {folder}', 'current')
+        without = {id(item) for item in missing}
+        return [item for item in items if id(item) not in without]
 
-    def _scan(self) -> list[dict]:
-        """One item per image, in the order of their paths: what ``BaseSegDataset`` lists, in a third of the time."""
-        img_dir, ann_dir = self.data_prefix['img_path'], self.data_prefix.get('seg_map_path')
-        files = sorted(files_below(img_dir))
-        if img_dir != ann_dir:
-            check_endings(img_dir, files)
-        items = []
-        for name in files:
-            if name.endswith(self.img_suffix):
-                item = dict(img_path=osp.join(img_dir, name), label_map=None, seg_fields=[])
-                if ann_dir is not None:
-                    item['seg_map_path'] = osp.join(ann_dir, name.removesuffix(self.img_suffix) + self.seg_map_suffix)
-                items.append({**item, 'reduce_zero_label': self.reduce_zero_label})
-        return items
+    def _label_of(self, name: str, present: set[str]) -> str:
+        """Where the label of an image is, or should be."""
+        end = max((end for end in _ends(self.img_suffix) if name.endswith(end)), key=len, default=osp.splitext(name)[1])
+        stem = renamed(name.removesuffix(end), self.pair)
+        labels = [stem + end for end in _ends(self.seg_map_suffix)]
+        return next((label for label in labels if label in present), labels[0])
 
     def get_data_info(self, idx: int) -> dict:
         lut = self.label_lut if self.id_map else None
         channel = CHANNELS.index(self.label_channel) if self.label_channel else None
         return {**super().get_data_info(idx), 'label_lut': lut, 'label_channel': channel}
+
+
+def _ends(suffix: str | tuple[str, ...] | list[str]) -> tuple[str, ...]:
+    return (suffix,) if isinstance(suffix, str) else tuple(suffix)

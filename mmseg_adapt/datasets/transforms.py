@@ -2,65 +2,132 @@
 
 from __future__ import annotations
 
-import cv2
+from collections.abc import Sequence
+
 import numpy as np
 from mmcv.transforms import BaseTransform, LoadImageFromFile
+from mmengine import fileio
 from mmseg.registry import TRANSFORMS
 from PIL import Image
 
 from ..errors import UserError
+from ..files.image import bands_of, check_reading, read_image, readable
 from .id_mapped import UNMAPPED
+
+JPEG = b'\xff\xd8\xff'  # how such a file begins
+COLOURED = 'see "Labels that are colours" in docs/own_data.md'
 
 
 @TRANSFORMS.register_module()
 class LoadImage(LoadImageFromFile):
-    """``LoadImageFromFile`` through Pillow, which refuses a truncated file where OpenCV returns a part of it.
+    """``LoadImageFromFile`` for what people bring: any number of bits and bands, and never a part of a broken file.
+
+    Args:
+        value_range, channels: which values of the file become 0 and 255, and which bands are used: see
+            :func:`~mmseg_adapt.files.image.read_image`.
+        imdecode_backend, color_type: as in ``LoadImageFromFile``, whose decoding another value than these asks for.
+        **kwargs: of ``LoadImageFromFile``.
+
+    Added, with ``value_range`` or ``channels``: these, so that later steps can compare.
 
     Raises:
-        UserError: a file that is missing or cannot be decoded, by name.
+        UserError: a file that is missing or cannot be decoded, by name; and as ``read_image``.
     """
 
-    def __init__(self, imdecode_backend: str = 'pillow', **kwargs) -> None:
-        super().__init__(imdecode_backend=imdecode_backend, **kwargs)
+    def __init__(
+        self,
+        value_range: Sequence[float] | None = None,
+        channels: Sequence[int] | None = None,
+        imdecode_backend: str = 'pillow',
+        color_type: str = 'color',
+        **kwargs,
+    ) -> None:
+        super().__init__(imdecode_backend=imdecode_backend, color_type=color_type, **kwargs)
+        check_reading(value_range, channels)
+        self.reading = dict(value_range=value_range, channels=channels)
+        self.stock = (imdecode_backend, color_type) != ('pillow', 'color') or self.file_client_args is not None
+        if self.stock and (value_range is not None or channels is not None):
+            raise UserError(
+                'LoadImage: value_range and channels cannot be combined with imdecode_backend, color_type or '
+                'file_client_args: remove these'
+            )
 
-    def transform(self, results: dict) -> dict:
+    def transform(self, results: dict) -> dict | None:
+        path = results['img_path']
+        if self.stock:
+            with readable(path):
+                return super().transform(results)
         try:
-            return super().transform(results)
-        except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError and struct.error
-            raise UserError(f'{results["img_path"]} cannot be read ({error}): restore the file or remove it') from error
+            image = read_image(path, **self.reading, backend_args=self.backend_args)
+        except UserError:
+            if self.ignore_empty:
+                return None
+            raise
+        results['img'] = image.astype(np.float32) if self.to_float32 else image
+        results['img_shape'] = results['ori_shape'] = image.shape[:2]
+        results.update({key: tuple(value) for key, value in self.reading.items() if value is not None})
+        return results
 
 
 def read_label(path: str, channel: int | None = None) -> np.ndarray:
     """The ids of a label image, (H, W) uint8; ``channel``: which of several holds them, in OpenCV's order.
 
+    A label of three equal channels is one of ids; a palette PNG holds indices.
+
     Raises:
-        UserError: a file that cannot be read, that has several channels and no ``channel`` is named, or ids above 255.
+        UserError: a file that cannot be read, a JPEG, channels that differ where no ``channel`` is named, ids above
+            255 or that are not whole numbers.
     """
-    try:
-        if channel is None:
-            with Image.open(path) as image:
-                label = np.asarray(image)
-        else:  # Pillow reads PNGs of 16 bits and several channels as 8 bits
-            if (label := cv2.imread(path, cv2.IMREAD_UNCHANGED)) is None:
-                raise OSError('no image, or not a whole one')
-            label = label if label.ndim == 2 else label[..., channel]
-    except Exception as error:
-        raise UserError(f'{path} cannot be read ({error}): restore the file or remove it') from error
-    if label.ndim != 2:
-        raise UserError(
-            f'{path} has {label.shape[2]} channels: a label image has one, the class id of each pixel; export ids '
-            'instead of colours, or name the channel that holds the ids in label_channel of the data set'
-        )
+    with readable(path):
+        label = _stored(path)
+    if label.shape[2] > 1:
+        label = _one_channel(label, path, channel)
+    label = label.reshape(label.shape[:2])
     if label.dtype != np.uint8:
         if label.max(initial=0) > 255 or label.min(initial=0) < 0:
             raise UserError(f'{path} holds ids up to {label.max()}: ids must lie in 0…255')
+        if (label != label.astype(np.uint8)).any():
+            raise UserError(f'{path} holds fractions such as {label[label % 1 != 0][0]}: ids must be whole numbers')
         label = label.astype(np.uint8)
     return label
 
 
+def _stored(path: str) -> np.ndarray:
+    """The values of a label image, (H, W, channels) in the file's order; of a palette image, the indices."""
+    data = fileio.get(path)
+    if data[:3] == JPEG:
+        raise UserError(
+            f'{path} is a JPEG, whose compression changes the ids along every edge: export the labels as PNG again '
+            '("JPEG" in docs/own_data.md)'
+        )
+    try:
+        with Image.open(path) as image:
+            if len(image.getbands()) == 1:
+                return np.asarray(image)[..., None]
+    except Image.UnidentifiedImageError:  # a TIFF that is not one for Pillow
+        pass
+    return bands_of(data)[0]
+
+
+def _one_channel(label: np.ndarray, path: str, channel: int | None) -> np.ndarray:
+    """The channel that holds the ids, (H, W)."""
+    if channel is not None:
+        return label[..., 2 - channel] if label.shape[2] > 2 else label[..., 0]
+    ids, further = label[..., 0], label[..., 1:]
+    constant = len(label) and (label[..., -1] == label[0, 0, -1]).all()  # transparency
+    equal = (further[..., : 2 if label.shape[2] > 2 else 0] == ids[..., None]).all()
+    if equal and (label.shape[2] == 3 or (label.shape[2] in (2, 4) and constant)):
+        return ids
+    raise UserError(
+        f'{path} has {label.shape[2]} channels: a label image has one (or three equal ones), the class id of each '
+        'pixel; export ids instead of colours, or name the channel that holds the ids in label_channel of the data set '
+        f'({COLOURED})'
+    )
+
+
 @TRANSFORMS.register_module()
 class LoadLabels(BaseTransform):
-    """Read a label image of one channel (grey or palette PNG: the index) and map its ids by the dataset's table.
+    """Read a label image (grey, three equal channels, or a palette: the index) and map its ids by the dataset's table.
 
     Required keys: ori_shape; seg_map_path, without which (an image that has no label) nothing is done; optional
     label_lut, 256 uint8, and label_channel, which of several holds the ids (in OpenCV's order). Added: gt_seg_map,
@@ -68,8 +135,8 @@ class LoadLabels(BaseTransform):
     with the image, after them it keeps its full resolution.
 
     Raises:
-        UserError: a file that cannot be read, has several channels or ids above 255, is of another size than its image,
-            or holds an id that the map does not name.
+        UserError: a file that cannot be read, has channels that differ or ids above 255, is of another size than its
+            image, or holds an id that the map does not name.
     """
 
     def transform(self, results: dict) -> dict:

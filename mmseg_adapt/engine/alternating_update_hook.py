@@ -9,9 +9,9 @@ from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
 from ..errors import UserError
+from ..log.deferred_log_hook import is_logged
 from ..methods.clock import Share
 from ..methods.turn import unwrapped
-from .deferred_log_hook import is_logged
 
 
 @HOOKS.register_module()

@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 
 from ..errors import UserError
-from .deferred_log_hook import gather, is_logged
+from ..log.deferred_log_hook import gather, is_logged
 
 SMALLEST_SCALE = 2.0**-10  # of an fp16 loss: 26 halvings below where it starts
 CURE = 'lower the learning rate or lambda_adv, or clip its gradient (clip_grad)'

@@ -10,9 +10,9 @@ from mmseg.registry import HOOKS
 from torch import Tensor, nn
 
 from ..errors import UserError
+from ..log.deferred_log_hook import gather, push
 from ..methods.turn import unwrapped
 from ..models.losses import DOMAINS
-from .deferred_log_hook import gather, push
 
 _D_LR = 'optim_wrapper.discriminator.optimizer.lr'
 
@@ -126,11 +126,7 @@ class GameHealthHook(Hook):
             found['the adversarial gradient dwarfs the segmentation gradient'] = (
                 f'({value:.2g} times as long): lower model.lambda_adv, {10 * value:.0f} times for a ratio of 0.1'
             )
-        for state in sorted(found.keys() - self.ill):
-            runner.logger.warning(f'iteration {runner.iter + 1}: {state} {found[state]}')
-        for state in sorted(self.ill - found.keys()):
-            runner.logger.info(f'iteration {runner.iter + 1}: no longer the case: {state}')
-        self.ill = set(found)
+        self.ill = announce(runner, self.ill, found)
 
     def _judgement(self, runner: Runner, level: str) -> dict[str, str]:
         scalars = runner.message_hub.log_scalars
@@ -146,6 +142,15 @@ class GameHealthHook(Hook):
             cure = f'raise {_D_LR} or give it a start (AlternatingUpdateHook, begin=dict(segmentor=1000))'
             return {f'D is blind at level {level!r}': f'(right on {percent}): {cure}'}
         return {}
+
+
+def announce(runner: Runner, ill: set[str], found: dict[str, str]) -> set[str]:
+    """Say which states (→ the numbers and the cure) begin and which are over, and return those that hold."""
+    for state in sorted(found.keys() - ill):
+        runner.logger.warning(f'iteration {runner.iter + 1}: {state} {found[state]}')
+    for state in sorted(ill - found.keys()):
+        runner.logger.info(f'iteration {runner.iter + 1}: no longer the case: {state}')
+    return set(found)
 
 
 def _shared_stage(segmentor: nn.Module) -> str:

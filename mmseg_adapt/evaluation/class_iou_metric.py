@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,8 +11,10 @@ from mmengine.dist import get_dist_info
 from mmengine.logging import print_log
 from mmseg.evaluation import IoUMetric
 from mmseg.registry import METRICS
+from PIL import Image
 
-from ..errors import UserError
+from ..errors import UserError, writing
+from ..files.listing import name_below
 
 
 @METRICS.register_module()
@@ -26,20 +29,46 @@ class ClassIoUMetric(IoUMetric):
         without: name of a further mIoU → the classes that it leaves out, for protocols on fewer classes, e.g.
             ``dict(mIoU16=('terrain', 'truck', 'train'))``. Predictions of a left-out class still count as errors.
 
+    Predictions that are written (``output_dir``) are called as their images are below ``folder``, which
+    ``tools/test.py`` sets to that of the data set; without it by the image's name alone, as in ``IoUMetric``.
+
     Raises:
-        UserError: ``without`` names a class that the data set does not have.
+        UserError: two predictions that would be one file; ``without`` names a class that the data set does not have.
     """
 
     def __init__(self, *args, without: dict[str, tuple[str, ...]] | None = None, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.without = without or {}
         self.processed = 0
+        self.folder: str | None = None
+        self._written: dict[str, str] = {}  # file → image
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """``self.results``: the last image's areas, after the sum of those before it. Areas: see :meth:`_sum`."""
-        super().process(data_batch, data_samples)
+        output_dir, self.output_dir = self.output_dir, None
+        try:
+            super().process(data_batch, data_samples)
+        finally:
+            self.output_dir = output_dir
+        if output_dir is not None:
+            for sample in data_samples:
+                self._write(sample)
         self.processed += len(data_samples)
         self.results = [self._sum(part) for part in (self.results[:-1], self.results[-1:]) if part]
+
+    def _write(self, sample: dict) -> None:
+        """One PNG of class indices."""
+        image, name = sample['img_path'], name_below(sample['img_path'], self.folder)
+        path = Path(self.output_dir, f'{name}.png').resolve()
+        if self._written.setdefault(str(path), image) != image:
+            raise UserError(
+                f'{self._written[str(path)]} and {image} would both be written to {path}: test one folder at a time'
+            )
+        labels = sample['pred_sem_seg']['data'].squeeze().cpu().numpy()
+        labels = labels + 1 if sample.get('reduce_zero_label', False) else labels
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(labels.astype(np.uint8)).save(path)
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Of a set of ``size`` images; the sums of all ranks are added up.

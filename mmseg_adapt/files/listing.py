@@ -44,3 +44,24 @@ def check_endings(folder: str, files: list[str]) -> None:
         if first.setdefault(osp.splitext(name)[0], name) != name:
             a, b = sorted((first[osp.splitext(name)[0]], name))
             raise UserError(f'{osp.join(folder, a)} and {b} differ only in their ending: keep one of them')
+
+
+def renamed(name: str, pair: tuple[str, str] | None) -> str:
+    """The name of a label by that of its image, both below their folders and without their ends.
+
+    ``pair`` = (word, other word): every occurrence is replaced; an empty word means the front of the file's name.
+
+    >>> renamed('run01_rgb/rgb_07', ('rgb', 'sem')), renamed('a/7', ('', 'lbl_'))
+    ('run01_sem/sem_07', 'a/lbl_7')
+    """
+    if not pair:
+        return name
+    word, other = pair
+    folder, slash, base = name.rpartition('/')
+    return name.replace(word, other) if word else f'{folder}{slash}{other}{base}'
+
+
+def name_below(path: str, folder: str | None) -> str:
+    """The path of a file below ``folder``, without its ending; its bare name where it does not lie there."""
+    inside = folder and Path(osp.abspath(path)).is_relative_to(osp.abspath(folder))
+    return osp.splitext(osp.relpath(path, folder) if inside else osp.basename(path))[0]

@@ -111,14 +111,19 @@ def pseudo_labels(logits: Tensor, threshold: float, per_image: bool = False) -> 
     Returns:
         labels (N, H, W) int64, and q: a scalar, or (N,) with ``per_image``.
     """
-    logits = at_least_float32(logits)
-    best, labels = logits.max(1)
-    confidence = (logits - best[:, None]).exp_().sum(1).reciprocal_()  # the largest entry of the softmax
+    labels, confidence = most_probable(logits)
     confident = (confidence >= threshold).flatten(1).sum(1)
     pixels = labels[0].numel()
     if per_image:
-        return labels, confident.to(logits.dtype) / pixels
-    return labels, confident.sum().to(logits.dtype) / (pixels * len(labels))
+        return labels, confident.to(confidence.dtype) / pixels
+    return labels, confident.sum().to(confidence.dtype) / (pixels * len(labels))
+
+
+def most_probable(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """The most probable class of (N, C, H, W) and its probability, (N, H, W) each, in float32 or better."""
+    logits = at_least_float32(logits)
+    best, labels = logits.max(1)
+    return labels, (logits - best[:, None]).exp_().sum(1).reciprocal_()  # the largest entry of the softmax
 
 
 def weights_with_margins(
@@ -157,6 +162,12 @@ def weights_with_margins(
     weights[:, :top] = 0
     weights[:, height - bottom :] = 0
     return weights
+
+
+def pixels_of(labels: Tensor) -> Tensor:
+    """How many pixels have each label in 0 … 255, (256,) int64, counted on their device without waiting for it."""
+    flat = labels.flatten()
+    return torch.zeros(256, dtype=torch.int64, device=labels.device).scatter_add_(0, flat, torch.ones_like(flat))
 
 
 def at_least_float32(x: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ A method says what the lessons are: ``dacs.py`` mixes source and target, ``mic.p
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -42,6 +42,9 @@ class Lesson(NamedTuple):
     importance: float = 1.0  # of the lesson's loss
 
 
+Witness = Callable[[Domain, Domain, list[Lesson]], None]
+
+
 class SelfTraining(DomainAdapter):
     """A student S, trained, and a teacher, its mean over time; subclasses define :meth:`lessons`.
 
@@ -59,8 +62,13 @@ class SelfTraining(DomainAdapter):
             release of DACS; its mean then leaves the initial weights out).
         **kwargs: :class:`~mmseg_adapt.methods.DomainAdapter`'s.
 
+    Attributes:
+        witnesses: called in every iteration with the source, a target and the lessons made of them, for each target;
+            hooks that look at the lessons stand here. What they are given is not kept.
+
     Raises:
-        UserError: a number outside its range; (in the first iteration) no clock, domains of different sizes.
+        UserError: a number outside its range; a head whose losses take no weight per pixel; (in the first iteration) no
+            clock, domains of different sizes.
     """
 
     def __init__(
@@ -77,6 +85,7 @@ class SelfTraining(DomainAdapter):
     ) -> None:
         super().__init__(segmentor, **kwargs)
         self.check_levels('segmentor', ('decode',))
+        self.segmentor.check_weights()
         for name, value in dict(alpha=alpha, pseudo_threshold=pseudo_threshold).items():
             if not 0 <= value <= 1:
                 raise UserError(f'model.{name} = {value} must lie in [0, 1]')
@@ -90,6 +99,7 @@ class SelfTraining(DomainAdapter):
         self.ignore_top, self.ignore_bottom = ignore_top, ignore_bottom
         self.teacher_bn, self.teacher_follows = teacher_bn, teacher_follows
         self.teacher = frozen_copy(MODELS.build(segmentor))
+        self.witnesses: list[Witness] = []
 
     def lessons(self, source: Domain, target: Domain, generator: torch.Generator) -> Iterator[Lesson]:
         """What the student learns from a source batch and a target batch with pseudo-labels."""
@@ -126,6 +136,8 @@ class SelfTraining(DomainAdapter):
                 target, taught = self.teach(**target)
             student.log.update(taught)
             lessons = list(self.lessons(source, target, generator))
+            for witness in self.witnesses:
+                witness(source, target, lessons)
             for after, lesson in enumerate(lessons, 1 - len(lessons)):
                 with student.forward(last=last == after == 0):
                     losses = self.study(lesson)
@@ -143,7 +155,7 @@ class SelfTraining(DomainAdapter):
                 f'{type(self).__name__} needs its clock: add AlternatingUpdateHook to custom_hooks, as '
                 'configs/_base_/schedules do'
             )
-        if self.clock.steps['segmentor'] == 0:
+        if self.clock.steps['segmentor'] == 0 and self.clock.share('segmentor').begins:
             self.teacher.load_state_dict(unwrapped(self.segmentor).state_dict())
         elif self.teacher_follows == 'first':
             self._follow()
@@ -160,17 +172,19 @@ class SelfTraining(DomainAdapter):
 
     def teach(self, inputs: Tensor, data_samples: list) -> tuple[Domain, dict[str, Tensor]]:
         """The teacher's labels of target images, each pixel's weight, and what is logged of them."""
-        size = inputs.shape[2:]
-        logits = resize(
-            self.teacher.logits(inputs), size, mode='bilinear', align_corners=self.teacher.align_corners, warning=False
-        )
-        if logits.shape[1] == 1:  # a binary head's logit of class 1
-            logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
-        labels, q = pseudo_labels(logits, self.pseudo_threshold, self.per_image)
+        labels, q = pseudo_labels(self.teacher_logits(inputs), self.pseudo_threshold, self.per_image)
         valid = [sample.valid_pixels.data for sample in data_samples if 'valid_pixels' in sample]
         valid = torch.cat(valid).to(labels.device) if valid else None
         weight = weights_with_margins(q, labels, self.ignore_top, self.ignore_bottom, valid)
         return Domain(inputs, labels, weight), {'teacher.confident': q.mean()}
+
+    def teacher_logits(self, inputs: Tensor) -> Tensor:
+        """The teacher's logits of images (N, 3, H, W), at their size."""
+        logits, corners = self.teacher.logits(inputs), self.teacher.align_corners
+        logits = resize(logits, inputs.shape[2:], mode='bilinear', align_corners=corners, warning=False)
+        if logits.shape[1] == 1:  # a binary head's logit of class 1
+            logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
+        return logits
 
     def study(self, lesson: Lesson) -> dict[str, Tensor]:
         """The segmentation losses of a lesson, each pixel's times its weight."""

@@ -53,13 +53,24 @@ class Turn:
 
     @contextmanager
     def forward(self, last: bool = True, learns: bool = True) -> Iterator[None]:
-        """Forward under the player's precision. All but the last forward before a step skip the all-reduce."""
+        """Forward under the player's precision. All but the last forward before a step skip the all-reduce.
+
+        Raises:
+            UserError: BN that is given one value per channel, as of a pooled batch of one image.
+        """
         with ExitStack() as stack:
             stack.enter_context(torch.set_grad_enabled(self.moves and learns))
             stack.enter_context(self.optim_wrapper.optim_context(self.player))
             if not (last and self.share.steps) and hasattr(self.player, 'no_sync'):
                 stack.enter_context(self.player.no_sync())
-            yield
+            try:
+                yield
+            except ValueError as error:
+                if 'more than 1 value per channel' not in str(error):
+                    raise
+                raise UserError(
+                    'BN cannot normalise one image that is pooled to one value: set train_dataloader.batch_size = 2'
+                ) from error
 
     def backward(self, losses: dict[str, Tensor], share: float = 1.0) -> None:
         """Accumulate the gradient of ``share`` times the sum of all entries named ``…loss…``.
@@ -70,10 +81,11 @@ class Turn:
             return
         total, log = self.parse_losses(losses)
         if self.moves:
-            self.optim_wrapper.backward(total * (share * self.share.of_gradient))
+            part = share * self.share.of_gradient
+            self.optim_wrapper.backward(total if part == 1 else total * part)
         for name, value in log.items():
             if name != 'loss' and not name.startswith('idle.'):
-                value = share * value.detach()
+                value = value.detach() if share == 1 else share * value.detach()
                 self.log[name] = self.log[name] + value if name in self.log else value
 
     def step(self) -> None:

@@ -1,3 +1,4 @@
+from .bands_preprocessor import BandsPreProcessor
 from .daformer_head import DAFormerHead
 from .deeplabv2_head import DeepLabV2Head
 from .deeplabv2_resnet import DeepLabV2ResNet
@@ -5,9 +6,11 @@ from .deeplabv2_vgg import DeepLabV2VGG
 from .discriminators import ImageDiscriminator, OutputSpaceDiscriminator, RegionDiscriminator
 from .hrda_segmentor import HRDASegmentor
 from .mix_transformer import DAFormerMixTransformer
+from .multi_level_cascade import MultiLevelCascade
 from .multi_level_segmentor import MultiLevelSegmentor
 
 __all__ = [
+    'BandsPreProcessor',
     'DAFormerHead',
     'DAFormerMixTransformer',
     'DeepLabV2Head',
@@ -15,6 +18,7 @@ __all__ = [
     'DeepLabV2VGG',
     'HRDASegmentor',
     'ImageDiscriminator',
+    'MultiLevelCascade',
     'MultiLevelSegmentor',
     'OutputSpaceDiscriminator',
     'RegionDiscriminator',

@@ -11,9 +11,9 @@ from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 from torch import Tensor
 
-from ..engine.merged_groups import merge_state
 from ..errors import UserError
 from ..methods.turn import unwrapped
+from ..optim.merged_groups import merge_state
 from ..random_state import random_state, set_random_state
 from .checkpoint_guard_hook import is_checkpoint_due
 from .resumable_train_loop import ResumableTrainLoop

@@ -12,6 +12,7 @@ from mmseg.registry import TRANSFORMS
 from torch.utils.data import get_worker_info
 
 from ..errors import UserError
+from ..pictures import repainted
 from .job import RenderJob
 from .store import RenderStore
 
@@ -23,7 +24,8 @@ class AANStyleTransfer(BaseTransform):
     It stands right behind the loading of the image, so that one store serves every size and crop. In a source pipeline
     the store holds the source in the target's style; in a test pipeline, with ``prob=1``, the target in the source's.
 
-    Required keys: img, img_path, ori_shape. Modified: img.
+    Required keys: img, img_path, ori_shape. Modified: img. Of an image of more than three bands the first three are
+    replaced, and the others stay; of a grey one that is read as one band, that band.
 
     Args:
         renders: folder of the store.
@@ -33,8 +35,9 @@ class AANStyleTransfer(BaseTransform):
             original, ``'render'`` renders it now and adds it to the store (seconds to minutes per image).
 
     Raises:
-        UserError: a folder that is no store; an image without a render of its own; a place behind Resize or a crop;
-            rendering on a GPU inside a worker of the data loader, or a file outside the folder that the store renders.
+        UserError: a folder that is no store, or of images that were read with other values or bands; an image
+            without a render of its own; a place behind Resize or a crop; rendering on a GPU inside a worker of the
+            data loader, or a file outside the folder that the store renders.
     """
 
     def __init__(self, renders: str, prob: float = 1.0, missing: str = 'error') -> None:
@@ -46,6 +49,7 @@ class AANStyleTransfer(BaseTransform):
         self.prob = prob
         self.missing = missing
         self._job: RenderJob | None = None
+        self._reading: dict | None = None  # how the images were read that were rendered
         if not self.store.exists:
             raise UserError(f'{renders} is no store of renders; make it: {self.command()}')
 
@@ -63,8 +67,22 @@ class AANStyleTransfer(BaseTransform):
                 " (or name the store of this data set, or set AANStyleTransfer.missing = 'keep')"
             )
         path = path or self.render(Path(results['img_path']))
-        results['img'] = self.store.read(path, results['img'].shape[:2])
+        self.check_reading(results)
+        results['img'] = repainted(results['img'], self.store.read(path, results['img'].shape[:2]))
         return results
+
+    def check_reading(self, results: dict) -> None:
+        """Raises: UserError: renders of images that were read with another range of values or other bands."""
+        steps = self.store.manifest()['settings'].get('content') or [{}] if self._reading is None else ()
+        for step in steps[:1]:
+            self._reading = {key: step.get(key) and tuple(step[key]) for key in ('value_range', 'channels')}
+        for key, theirs in self._reading.items():
+            if results.get(key) != theirs:
+                raise UserError(
+                    f'the renders in {self.store.folder} were made with {key}={theirs}, LoadImage of this pipeline has '
+                    f'{key}={results.get(key)}: set aan.content and aan.style of the config that renders to the same '
+                    'LoadImage, and render into another folder'
+                )
 
     def render(self, file: Path) -> Path:
         """Render a file into the store, under the name that the tool would give it."""

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from ..errors import UserError, first_line
 from ..files.listing import IMAGE_ENDINGS, check_endings, images_below
+from ..pictures import visible
 from .encoder import build_encoder
 from .gram import Style, style_of
 from .objective import Objective
@@ -112,9 +113,9 @@ class RenderJob:
         )
 
     def load(self, file: Path, role: str) -> Tensor:
-        """A file as ``'content'`` or ``'style'``: BGR 0–255 (1, 3, H, W)."""
+        """A file as ``'content'`` or ``'style'``: BGR 0–255 (1, 3, H, W); of more bands the first three."""
         results = self.pipelines[role](dict(img_path=str(file), seg_fields=[]))
-        image = np.ascontiguousarray(results['img'].transpose(2, 0, 1))
+        image = np.ascontiguousarray(visible(results['img']).transpose(2, 0, 1))
         return torch.from_numpy(image)[None].float().to(self.device)
 
     def style_of(self, files: list[Path], progress: Callable = iter) -> Style:

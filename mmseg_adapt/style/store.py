@@ -14,6 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from ..errors import UserError, first_line
 from ..files.difference import first_difference
+from ..files.image import any_size
 from ..files.whole import PART, remove_dead_parts, write_whole
 from .gram import Style
 
@@ -122,7 +123,7 @@ class RenderStore:
 
     def _is_of(self, name: str, source: str | Path) -> bool:
         try:
-            with Image.open(self.path(name)) as file:
+            with any_size(), Image.open(self.path(name)) as file:
                 size, checksum = (file.info.get(key) for key in (SOURCE_BYTES, SOURCE_CRC))
         except Exception:  # as in read: one that is to be made again
             return False
@@ -146,7 +147,7 @@ class RenderStore:
             UserError: a file that is no whole image.
         """
         try:
-            with Image.open(path) as file:
+            with any_size(), Image.open(path) as file:
                 image = file.convert('RGB')
         except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError and struct.error
             raise UserError(

@@ -6,7 +6,7 @@ from mmengine.logging import print_log
 from mmengine.model import PretrainedInit
 from mmengine.runner.checkpoint import _load_checkpoint
 from mmseg.registry import WEIGHT_INITIALIZERS
-from torch import nn
+from torch import Tensor, nn
 
 from ..errors import UserError
 from .load import tensors_of
@@ -17,7 +17,8 @@ class CheckedPretrainedInit(PretrainedInit):
     """mmengine's ``PretrainedInit`` (arguments and all) for configs of MMSegmentation's scope.
 
     Unlike mmengine, which warns and goes on with random weights, it stops at a file that has nothing in common with the
-    module and at a tensor of another shape. A classifier of another class count is left out, with a line in the log.
+    module and at a tensor of another shape. A classifier of another class count is left out, with a line in the log;
+    the first convolution is made to fit images of other than three bands.
 
     Raises:
         UserError: a file of another network.
@@ -31,6 +32,7 @@ class CheckedPretrainedInit(PretrainedInit):
         if hasattr(module, 'own_keys'):  # a backbone that knows the keys of the released file
             found = module.own_keys(found, self.checkpoint)
         own = module.state_dict()
+        self._fit_bands(own, found)
         self._check(type(module).__name__, own, found)
         used = {k: v for k, v in found.items() if k in own and own[k].shape == v.shape}
         module.load_state_dict(used, strict=False)
@@ -46,6 +48,17 @@ class CheckedPretrainedInit(PretrainedInit):
             from mmengine.model import update_init_info
 
             update_init_info(module, init_info=self._get_init_info())
+
+    def _fit_bands(self, own: dict[str, Tensor], found: dict[str, Tensor]) -> None:
+        """The first convolution for images of n bands: each has the mean of the file's three filters, times 3/n."""
+        for key in own.keys() & found.keys():
+            here, there = own[key].shape, found[key].shape
+            if len(here) == len(there) == 4 and there[1] == 3 != here[1] and here[::2] == there[::2]:
+                n = here[1]
+                found[key] = found[key].mean(1, keepdim=True).repeat(1, n, 1, 1) * (3 / n)
+                print_log(
+                    f'{key}: made for {n} bands of the three in {self.checkpoint}: their mean, times 3/{n}', 'current'
+                )
 
     def _check(self, module: str, own: dict, found: dict) -> None:
         if not own.keys() & found.keys():

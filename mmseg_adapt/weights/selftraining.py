@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..errors import UserError
 
-PARTS = ('model', 'ema_model', 'imnet_model')
+PARTS = {'model': 'segmentor', 'ema_model': 'teacher', 'imnet_model': 'imagenet'}  # the releases' → an adapter's
 _BACKBONE = (
     (r'patch_embed(\d)\.proj\.', lambda m: f'layers.{int(m[1]) - 1}.0.projection.'),
     (r'patch_embed(\d)\.norm\.', lambda m: f'layers.{int(m[1]) - 1}.0.norm.'),
@@ -31,6 +31,25 @@ _HEAD = (
     (r'head\.fuse_layer\.', 'head.'),
     (r'^decode_head\.aspp_modules\.(\d+)\.conv\.(weight|bias)$', r'decode_head.conv_seg.\1.\2'),  # DeepLabV2's: no BN
 )
+
+
+def adapter_of(state: dict[str, Tensor], path: str = 'the checkpoint') -> dict[str, Tensor]:
+    """A whole released checkpoint under an adapter's keys: ``segmentor.``, ``teacher.`` and ``imagenet.``.
+
+    The ImageNet network is a backbone: the head that the releases keep beside it is never used, and left out.
+
+    Raises:
+        UserError: a checkpoint without ``model.``.
+    """
+    ours = {}
+    for part, place in PARTS.items():
+        if part != 'model' and not any(key.startswith(f'{part}.') for key in state):
+            continue
+        found = segmentor_of(state, part, path)
+        if place == 'imagenet':
+            found = {key.removeprefix('backbone.'): x for key, x in found.items() if key.startswith('backbone.')}
+        ours.update({f'{place}.{key}': x for key, x in found.items()})
+    return ours
 
 
 def segmentor_of(state: dict[str, Tensor], part: str | None = None, path: str = 'the checkpoint') -> dict[str, Tensor]:

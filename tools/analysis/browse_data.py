@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 from mmseg_adapt.datasets.streams import SOURCE, is_labelled
 from mmseg_adapt.errors import one_sentence
 from mmseg_adapt.files.config import config_of
+from mmseg_adapt.pictures import printable
 
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt  # noqa: E402
@@ -35,7 +36,7 @@ def streams_of(cfg: Config) -> dict[str, Dataset]:
 
 def image_of(sample: dict) -> np.ndarray:
     """(H, W, 3) RGB, as the network sees it before normalisation."""
-    return sample['inputs'].permute(1, 2, 0).numpy()[..., ::-1]
+    return printable(sample['inputs'].permute(1, 2, 0).numpy())[..., ::-1]
 
 
 def label_of(sample: dict) -> np.ndarray:

@@ -17,7 +17,7 @@ from prettytable import PrettyTable, TableStyle
 
 from mmseg_adapt.errors import UserError, one_sentence
 from mmseg_adapt.files.config import config_of
-from mmseg_adapt.runs.scalars import scalars_of
+from mmseg_adapt.log.scalars import scalars_of
 from mmseg_adapt.runs.work_dir import VOLATILE
 
 PLACES = {*VOLATILE, 'randomness', 'checkpoint', 'data_root', 'renders', 'experiment_name'}  # differ within a row

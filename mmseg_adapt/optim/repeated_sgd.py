@@ -47,13 +47,15 @@ class RepeatedSGD(torch.optim.SGD):
         loss = closure() if closure is not None else None
         groups = self.param_groups
         fresh = [p for group in groups for p in group['params'] if 'momentum_buffer' not in self.state[p]]
-        kept = [(group, group['weight_decay'], [p.grad for p in group['params']]) for group in groups]
+        kept = []
+        if self.cumulative:
+            kept = [(group, group['weight_decay'], [p.grad for p in group['params']]) for group in groups]
         try:
             for done in range(max(group['repeats'] for group in groups)):
                 self.param_groups = [group for group in groups if group['repeats'] > done]
                 if self.cumulative:
                     self._decay(kept)
-                elif done:
+                elif done and fresh:
                     self._forget_momentum(fresh)
                 super().step()
         finally:

@@ -1,0 +1,11 @@
+# DACS, DeepLabV2, ResNet-101, GTA5 → Cityscapes (the baseline of Hoyer et al., CVPR 2022, Table 1).
+# Published: –. Ours: not run (needs the data sets and a GPU).
+#   python tools/train.py configs/dacs/gta2cs_deeplabv2.py
+_base_ = [
+    '../_base_/models/deeplabv2_r101v1c.py',
+    '../_base_/methods/self_training.py',
+    '../_base_/datasets/gta2cs_512.py',
+    '../_base_/schedules/self_training.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(_delete_=True, segmentor=_base_.model, **_base_.dacs)

@@ -1,0 +1,5 @@
+# MIC with DAFormer, MiT-B5, GTA5 → Cityscapes (Hoyer et al., CVPR 2023, Table 1).
+# Published: –. Ours: not run (needs the data sets and a GPU).
+#   python tools/train.py configs/mic/gta2cs_mitb5.py
+_base_ = '../daformer/gta2cs_mitb5.py'
+model = dict(type='MIC', mask=_base_.mask)

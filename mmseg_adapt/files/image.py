@@ -1,0 +1,224 @@
+"""Image files of any number of bits and bands, and what a network is given of them: numbers from 0 to 255.
+
+One convention for every file, so that mean and std mean the same: the values of ``value_range`` become 0…255. An 8-bit
+image of three bands or one stays as it is, uint8; everything else becomes float32, without a loss of precision.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import cv2
+import mmcv
+import numpy as np
+from mmengine import fileio
+from mmengine.logging import print_log
+from PIL import Image, ImageOps
+
+from ..errors import UserError
+from .tiff import Tiff, is_tiff
+
+PNG = b'\x89PNG\r\n\x1a\n'
+COLOUR_TYPES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a PNG → bands
+_said: set[str] = set()
+
+
+@contextmanager
+def any_size() -> Iterator[None]:
+    """Let Pillow read pictures of more than 178 million pixels: it takes them for an attack, they are the user's."""
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
+@contextmanager
+def readable(path: str) -> Iterator[None]:
+    """Raises: UserError: whatever goes wrong in the block, said of the file; image libraries raise almost anything."""
+    try:
+        with any_size():
+            yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f'{path} cannot be read ({error}): restore the file or remove it') from error
+
+
+def check_reading(value_range: Sequence[float] | None, channels: Sequence[int] | None) -> None:
+    """Raises: UserError: a range that is not two rising numbers; channels that are not places of bands."""
+    if value_range is not None:
+        pair = list(value_range)
+        numbers = len(pair) == 2 and all(isinstance(v, (int, float)) and math.isfinite(v) for v in pair)
+        if not numbers or not pair[0] < pair[1]:
+            raise UserError(f'value_range = {value_range!r}: write the lowest and the highest value, as in (0, 4095)')
+    if channels is not None and (not channels or any(not isinstance(i, int) or i < 0 for i in channels)):
+        raise UserError(f'channels = {channels!r}: write the places of bands in the file, as in (0, 1, 2, 3)')
+
+
+def read_image(
+    path: str,
+    value_range: Sequence[float] | None = None,
+    channels: Sequence[int] | None = None,
+    backend_args: dict | None = None,
+) -> np.ndarray:
+    """What a network is given of a file.
+
+    Args:
+        path: of the file.
+        value_range: values of the file that become 0 and 255; values beyond are cut off. Default: those of the file's
+            type, 0…65535 for 16 bits. Floating point numbers have none: it must be named.
+        channels: which bands are used, counted from 0 in the file's order. Default: all three, or the one three times.
+        backend_args: of mmengine's file client.
+
+    Returns:
+        (H, W, C): uint8 for 8 bits and three bands where no range is named, else float32 0…255. Three bands are BGR,
+        as everywhere in OpenMMLab; another number of them keeps the order of ``channels``.
+
+    Raises:
+        UserError: a file that cannot be read; floating point numbers without a range; a range that the file's type
+            cannot hold; bands or transparency that would be lost without a word.
+    """
+    with readable(path):
+        data = fileio.get(path, backend_args=backend_args)
+        if value_range is None and channels is None and is_plain(data):
+            return mmcv.imfrombytes(data, flag='color', backend='pillow')
+        return scaled(*bands_of(data), path, value_range, channels)
+
+
+def is_plain(data: bytes) -> bool:
+    """Whether Pillow reads all that a file holds as 8 bits and three bands, or one."""
+    if data.startswith(PNG):
+        return data[24] <= 8 and data[25] in (0, 2, 3)
+    if is_tiff(data):
+        return Tiff.parse(data).plain
+    with Image.open(io.BytesIO(data)) as image:
+        return 'A' not in image.getbands() and image.mode not in ('I', 'F', 'I;16', 'I;16B') and not _is_deep_pnm(data)
+
+
+def _is_deep_pnm(data: bytes) -> bool:
+    return data[:2] in (b'P5', b'P6') and _decoded(data).dtype != np.uint8
+
+
+def bands_of(data: bytes) -> tuple[np.ndarray, bool]:
+    """All bands of a file, (H, W, C) as they are stored, and whether the last one is transparency.
+
+    Raises:
+        ValueError: a file that is broken or in no form that is known here.
+    """
+    if is_tiff(data):
+        tiff = Tiff.parse(data)
+        return tiff.read(), tiff.alpha
+    if data.startswith(PNG) and data[24] == 16:
+        count = COLOUR_TYPES[data[25]]
+        image = _decoded(data)
+        image = image.reshape(*image.shape[:2], -1)
+        order = {1: [0], 2: [0, -1], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[count]
+        return image[..., order], count in (2, 4)
+    if data[:2] in (b'P5', b'P6'):
+        image = _decoded(data)
+        return (image[..., None] if image.ndim == 2 else image[..., ::-1]), False
+    with Image.open(io.BytesIO(data)) as image:
+        image = ImageOps.exif_transpose(image)
+        if image.mode not in ('L', 'LA', 'RGB', 'RGBA', 'I', 'F', 'I;16', 'I;16B'):
+            image = image.convert('RGBA' if 'A' in image.getbands() else 'RGB')
+        array = np.asarray(image)
+        return array.reshape(*array.shape[:2], -1), 'A' in image.getbands()
+
+
+def _decoded(data: bytes) -> np.ndarray:
+    if (image := cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)) is None:
+        raise ValueError('not a whole image')
+    return image
+
+
+def scaled(
+    bands: np.ndarray,
+    alpha: bool,
+    name: str,
+    value_range: Sequence[float] | None = None,
+    channels: Sequence[int] | None = None,
+) -> np.ndarray:
+    """:func:`read_image` for the bands of a file, or of an array called ``name``: (H, W, C), or (H, W).
+
+    Raises: see :func:`read_image`.
+    """
+    bands = bands if bands.ndim == 3 else bands[..., None]
+    chosen = _chosen(bands, alpha, name, channels)
+    if chosen.dtype == np.uint8 and value_range is None and chosen.shape[2] == 3:
+        return np.ascontiguousarray(chosen)
+    low, high = _range_of(chosen, name, value_range)
+    exact = np.float32 if chosen.dtype.itemsize <= 2 or chosen.dtype == np.float32 else np.float64
+    image = (chosen.astype(exact) - exact(low)) * exact(255 / (high - low))
+    if not np.isfinite(image).all():
+        raise UserError(f'{name} holds values that are not numbers (NaN or infinite): fill them before training')
+    if image.min(initial=0) < -1e-3 or image.max(initial=0) > 255.001:
+        _say(
+            'beyond',
+            f'{name} holds the values {chosen.min():g}…{chosen.max():g}; those outside of {low:g}…{high:g} are cut '
+            'off (and perhaps those of further images): value_range of LoadImage changes it',
+        )
+    return np.ascontiguousarray(image.clip(0, 255), np.float32)
+
+
+def _chosen(bands: np.ndarray, alpha: bool, name: str, channels: Sequence[int] | None) -> np.ndarray:
+    """The bands that are used, three of them in the order BGR."""
+    count = bands.shape[2]
+    if channels is None:
+        if alpha and count in (2, 4) and opaque(bands):
+            count -= 1
+        elif count not in (1, 3):
+            last = 'the last one is transparency, and not opaque' if alpha else 'a network of three would lose some'
+            raise UserError(
+                f'{name} has {count} bands ({last}): name those to use in channels of LoadImage, as in channels='
+                f'{tuple(range(count))} with in_channels={count} of the backbone, or three of them'
+            )
+        channels = (0, 0, 0) if count == 1 else (0, 1, 2)
+    elif max(channels) >= count:
+        raise UserError(
+            f'{name} has {count} bands, channels={tuple(channels)} names band {max(channels)}: count from 0'
+        )
+    return bands[..., list(channels)[::-1] if len(channels) == 3 else list(channels)]
+
+
+def opaque(bands: np.ndarray) -> bool:
+    """Whether the last band, transparency, hides nothing."""
+    return bool((bands[..., -1] == (np.iinfo(bands.dtype).max if bands.dtype.kind in 'ui' else 1)).all())
+
+
+def _range_of(bands: np.ndarray, name: str, value_range: Sequence[float] | None) -> tuple[float, float]:
+    """The values that become 0 and 255."""
+    if bands.dtype.kind == 'b':
+        return 0, 1
+    if bands.dtype.kind not in 'ui':
+        if value_range is None:
+            raise UserError(
+                f'{name} holds floating point numbers, {np.nanmin(bands):g}…{np.nanmax(bands):g}: name the values '
+                'that are black and white in value_range of LoadImage, as in (0.0, 1.0)'
+            )
+        return tuple(value_range)
+    limits = np.iinfo(bands.dtype)
+    if value_range is None:
+        if limits.max > 255:
+            _say(
+                'default',
+                f'{name} has {limits.bits} bits: {limits.min}…{limits.max} are read as 0…255 (and those of further '
+                'images); value_range of LoadImage changes it',
+            )
+        return limits.min, limits.max
+    if value_range[0] < limits.min or value_range[1] > limits.max:
+        raise UserError(
+            f'{name} has {limits.bits} bits, values {limits.min}…{limits.max}; value_range={tuple(value_range)} is '
+            'for other files: keep files of another kind in a data set of their own'
+        )
+    return tuple(value_range)
+
+
+def _say(kind: str, message: str) -> None:
+    """Once per process: a folder has thousands of images of one kind."""
+    if kind not in _said:
+        _said.add(kind)
+        print_log(message, 'current')

@@ -1,0 +1,41 @@
+"""The preprocessing of images of any number of bands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from mmseg.models import SegDataPreProcessor
+from mmseg.registry import MODELS
+
+from ..errors import UserError
+
+
+@MODELS.register_module()
+class BandsPreProcessor(SegDataPreProcessor):
+    """``SegDataPreProcessor`` with a mean and std for any number of bands; the fork's takes one or three alone.
+
+    Args:
+        mean, std: of every band, in the order of ``LoadImage``'s ``channels``, 0…255.
+        **kwargs: of ``SegDataPreProcessor``.
+
+    Raises:
+        UserError: a mean and a std of different lengths; an image of another number of bands.
+    """
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float], **kwargs) -> None:
+        super().__init__(**kwargs)
+        if len(mean) != len(std):
+            raise UserError(f'data_preprocessor has {len(mean)} numbers in mean and {len(std)} in std: name one a band')
+        self._enable_normalize = True
+        for name, numbers in (('mean', mean), ('std', std)):
+            self.register_buffer(name, torch.tensor(numbers, dtype=torch.float32).view(-1, 1, 1), False)
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        for image in data['inputs']:
+            if len(image) != len(self.mean):
+                raise UserError(
+                    f'the image has {len(image)} bands, data_preprocessor.mean {len(self.mean)}: set channels of '
+                    'LoadImage, mean and std to the same bands'
+                )
+        return super().forward(data, training)
