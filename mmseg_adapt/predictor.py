@@ -90,7 +90,7 @@ class Predictor:
             self.segmentor = segmentor.to(self.device)
         except (RuntimeError, AssertionError) as error:
             raise UserError(f'device {device} cannot be used here: name another, such as cpu') from error
-        meta = dataset_meta(self.cfg, loaded, segmentor.decode_head.num_classes)
+        meta = dataset_meta(self.cfg, loaded, segmentor.num_classes)
         self.classes: list[str] = meta['classes']
         self.palette: list[list[int]] = meta['palette']
         self._build_pipeline(str(config))

@@ -9,6 +9,7 @@ from mmseg.registry import MODELS
 
 from mmseg_adapt.errors import UserError
 from mmseg_adapt.weights.load import read_checkpoint
+from mmseg_adapt.weights.segmentor import load_segmentor
 
 from .reference.selftraining import nets
 from .test_selftraining_networks import batch, gap
@@ -68,6 +69,9 @@ def test_a_released_checkpoint_loads_strictly_and_gives_the_authors_logits(setti
     with torch.no_grad():
         assert gap(model.segmentor.eval()(image, mode='tensor')['decode'], expected) < 1e-12
         assert gap(model.teacher.eval()(image, mode='tensor')['decode'], expected) > 1e-3
+    deployed, _ = load_segmentor(Config.fromfile(cfg), str(tmp_path / 'ours.pth'))  # as tests and exports load it
+    with torch.no_grad():
+        assert gap(deployed(image.float(), mode='tensor')['decode'], expected) < 1e-5 * abs(expected).max()
     for player, part in ((model.teacher, 'ema.'), (getattr(model, 'imagenet', None), 'imnet.')):
         if player is not None:
             weights = nets.state(setting, part)

@@ -16,11 +16,10 @@ from torch import nn
 from waits import Waits
 
 from mmseg_adapt.cli.launch import prepare_devices, read_config
-from mmseg_adapt.engine import deferred_log_hook, optim_wrapper_constructor
-from mmseg_adapt.log import DeferredLogHook
+from mmseg_adapt.log import DeferredLogHook, deferred_log_hook
 from mmseg_adapt.log.deferred_log_hook import gather, is_logged, push
 from mmseg_adapt.methods import AdaptSegNet
-from mmseg_adapt.optim import MergedOptimWrapperConstructor
+from mmseg_adapt.optim import MergedOptimWrapperConstructor, optim_wrapper_constructor
 from mmseg_adapt.optim.merged_groups import merge_state
 
 from .test_adversarial import adapter, batch, optimisers

@@ -24,7 +24,7 @@ def groups(name: str) -> Counter:
     wrapper_cfg = dict(cfg.optim_wrapper)
     constructor = dict(type=wrapper_cfg.pop('constructor'), optim_wrapper_cfg=wrapper_cfg)
     wrapper = OPTIM_WRAPPER_CONSTRUCTORS.build(constructor)(model)['segmentor']
-    trained = [g for g in wrapper.param_groups if g['params'][0].requires_grad]
+    trained = [g for g in wrapper.param_groups for p in g['params'] if p.requires_grad]  # one for each parameter
     return Counter((round(g['lr'], 12), g['weight_decay']) for g in trained)
 
 

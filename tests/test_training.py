@@ -212,7 +212,7 @@ def break_image(data: Path) -> None:
             ['model.discriminator.aux.in_channels=19'],
             'model.discriminator.aux.in_channels = 19, but the segmentor predicts 8',
         ),
-        (['model.objective=hinge'], "model.objective = 'hinge' is none of"),
+        (['model.objective=hinge'], "model.objective = 'hinge' must be one of"),
         (
             ['model.reversal=True', 'custom_hooks.0.every.segmentor=2'],
             'moves both players by one backward pass: take begin and every out of AlternatingUpdateHook',

@@ -18,7 +18,7 @@ import mmseg_adapt
 
 from ..errors import UserError
 from ..files.config import config_of
-from ..files.staging import staged
+from ..files.whole import staged
 from ..weights.load import allow_unsafe, read_checkpoint, tensors_of
 from ..weights.segmentor import dataset_meta
 from ..weights.selftraining import adapter_of

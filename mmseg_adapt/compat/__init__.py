@@ -5,6 +5,7 @@ Only :mod:`.stack` is imported here: it must run before ``mmseg`` is imported.
 
 from .stack import (
     allow_mmengine_checkpoints,
+    has_compiled_ops,
     is_installed,
     let_lists_mix_files_and_arrays,
     name_the_fork,
@@ -16,6 +17,7 @@ from .stack import (
 
 __all__ = [
     'allow_mmengine_checkpoints',
+    'has_compiled_ops',
     'is_installed',
     'let_lists_mix_files_and_arrays',
     'name_the_fork',

@@ -62,6 +62,12 @@ def stub_missing_ops() -> None:
         sys.modules['mmcv._ext'] = stub
 
 
+def has_compiled_ops() -> bool:
+    """Whether mmcv has its compiled ops, which mmcv-lite has not."""
+    spec = importlib.util.find_spec('mmcv._ext')
+    return spec is not None and spec.loader is not None  # the stub has no loader
+
+
 def version_of(name: str) -> str:
     return importlib.import_module(name).__version__
 

@@ -1,4 +1,7 @@
-"""Endless samplers, each stream walked in an order of its own; a resumed run sets ``start`` at no cost."""
+"""Samplers, each stream walked in an order of its own; a resumed run sets ``start`` at no cost.
+
+They are endless, until a loop of epochs says which one it is in: then an iteration is one pass over the source.
+"""
 
 from __future__ import annotations
 
@@ -17,27 +20,39 @@ from .streams import SOURCE, is_labelled, parts
 
 
 class _Endless(Sampler):
-    """Item p for p = start + rank, + world, …; subclasses say in ``item`` what it is."""
+    """Item p for p = start + rank, + world, …; subclasses say in ``item`` what it is.
+
+    Args:
+        size: items, over all ranks, of a pass over the source.
+    """
 
     def __init__(self, size: int, seed: int | None) -> None:
         self.size = size
+        self.epoch: int | None = None
         self.rank, self.world_size = get_dist_info()
         self.seed = sync_random_seed() if seed is None else seed
         self.start = 0
 
     def __iter__(self) -> Iterator:
-        return (self.item(p) for p in count(self.start + self.rank, self.world_size))
+        if self.epoch is None:
+            return (self.item(p) for p in count(self.start + self.rank, self.world_size))
+        items = len(self) * self.world_size
+        first = self.start + self.epoch * items
+        return (self.item(p) for p in range(first + self.rank, first + items, self.world_size))
 
     def __len__(self) -> int:
-        return self.size
+        """Items of an epoch on this rank; all ranks have as many, so that the last ones may begin the next pass."""
+        return -(-self.size // self.world_size)
 
     def set_epoch(self, epoch: int) -> None:
-        """Nothing to do: the stream is endless. mmengine calls it on every sampler."""
+        """From now on an iteration is one pass; epoch after epoch they are the endless stream. mmengine's
+        ``DistSamplerSeedHook`` calls this before an epoch."""
+        self.epoch = epoch
 
 
 @DATA_SAMPLERS.register_module()
 class DomainPairSampler(_Endless):
-    """An endless stream of pairs (i, j), or triples, …, each stream in its own order.
+    """A stream of pairs (i, j), or triples, …, each stream in its own order; an epoch is a pass over the source.
 
     Pair number p takes the p-th image of the source's order and of the target's; rank r of w takes p = r, r + w, …
     By default every image of a stream occurs once per pass whatever the other streams' sizes, and memory is one
@@ -70,7 +85,7 @@ class DomainPairSampler(_Endless):
         default = dict(type='ShuffledOrder' if shuffle else 'SequentialOrder')
         self.orders = {name: build_order(orders.get(name, default), part, name) for name, part in streams.items()}
         sizes = self.batch_sizes or dict.fromkeys(streams, 1)
-        super().__init__(max(-(-len(part) // sizes[name]) for name, part in streams.items()), seed)
+        super().__init__(-(-len(streams[SOURCE]) // sizes[SOURCE]), seed)
 
     def item(self, p: int) -> tuple:
         if self.batch_sizes is None:
@@ -84,7 +99,7 @@ class DomainPairSampler(_Endless):
 
 @DATA_SAMPLERS.register_module()
 class OrderSampler(_Endless):
-    """An endless stream of indices of any data set, in the order of a source: rare classes without adaptation.
+    """A stream of indices of any data set, in the order of a source: rare classes without adaptation.
 
     Args:
         dataset: any data set.

@@ -47,7 +47,7 @@ def export_segmentor(
         plain = plain_config(cfg)
         plain.dump(folder / 'config.py')
         state = {key: value.cpu().contiguous() for key, value in model.state_dict().items()}
-        meta = dict(dataset_meta=dataset_meta(cfg, loaded, model.decode_head.num_classes))
+        meta = dict(dataset_meta=dataset_meta(cfg, loaded, model.num_classes))
         torch.save(dict(state_dict=state, meta=meta), folder / 'model.pth')
         if safetensors:
             _save_safetensors(state, folder / 'model.safetensors')

@@ -37,7 +37,8 @@ def model_card(cfg: Config, plain: Config, checkpoint: dict, path: Path, folder:
         graphs: file name → what is said of it.
     """
     model = segmentor_config(cfg)
-    meta = dataset_meta(cfg, checkpoint, model.decode_head.num_classes)
+    head = model.decode_head[-1] if isinstance(model.decode_head, list) else model.decode_head  # of a cascade the last
+    meta = dataset_meta(cfg, checkpoint, head.num_classes)
     rows = '\n'.join(f'| {i} | {n} | {tuple(c)} |' for i, (n, c) in enumerate(zip(meta['classes'], meta['palette'])))
     files = '\n'.join(
         f'* `{file.name}`: {FILES[file.name]}{graphs.get(file.name, "")}; SHA-256 `{_digest(file)}`'
@@ -47,7 +48,7 @@ def model_card(cfg: Config, plain: Config, checkpoint: dict, path: Path, folder:
     needs = 'mmsegmentation and mmseg_adapt' if plain.get('custom_imports') else 'mmsegmentation'
     return f"""# {Path(cfg.filename or folder.name).stem}
 
-{model.decode_head.type} on {model.backbone.type}, {len(meta['classes'])} classes; exported by mmseg_adapt {__version__}
+{head.type} on {model.backbone.type}, {len(meta['classes'])} classes; exported by mmseg_adapt {__version__}
 from `{path.name}`{_iteration(checkpoint)}.
 
 ## Use
@@ -109,7 +110,7 @@ def _iteration(checkpoint: dict) -> str:
 
 
 def _upsampling(model: dict, plain: Config) -> str:
-    if plain.model.type == 'EncoderDecoder':
+    if plain.model.type in ('EncoderDecoder', 'CascadeEncoderDecoder'):
         return ''
     return (
         f'The type is `{model.type}`, an `EncoderDecoder` that resizes logits once, to the size of the image file.\n'

@@ -19,6 +19,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from ..errors import UserError, first_line
+from ..models.heads import MAP, reader_of
 from ..models.probabilities import class_probabilities, predicted_probabilities
 
 OUTPUTS = ('probabilities', 'labels')
@@ -61,7 +62,8 @@ class ImageToLabels(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         x = (image[:, self.order] - self.mean) / self.std
-        logits = self.segmentor.decode_head(self.segmentor.extract_feat(x))
+        head = self.segmentor.decode_head
+        logits = reader_of(head)(head).outputs(self.segmentor.extract_feat(x))[MAP]
         size, corners = image.shape[2:], self.segmentor.align_corners
         logits = F.interpolate(logits, size=size, mode='bilinear', align_corners=corners)
         if self.output == 'probabilities':

@@ -12,6 +12,7 @@ from ..weights.segmentor import segmentor_config
 
 OPTIONS = dict(others='error', without_label='error', label_channel=None, pair=None)  # of our data sets, and no others
 LOADER = {'to_float32', 'color_type', 'imdecode_backend', 'ignore_empty', 'backend_args'}  # LoadImageFromFile's
+PLAIN = dict(MultiLevelSegmentor='EncoderDecoder', MultiLevelCascade='CascadeEncoderDecoder')
 RUNTIME = ('default_scope', 'env_cfg', 'vis_backends', 'visualizer', 'log_processor', 'log_level')
 HOOKS = dict(
     timer=dict(type='IterTimerHook'),
@@ -25,15 +26,16 @@ HOOKS = dict(
 def plain_config(cfg: Config) -> Config:
     """What ``mmseg.apis.init_model`` and MMSegmentation's ``tools/test.py`` need of ``cfg``, complete in itself.
 
-    A ``MultiLevelSegmentor`` becomes ``EncoderDecoder`` where that predicts the same. It does not with
+    A ``MultiLevelSegmentor`` becomes ``EncoderDecoder`` (a ``MultiLevelCascade`` ``CascadeEncoderDecoder``) where that
+    predicts the same. It does not with
     ``test_cfg.single_upsampling``, as ``EncoderDecoder`` resizes the logits twice: then the type stays, and the config
     imports this package. Images are loaded by MMSegmentation's own step, for which its ``MMSegInferencer`` looks; where
     the model is its own, the parts that load labels and score predictions become its own too, as far as it has equal
     ones.
     """
     model = segmentor_config(cfg)
-    if model.type == 'MultiLevelSegmentor' and not (model.get('test_cfg') or {}).get('single_upsampling'):
-        model.type = 'EncoderDecoder'
+    if model.type in PLAIN and not (model.get('test_cfg') or {}).get('single_upsampling'):
+        model.type = PLAIN[model.type]
     plain = dict(default_scope='mmseg', model=model, load_from=None, resume=False, default_hooks=deepcopy(HOOKS))
     plain.update({key: deepcopy(cfg[key]) for key in RUNTIME if cfg.get(key) is not None})
     if plain.get('log_processor'):

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from mmengine.model import BaseModel, is_model_wrapper
 from mmengine.optim import OptimWrapperDict
+from mmseg.models import CascadeEncoderDecoder
 from mmseg.registry import MODELS
 from mmseg.utils import add_prefix
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from ..datasets.streams import SOURCE, is_labelled
 from ..errors import UserError
 from ..models.losses import labels_of
+from ..models.refusals import check_buildable
 from ..weights.parts import accept_plain
 from .clock import Clock
 from .turn import Turn, unwrapped
@@ -30,6 +32,9 @@ class DomainAdapter(BaseModel):
             ``labeled_target``.
         data_preprocessor: as in MMSegmentation; applied to each stream on its own. Defaults to the segmentor's.
         pretrained, train_cfg: must be None; ``mmseg.apis.init_model`` writes them into every model's config.
+
+    Raises:
+        UserError: a segmentor that cannot be adapted, or that needs a package which is not installed, by name.
     """
 
     def __init__(
@@ -42,6 +47,7 @@ class DomainAdapter(BaseModel):
         train_cfg: None = None,
     ) -> None:
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        check_buildable(segmentor)
         self.segmentor = MODELS.build(segmentor)
         accept_plain(self)
         if data_preprocessor is None:
@@ -58,9 +64,10 @@ class DomainAdapter(BaseModel):
         """Raises: UserError: ``model.<key>`` names a level that the segmentor does not produce."""
         produced = getattr(self.segmentor, 'levels', None)
         if produced is None:
+            ours = 'MultiLevelCascade' if isinstance(self.segmentor, CascadeEncoderDecoder) else 'MultiLevelSegmentor'
             raise UserError(
                 f'model.segmentor is a {type(self.segmentor).__name__}, which does not return levels: '
-                "set model.segmentor.type = 'MultiLevelSegmentor'"
+                f'set model.segmentor.type = {ours!r}'
             )
         if unknown := sorted(set(levels) - set(produced)):
             raise UserError(f'model.{key} names {unknown}, but the segmentor produces {list(produced)}')
@@ -112,7 +119,7 @@ class DomainAdapter(BaseModel):
     @property
     def decode_head(self) -> nn.Module:
         """The segmentor's; with ``out_channels``, what MMSegmentation's ``SegTTAModel`` asks a model for."""
-        return unwrapped(self.segmentor).decode_head
+        return unwrapped(self.segmentor).heads['decode']
 
     @property
     def out_channels(self) -> int:

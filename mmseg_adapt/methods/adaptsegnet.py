@@ -25,7 +25,7 @@ class AdaptSegNet(AdversarialAdapter):
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        classes = max(2, self.segmentor.decode_head.out_channels)  # one output is two classes: 1 − p and p
+        classes = max(2, self.segmentor.out_channels)  # one output is two classes: 1 − p and p
         for level in self.lambda_adv:
             if level == 'backbone':
                 raise UserError("AdaptSegNet adapts class probabilities: use 'decode' and 'aux', or FeatureAdaptation")

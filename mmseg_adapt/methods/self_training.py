@@ -67,7 +67,8 @@ class SelfTraining(DomainAdapter):
             hooks that look at the lessons stand here. What they are given is not kept.
 
     Raises:
-        UserError: a number outside its range; (in the first iteration) no clock, domains of different sizes.
+        UserError: a number outside its range; a head whose losses take no weight per pixel; (in the first iteration) no
+            clock, domains of different sizes.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class SelfTraining(DomainAdapter):
     ) -> None:
         super().__init__(segmentor, **kwargs)
         self.check_levels('segmentor', ('decode',))
+        self.segmentor.check_weights()
         for name, value in dict(alpha=alpha, pseudo_threshold=pseudo_threshold).items():
             if not 0 <= value <= 1:
                 raise UserError(f'model.{name} = {value} must lie in [0, 1]')

@@ -6,6 +6,7 @@ from .deeplabv2_vgg import DeepLabV2VGG
 from .discriminators import ImageDiscriminator, OutputSpaceDiscriminator, RegionDiscriminator
 from .hrda_segmentor import HRDASegmentor
 from .mix_transformer import DAFormerMixTransformer
+from .multi_level_cascade import MultiLevelCascade
 from .multi_level_segmentor import MultiLevelSegmentor
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     'DeepLabV2VGG',
     'HRDASegmentor',
     'ImageDiscriminator',
+    'MultiLevelCascade',
     'MultiLevelSegmentor',
     'OutputSpaceDiscriminator',
     'RegionDiscriminator',

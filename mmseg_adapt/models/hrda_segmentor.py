@@ -12,6 +12,7 @@ from mmseg.utils import add_prefix
 from torch import Generator, Tensor
 
 from ..errors import UserError
+from .heads import HeadReader, reader_of
 from .losses import head_losses, labels_of
 from .multi_level_segmentor import MultiLevelSegmentor
 
@@ -41,8 +42,8 @@ class HRDASegmentor(MultiLevelSegmentor):
             mode BN then normalises by fewer windows, so that a teacher's numbers change.
 
     Raises:
-        UserError: scales or crops that make no sense; (in the first iteration) an image smaller than the crop, or with
-            sides that neither view can halve evenly.
+        UserError: scales or crops that make no sense; a head with more than one map; (in the first iteration) an image
+            smaller than the crop, or with sides that neither view can halve evenly.
     """
 
     generator: Generator | None = None  # of the detail box; None is PyTorch's default
@@ -64,6 +65,11 @@ class HRDASegmentor(MultiLevelSegmentor):
             raise UserError(f'HRDASegmentor.detail_crop = {tuple(detail_crop)}: both sides must be multiples of {GRID}')
         if not 0 <= detail_weight <= 1:
             raise UserError(f'HRDASegmentor.detail_weight = {detail_weight}: it must lie between 0 and 1')
+        if reader_of(self.decode_head) is not HeadReader:
+            raise UserError(
+                f'HRDASegmentor fuses single maps: model.segmentor.decode_head must be a head such as DAFormerHead, '
+                f'not {type(self.decode_head).__name__}'
+            )
         self.attention_head = MODELS.build(attention_head)
         self.detail_crop = tuple(detail_crop)
         self.context_scale = scales[0]
@@ -79,7 +85,7 @@ class HRDASegmentor(MultiLevelSegmentor):
     ) -> dict[str, Tensor | Box]:
         context = self.extract_feat(self.backbone_input(inputs))
         wanted = [level for level in self.heads if levels is None or level in levels]
-        outputs = {level: self.heads[level](context) for level in wanted if level != 'decode'}
+        outputs = self.read(context, [level for level in wanted if level != 'decode'])
         if 'decode' in wanted and self.training:
             box = draw_detail_box(_size(inputs), self.detail_crop, self.generator)
             outputs['decode'], outputs['detail'] = self._fused(inputs, context, box)

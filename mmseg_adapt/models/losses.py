@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from mmengine.structures import PixelData
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
-from mmseg.models.losses import CrossEntropyLoss, accuracy
+from mmseg.models.losses import CrossEntropyLoss, OhemCrossEntropy, accuracy
 from mmseg.models.utils import resize
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
@@ -45,6 +44,16 @@ def labels_of(data_samples: list[SegDataSample]) -> Tensor:
     return torch.cat([sample.gt_sem_seg.data for sample in data_samples])
 
 
+def losses_of(head: BaseDecodeHead) -> list[nn.Module]:
+    """What ``loss_decode`` names."""
+    return list(head.loss_decode) if isinstance(head.loss_decode, nn.ModuleList) else [head.loss_decode]
+
+
+def resized(head: BaseDecodeHead, logits: Tensor, labels: Tensor) -> Tensor:
+    """A head's logits (N, C, h, w) at the size of labels (N, H, W)."""
+    return resize(logits, labels.shape[1:], mode='bilinear', align_corners=head.align_corners, warning=False)
+
+
 def head_losses(
     head: BaseDecodeHead, logits: Tensor, labels: Tensor, weight: Tensor | None = None, accuracies: bool = True
 ) -> dict[str, Tensor]:
@@ -56,24 +65,18 @@ def head_losses(
         accuracies: whether to return ``acc_seg`` too, which costs four boolean masks.
 
     Raises:
-        UserError: ``weight`` for a head whose losses are its own or not one per pixel.
+        UserError: ``weight`` for a loss that is not one per pixel.
     """
-    if type(head).loss_by_feat is not BaseDecodeHead.loss_by_feat:
-        if weight is not None:
-            raise UserError(f'{type(head).__name__} has losses of its own, which take no weight per pixel: use FCNHead')
-        return head.loss_by_feat(logits, [SegDataSample(gt_sem_seg=PixelData(data=label[None])) for label in labels])
-    logits = resize(logits, labels.shape[1:], mode='bilinear', align_corners=head.align_corners, warning=False)
+    logits = resized(head, logits, labels)
     sampled = None if head.sampler is None else head.sampler.sample(logits, labels[:, None])
     if weight is not None and sampled is not None:
         weight = weight * sampled
     losses: dict[str, Tensor] = {}
-    for loss in head.loss_decode if isinstance(head.loss_decode, nn.ModuleList) else [head.loss_decode]:
+    for loss in losses_of(head):
         if weight is None:
             value = mean_loss(loss, logits, labels, sampled, head.ignore_index)
         else:
-            value = weighted_loss(
-                loss, logits, labels, weight if sampled is None else weight * sampled, head.ignore_index
-            )
+            value = weighted_loss(loss, logits, labels, weight, head.ignore_index)
         losses[loss.loss_name] = losses[loss.loss_name] + value if loss.loss_name in losses else value
     if accuracies:
         losses['acc_seg'] = accuracy(logits, labels, ignore_index=head.ignore_index)
@@ -86,6 +89,8 @@ def mean_loss(loss: nn.Module, logits: Tensor, labels: Tensor, sampled: Tensor |
     The valid pixels are counted on the device, where MMSegmentation waits for their number. ``class_weight`` may meet
     ignored pixels, where it fails (upstream 1.2): the average is over the sum of the valid pixels' class weights.
     """
+    if isinstance(loss, OhemCrossEntropy):  # which takes nothing else: MMSegmentation's own heads call it like this
+        return loss(logits, labels)
     count = {}
     if isinstance(loss, CrossEntropyLoss) and not loss.use_sigmoid and not loss.use_mask:
         valid, dtype = labels != ignore_index, torch.promote_types(logits.dtype, torch.float32)
@@ -99,14 +104,24 @@ def mean_loss(loss: nn.Module, logits: Tensor, labels: Tensor, sampled: Tensor |
     return loss(logits, labels, weight=sampled, ignore_index=ignore_index, **count)
 
 
+def is_per_pixel(loss: nn.Module, channels: int) -> bool:
+    """Whether :func:`weighted_loss` takes a loss of a head with so many outputs: found out by a try."""
+    logits, labels = torch.zeros(1, channels, 2, 2, device='cpu'), torch.zeros(1, 2, 2, dtype=torch.long, device='cpu')
+    try:
+        weighted_loss(loss, logits, labels, torch.ones(1, 2, 2, device='cpu'), ignore_index=255)
+    except (TypeError, ValueError):  # an argument that it does not know, or a value that is not a map
+        return False
+    return True
+
+
 def weighted_loss(loss: nn.Module, logits: Tensor, labels: Tensor, weight: Tensor, ignore_index: int) -> Tensor:
     """The mean over *all* pixels (N, H, W) of ``loss``, 0 where ignored, times ``weight``.
 
     As in the releases of DACS and DAFormer; the heads of MMSegmentation 1.x take no weights.
     """
     per_pixel = loss(logits, labels, reduction_override='none', ignore_index=ignore_index)
-    if per_pixel.ndim == 4 and per_pixel.shape[1] == 1:  # of a binary head
-        per_pixel = per_pixel[:, 0]
+    if per_pixel.ndim == 4:  # of sigmoids, one per class
+        per_pixel = per_pixel.mean(1)
     if per_pixel.shape != labels.shape:
         raise UserError(f'{type(loss).__name__} is not a loss per pixel, so it takes no weights: use CrossEntropyLoss')
     return (per_pixel * weight).mean()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from mmseg.models import EncoderDecoder
-from mmseg.models.decode_heads.cascade_decode_head import BaseCascadeDecodeHead
-from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.utils import resize
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
@@ -14,7 +12,7 @@ from mmseg.utils import add_prefix
 from torch import Tensor, nn
 
 from ..errors import UserError
-from .losses import head_losses
+from .heads import MAP, HeadReader, reader_of
 
 
 @MODELS.register_module()
@@ -22,7 +20,9 @@ class MultiLevelSegmentor(EncoderDecoder):
     """MMSegmentation's ``EncoderDecoder``, arguments and all, that also returns what every level predicts.
 
     ``mode='tensor'`` returns a dict: ``'decode'``, ``'aux'`` (``'aux_0'``, ``'aux_1'``, … for a list of auxiliary
-    heads) → logits (N, classes, h, w), and ``'backbone'`` → the last feature map. The other modes are MMSegmentation's.
+    heads) → the logits that testing uses, (N, classes, h, w); ``'decode.…'``, ``'aux.…'`` → what else the losses of
+    some heads need (:mod:`~mmseg_adapt.models.heads`); and ``'backbone'`` → the last feature map. The other modes are
+    MMSegmentation's.
 
     One key of ``test_cfg`` is new: ``single_upsampling=True`` resizes whole-image logits once, to the original size, as
     AdaptSegNet's evaluation does, where MMSegmentation resizes them to the network's input and then again.
@@ -34,22 +34,47 @@ class MultiLevelSegmentor(EncoderDecoder):
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         for level, head in self.heads.items():
-            cascaded = isinstance(head, BaseCascadeDecodeHead)
-            if cascaded or not isinstance(head, BaseDecodeHead) or type(head).loss is not BaseDecodeHead.loss:
-                raise _refusal(level, head)
+            try:
+                reader_of(head)
+            except UserError as error:
+                raise UserError(f'level {level!r}: {error}') from None
+
+    def _init_decode_head(self, decode_head: dict) -> None:
+        if isinstance(decode_head, list):
+            raise UserError("model.segmentor.decode_head is a list: set model.segmentor.type = 'MultiLevelCascade'")
+        super()._init_decode_head(decode_head)
+
+    @property
+    def auxiliary_heads(self) -> dict[str, nn.Module]:
+        """Level → head, of the auxiliary ones."""
+        aux = getattr(self, 'auxiliary_head', None)
+        if isinstance(aux, nn.ModuleList):
+            return {f'aux_{i}': head for i, head in enumerate(aux)}
+        return {} if aux is None else {'aux': aux}
 
     @property
     def heads(self) -> dict[str, nn.Module]:
         """Level → head, in the order and under the names that MMSegmentation logs their losses."""
-        aux = getattr(self, 'auxiliary_head', None)
-        if isinstance(aux, nn.ModuleList):
-            return {'decode': self.decode_head, **{f'aux_{i}': head for i, head in enumerate(aux)}}
-        return {'decode': self.decode_head} if aux is None else {'decode': self.decode_head, 'aux': aux}
+        return {'decode': self.decode_head, **self.auxiliary_heads}
+
+    @property
+    def readers(self) -> dict[str, HeadReader]:
+        """Level → what reads its head."""
+        return {level: reader_of(head)(head, self.train_cfg, self.test_cfg) for level, head in self.heads.items()}
 
     @property
     def levels(self) -> tuple[str, ...]:
         """The keys that ``mode='tensor'`` returns: every place where a discriminator may look."""
         return (*self.heads, 'backbone')
+
+    def check_weights(self) -> None:
+        """Raises: UserError: a head whose losses take no weight per pixel, which self-training needs, by name."""
+        for level, reader in self.readers.items():
+            if reason := reader.weightless():
+                raise UserError(
+                    f'level {level!r}: {type(reader.head).__name__} takes no weights of pixels, which self-training '
+                    f'needs: {reason}'
+                )
 
     def forward(self, inputs: Tensor, data_samples=None, mode: str = 'tensor', levels: Iterable[str] | None = None):
         """As ``EncoderDecoder``; with ``mode='tensor'``, ``levels`` are the only ones that are computed."""
@@ -61,17 +86,20 @@ class MultiLevelSegmentor(EncoderDecoder):
         self, inputs: Tensor, data_samples: list | None = None, levels: Iterable[str] | None = None
     ) -> dict[str, Tensor]:
         features = self.extract_feat(inputs)
+        last = features if isinstance(features, Tensor) else features[-1]  # DDRNet's in evaluation
+        return {**self.read(features, self.heads if levels is None else levels), 'backbone': last}
+
+    def read(self, features: Sequence[Tensor], levels: Iterable[str]) -> dict[str, Tensor]:
+        """What the heads of ``levels`` make of features."""
         outputs = {}
-        for level, head in self.heads.items():
-            if levels is None or level in levels:
-                outputs[level] = head(features)
-                if not isinstance(outputs[level], Tensor):
-                    raise _refusal(level, head)
-        return {**outputs, 'backbone': features[-1]}
+        for level, reader in self.readers.items():
+            if level in levels:
+                outputs.update(named(level, reader.outputs(features)))
+        return outputs
 
     def logits(self, inputs: Tensor) -> Tensor:
         """What the main head says of whole images, (N, classes, h, w), as a teacher is asked."""
-        return self.decode_head(self.extract_feat(inputs))
+        return self.read(self.extract_feat(inputs), ('decode',))['decode']
 
     def backbone_input(self, inputs: Tensor) -> Tensor:
         """The images as the backbone sees them whose last features are level ``'backbone'``."""
@@ -83,11 +111,11 @@ class MultiLevelSegmentor(EncoderDecoder):
         """The heads' losses, ``decode.loss_ce``, ``aux.loss_ce``, …, of logits that were computed before.
 
         Shape: ``labels`` (N, H, W); ``weight`` of each pixel's loss (N, H, W). Arguments:
-        :func:`~mmseg_adapt.models.losses.head_losses`.
+        :meth:`~mmseg_adapt.models.heads.HeadReader.losses`.
         """
         losses = {}
-        for level, head in self.heads.items():
-            losses.update(add_prefix(head_losses(head, outputs[level], labels, weight, accuracy), level))
+        for level, reader in self.readers.items():
+            losses.update(add_prefix(reader.losses(of_level(level, outputs), labels, weight, accuracy), level))
         return losses
 
     def predict(self, inputs: Tensor, data_samples: list | None = None) -> list:
@@ -106,8 +134,12 @@ class MultiLevelSegmentor(EncoderDecoder):
         return logits
 
 
-def _refusal(level: str, head: nn.Module) -> UserError:
-    return UserError(
-        f'{type(head).__name__} at level {level!r} does not yield one map of logits: '
-        'adapt a segmentor whose heads do, such as FCNHead, PSPHead, DepthwiseSeparableASPPHead or SegformerHead'
-    )
+def named(level: str, outputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A head's outputs as the segmentor returns them: the map under the level's name, others under ``level.name``."""
+    return {f'{level}.{name}' if name else level: value for name, value in outputs.items()}
+
+
+def of_level(level: str, outputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Those of one level, under the names that its head's reader knows."""
+    others = {name.removeprefix(f'{level}.'): x for name, x in outputs.items() if name.startswith(f'{level}.')}
+    return {MAP: outputs[level], **others}
