@@ -48,6 +48,8 @@ def small(name: str, data: Path, folder: Path):
         segmentor.auxiliary_head.update(in_channels=16, dilations=(1,))
     for part in cfg.model.get('discriminator', {}).values():
         part.base_channels = 2
+    if 'discriminator' not in cfg.model:
+        cfg.model.pseudo_threshold = 0.2  # a network that knows nothing is not confident
     if 'mask' in cfg.model:
         cfg.model.mask.update(begin=3, ramp=10)
     for domain in ('source', 'target'):

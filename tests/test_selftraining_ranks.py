@@ -19,7 +19,6 @@ def two_ranks(tmp_path_factory):
     cfg = small('demo/streets_mic.py', data, folder)
     cfg.model.segmentor.decode_head.dropout_ratio = 0.0  # would differ between two ranks and one
     cfg.model.mask.update(begin=0, ramp=0)
-    cfg.model.pseudo_threshold = 0.2  # untrained networks are not confident
     cfg.optim_wrapper.segmentor.accumulative_counts = 1
     cfg.param_scheduler = [dict(type='ConstantLR', factor=1.0, by_epoch=False)]
     cfg.train_cfg.update(max_iters=4, val_interval=100)

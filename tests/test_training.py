@@ -23,6 +23,8 @@ DEMO = (
     'demo/streets_singlelevel.py',
     'demo/streets_multilevel.py',
     'demo/streets_ran.py',
+    'demo/streets_dacs.py',
+    'demo/streets_mic.py',
 )
 
 
@@ -53,7 +55,8 @@ def test_every_demo_config_trains_and_validates(name, street_data, tmp_path):
     assert {f'IoU.{c}' for c in ('road', 'car')} <= log[-1].keys()
     state = load(tmp_path / 'iter_2.pth')['state_dict']
     if 'source_only' not in name:
-        assert {k.split('.')[0] for k in state} == set(runner.model.players)
+        assert {k.split('.')[0] for k in state} - {'teacher'} == set(runner.model.players)
+        assert any(k.startswith('teacher.') for k in state) == hasattr(runner.model, 'teacher')
     if 'multilevel' in name:
         assert {
             'decode.loss_ce',

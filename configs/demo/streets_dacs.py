@@ -1,4 +1,4 @@
-# DACS on the two generated domains of the demo. Ours: docs/results.md.
+# DACS on the two generated domains of the demo.
 #   python tools/train.py configs/demo/streets_dacs.py
 _base_ = './streets_singlelevel.py'
 model = dict(

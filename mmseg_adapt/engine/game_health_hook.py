@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 from torch import Tensor, nn
 
+from ..datasets.streams import is_labelled
 from ..errors import UserError
 from ..log.deferred_log_hook import gather, push
 from ..methods.turn import unwrapped
@@ -21,12 +22,11 @@ _D_LR = 'optim_wrapper.discriminator.optimizer.lr'
 class GameHealthHook(Hook):
     """Watch the two players and say which knob to turn; nothing of the training changes.
 
-    Logged beside ``discriminator.<level>.accuracy.<domain>`` (how much of D's map names the domain rightly, which the
-    game itself reports):
+    Logged beside ``discriminator.<level>.accuracy.<domain>``, how much of D's map names the domain rightly:
 
     * ``share.<level>.adv``: the part of the segmentor's loss that is this level's λ_adv · L_adv;
     * ``gradient_ratio``: ‖∂ Σ λ_adv L_adv‖ / ‖∂ L_seg‖ on the last layer that all heads share, of one iteration; not by
-      reversal, where one backward pass carries both.
+      reversal, where one backward pass carries both, and not of several targets, whose gradients come one by one.
 
     Warned of, once each time it begins, when the mean over ``window`` iterations says that at some level D has won
     (names both domains rightly almost everywhere: its gradient no longer leads anywhere), that D is blind (no better
@@ -63,8 +63,7 @@ class GameHealthHook(Hook):
         self.layer = layer
         self.won, self.blind, self.dwarfs = won, blind, dwarfs
         self.levels: list[str] = []
-        self.weight: Tensor | None = None
-        self.norms: list[Tensor] = []
+        self.weight, self.norms = None, []
         self.handle = None
         self.ill: set[str] = set()
 
@@ -86,7 +85,8 @@ class GameHealthHook(Hook):
         return trained[self.layer]
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
-        if self.weight is not None and self.every_n_train_iters(runner, self.gradient_interval):
+        targets = sum(not is_labelled(stream) for stream in data_batch or ())
+        if self.weight is not None and targets < 2 and self.every_n_train_iters(runner, self.gradient_interval):
             self.norms = []
             self.handle = self.weight.register_hook(partial(self._measure, runner))
 

@@ -19,8 +19,8 @@ from ..pictures import colour_map, printable
 class PictureHook(Hook):
     """Write one PNG per tested image: what the network saw, its prediction and, where there is one, the ground truth.
 
-    Its name is that of the image below the folder of the data set. Unlike
-    ``SegVisualizationHook`` it draws every image of every batch, as the pipeline made it (cropped, say).
+    Unlike ``SegVisualizationHook`` it draws every image of every batch, as the pipeline made it (cropped, say), and
+    keeps the path of the image in the data set's folder.
 
     Args:
         out_dir: folder of the pictures; made if it is missing.
