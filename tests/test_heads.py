@@ -406,16 +406,19 @@ def mask_segmentor(family: str, name: str) -> dict:
 @pytest.mark.skipif(not hasattr(Mask2FormerHead, 'loss_by_feat'), reason='needs mmdet')
 @pytest.mark.parametrize(('family', 'name'), [('maskformer', 'maskformer_r50-d32'), ('mask2former', 'mask2former_r50')])
 def test_a_game_is_played_with_classes_of_masks(family, name):
-    model = game(mask_segmentor(family, name))
-    wrappers = optimisers(model)
-    kept_gradients(wrappers)
-    log = model.train_step(batch(), wrappers)
-    assert all(torch.isfinite(value) for value in log.values()), log
-    assert gradients(model.discriminator) > 0
-    model.eval()
+    model = game(mask_segmentor(family, name)).eval()
     images = torch.rand(2, 3, *SIZE)
     with torch.no_grad():
         seen = model.segmentor(images, mode='tensor')['decode']
         meta = dict(img_shape=tuple(seen.shape[2:]))
         tested = model.segmentor.encode_decode(images, [meta, dict(meta)])
-    torch.testing.assert_close(seen.softmax(1), tested / tested.sum(1, keepdim=True), atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(seen.softmax(1), tested / tested.sum(1, keepdim=True), atol=1e-4, rtol=1e-4)
+    wrappers = optimisers(model.train())
+    kept_gradients(wrappers)
+    log = model.train_step(batch(), wrappers)
+    assert all(torch.isfinite(value) for value in log.values()), log
+    assert {'decode.loss_cls', 'decode.loss_mask', 'decode.loss_dice', 'decode.loss_adv'} <= log.keys()
+    assert gradients(model.segmentor.backbone) > 0
+    assert gradients(model.discriminator) > 0
+    with pytest.raises(UserError, match='takes no weights of pixels'):
+        model.segmentor.check_weights()
