@@ -21,6 +21,7 @@ def first_line(error: BaseException) -> str:
 
 EXPECTED = (UserError, FileNotFoundError)
 UNREGISTERED = re.compile(r'(\S+) is not in the (\S+) registry')  # what mmengine says of a type that does not exist
+UNIMPORTED = re.compile(r"Failed to import custom modules from \{'imports': (.+?), 'allow")
 FULL = (errno.ENOSPC, errno.EDQUOT)  # of a disk, or of a user's share
 CURES = {  # what the frameworks say → what to do
     'persistent_workers option needs num_workers > 0': 'remove persistent_workers, or set num_workers to 1 or more',
@@ -51,6 +52,8 @@ def is_expected(error: BaseException) -> bool:
     """Whether :func:`sentence` says all that a user needs."""
     if isinstance(error, KeyError):
         return bool(UNREGISTERED.search(str(error)))
+    if isinstance(error, ImportError):
+        return bool(UNIMPORTED.search(str(error)))
     return isinstance(error, EXPECTED) or _of_the_disk(error) or _cure(error) is not None
 
 
@@ -82,6 +85,9 @@ def sentence(error: BaseException) -> str:
             f'type = {name!r} is not in the registry {registry}: correct it in the config, or name the module that '
             'registers it in custom_imports'
         )
+    if isinstance(error, ImportError):
+        names = UNIMPORTED.search(str(error)).group(1)
+        return f'custom_imports of the config names {names}, which cannot be imported: install it, or leave it out'
     last = str(error).strip().splitlines()[-1].split('UserError: ')[-1]
     cure = None if isinstance(error, UserError) else _cure(error)
     return f'{last}: {cure}' if cure else last

@@ -156,7 +156,7 @@ def announce(runner: Runner, ill: set[str], found: dict[str, str]) -> set[str]:
 def _shared_stage(segmentor: nn.Module) -> str:
     """The prefix of the ResNet stage that the shallowest head looks at, and all do; '' of another backbone."""
     stages = getattr(segmentor.backbone, 'res_layers', None)
-    indices = [head.in_index for head in segmentor.heads.values()]
+    indices = [getattr(head, 'in_index', None) for head in segmentor.heads.values()]
     if stages is None or not all(isinstance(index, int) for index in indices):
         return ''
     return f'{stages[min(index % len(stages) for index in indices)]}.'

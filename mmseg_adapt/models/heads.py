@@ -86,7 +86,7 @@ class OwnLossReader(HeadReader):
         return self.head.loss_by_feat(outputs[MAP], samples_of(labels))
 
     def weightless(self):
-        return 'its losses are its own: remove it, or use FCNHead'
+        return 'it has losses of its own: remove it, or use FCNHead'
 
 
 class EncReader(HeadReader):
@@ -107,7 +107,7 @@ class EncReader(HeadReader):
 
     def weightless(self):
         return (
-            'its loss of whole images takes none: set use_se_loss = False'
+            'one of its losses is of whole images: set use_se_loss = False'
             if self.head.use_se_loss
             else super().weightless()
         )
@@ -183,7 +183,7 @@ class BoundaryReader(HeadReader):
         return self.head.loss_by_feat(maps, samples)
 
     def weightless(self):
-        return 'its loss of the boundaries takes none: use DDRHead or FCNHead'
+        return 'its boundary loss is not a loss per pixel: use FCNHead'
 
 
 class PointReader(HeadReader):
@@ -204,7 +204,7 @@ class PointReader(HeadReader):
         return self.head.loss_by_feat(outputs['at_points'], outputs['points'], samples_of(labels))
 
     def weightless(self):
-        return 'its losses of points take none: use the head before it alone'
+        return 'its loss is one per random point: use the head before it alone'
 
 
 class MaskReader(HeadReader):
@@ -233,7 +233,7 @@ class MaskReader(HeadReader):
         return self.head.loss_by_feat(classes, masks, *self.head._seg_data_to_instance_data(samples))
 
     def weightless(self):
-        return 'its losses of matched masks take none: use SegmenterMaskTransformerHead or FCNHead'
+        return 'its losses are of matched masks: use SegmenterMaskTransformerHead or FCNHead'
 
 
 NOT_ONE_MAP = (

@@ -32,18 +32,27 @@ def check_buildable(segmentor: dict) -> None:
             raise UserError(f'model.segmentor: {kind} needs {missing}: install it, or choose another segmentor')
 
 
-def needed(kind: str) -> str | None:
-    """What is not installed of that which a registered type needs."""
-    if kind in OF_MMDET and not hasattr(MODELS.get(kind), 'loss_by_feat'):  # mmseg stands an empty class in for mmdet's
-        return 'mmdet, which is not installed'
-    if kind in OPS:
-        op = getattr(importlib.import_module(MODELS.get(kind).__module__), OPS[kind])
-        if op is None or (kind in COMPILED and not has_compiled_ops()):
-            return f'mmcv with compiled ops ({OPS[kind]}), which is not installed'
+def requirement(kind: str) -> str | None:
+    """What a registered type needs beside MMSegmentation and mmcv-lite."""
     package = kind.partition('.')[0]
-    if package in PACKAGES and '.' in kind and importlib.util.find_spec(package) is None:
-        return f'{package}, which is not installed'
-    return None
+    if kind in OF_MMDET:
+        return 'mmdet'
+    if kind in OPS:
+        return f'mmcv with {"compiled " if kind in COMPILED else ""}ops ({OPS[kind]})'
+    return package if '.' in kind and package in PACKAGES else None
+
+
+def needed(kind: str) -> str | None:
+    """The same, where it is not installed."""
+    what = requirement(kind)
+    if kind in OF_MMDET:
+        missing = not hasattr(MODELS.get(kind), 'loss_by_feat')  # mmseg stands an empty class in for mmdet's
+    elif kind in OPS:
+        op = getattr(importlib.import_module(MODELS.get(kind).__module__), OPS[kind])
+        missing = op is None or (kind in COMPILED and not has_compiled_ops())
+    else:
+        missing = what is not None and importlib.util.find_spec(what) is None
+    return f'{what}, which is not installed' if missing else None
 
 
 def types(part) -> Iterator[str]:
