@@ -69,7 +69,9 @@ def _colours(model: SelfTraining, image: Tensor) -> np.ndarray:
     """A normalised image (3, H, W) as the eye knows it."""
     preprocessor = model.data_preprocessor
     image = (image * preprocessor.std + preprocessor.mean).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
-    return visible(image[..., ::-1] if preprocessor.channel_conversion else image)[..., ::-1]
+    names = ('channel_conversion', '_channel_conversion')  # upstream's name, the fork's
+    is_rgb = image.shape[2] == 3 and any(getattr(preprocessor, name, False) for name in names)
+    return visible(image[..., ::-1] if is_rgb else image)[..., ::-1]
 
 
 def _confident(confidence: Tensor, threshold: float) -> str:
