@@ -22,6 +22,7 @@ def pair_sampler(**kwargs):
 
 
 def epoch(sampler, number: int) -> list:
+    sampler.by_epoch = True
     sampler.set_epoch(number)
     return list(sampler)
 

@@ -1,6 +1,7 @@
 """Samplers, each stream walked in an order of its own; a resumed run sets ``start`` at no cost.
 
-They are endless, until a loop of epochs says which one it is in: then an iteration is one pass over the source.
+They are endless. In a loop of epochs ``PreemptionHook``, which sees that every loop ends, sets ``by_epoch``: then an
+iteration over a sampler is one pass over the source.
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ class _Endless(Sampler):
 
     def __init__(self, size: int, seed: int | None) -> None:
         self.size = size
-        self.epoch: int | None = None
+        self.by_epoch, self.epoch = False, 0
         self.rank, self.world_size = get_dist_info()
         self.seed = sync_random_seed() if seed is None else seed
         self.start = 0
 
     def __iter__(self) -> Iterator:
-        if self.epoch is None:
+        if not self.by_epoch:
             return (self.item(p) for p in count(self.start + self.rank, self.world_size))
         items = len(self) * self.world_size
         first = self.start + self.epoch * items
@@ -45,8 +46,7 @@ class _Endless(Sampler):
         return -(-self.size // self.world_size)
 
     def set_epoch(self, epoch: int) -> None:
-        """From now on an iteration is one pass; epoch after epoch they are the endless stream. mmengine's
-        ``DistSamplerSeedHook`` calls this before an epoch."""
+        """Which pass the next iteration is, if ``by_epoch``; epoch after epoch they are the endless stream."""
         self.epoch = epoch
 
 

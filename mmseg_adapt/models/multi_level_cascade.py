@@ -37,6 +37,9 @@ class MultiLevelCascade(MultiLevelSegmentor, CascadeEncoderDecoder):
         levels = {f'decode_{i}': head for i, head in enumerate(earlier)}
         return {**levels, 'decode': last, **self.auxiliary_heads}
 
+    def refines(self, level: str) -> bool:
+        return level not in ('decode_0', *self.auxiliary_heads)
+
     def read(self, features: Sequence[Tensor], levels: Iterable[str]) -> dict[str, Tensor]:
         stages = [level for level in self.heads if level not in self.auxiliary_heads]
         wanted = [level for level in self.heads if level in levels]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from mmseg.models import EncoderDecoder
+from mmseg.models.decode_heads.cascade_decode_head import BaseCascadeDecodeHead
 from mmseg.models.utils import resize
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
@@ -34,6 +35,11 @@ class MultiLevelSegmentor(EncoderDecoder):
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         for level, head in self.heads.items():
+            if isinstance(head, BaseCascadeDecodeHead) and not self.refines(level):
+                raise UserError(
+                    f'level {level!r}: {type(head).__name__} refines the map of a head before it: set '
+                    "model.segmentor.type = 'MultiLevelCascade' and list both in decode_head"
+                )
             try:
                 reader_of(head)
             except UserError as error:
@@ -43,6 +49,10 @@ class MultiLevelSegmentor(EncoderDecoder):
         if isinstance(decode_head, list):
             raise UserError("model.segmentor.decode_head is a list: set model.segmentor.type = 'MultiLevelCascade'")
         super()._init_decode_head(decode_head)
+
+    def refines(self, level: str) -> bool:
+        """Whether the head of a level is given the map of the head before it."""
+        return False
 
     @property
     def auxiliary_heads(self) -> dict[str, nn.Module]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from mmengine.dist import all_reduce
 from mmengine.hooks import CheckpointHook, Hook
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, Runner
 from mmseg.registry import HOOKS
 
 from ..errors import UserError
@@ -73,6 +73,8 @@ class PreemptionHook(Hook):
         for loop in filter(None, (runner.train_loop, runner.val_loop)):
             loader = getattr(loop.dataloader, 'loader', loop.dataloader)
             loader.worker_init_fn = partial(ignore_signals, signals=self.signals, then=loader.worker_init_fn)
+            if isinstance(loop, EpochBasedTrainLoop) and hasattr(loader.sampler, 'by_epoch'):
+                loader.sampler.by_epoch = True  # or the first epoch would never end
         if threading.current_thread() is not threading.main_thread():
             return  # Python handles signals in the main thread only
         for number in self.signals:
