@@ -15,7 +15,7 @@ from mmseg_adapt.errors import UserError
 from mmseg_adapt.methods.gradient_reversal import reversed_gradient
 from mmseg_adapt.models.losses import domain_loss, labels_of
 
-from .test_adversarial import CLASSES, Stack, adapter, batch, gradients_of_one_iteration
+from .test_adversarial import CLASSES, Stack, adapter, batch, gradients_of_one_iteration, optimisers
 
 
 @pytest.fixture(autouse=True, scope='module')
@@ -261,3 +261,17 @@ def test_a_discriminator_of_the_wrong_width_says_which_width_it_needs(kind):
     model = ran(discriminator=dict(backbone=dict(type=kind, in_channels=2048)))
     with pytest.raises(UserError, match='in_channels = 2048 was shown 32 channels: set in_channels = 32'):
         model.train_step(batch(0), game_optimisers(model))
+
+
+def test_where_d_looks_at_features_the_heads_bn_statistics_are_those_of_the_source_alone():
+    fcn = dict(type='FCNHead', in_channels=32, in_index=3, channels=8, num_convs=1, num_classes=CLASSES)
+    fcn.update(norm_cfg=dict(type='BN'), loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=True))
+    model = ran()
+    segmentor = model.segmentor
+    segmentor.decode_head = MODELS.build(fcn).double().train()
+    alone = copy.deepcopy(segmentor)
+    alone(torch.stack(batch(0)['source']['inputs']), mode='tensor')
+    model.train_step(batch(0), optimisers(model))
+    ours, source_only = (s.decode_head.convs[0].bn for s in (segmentor, alone))
+    assert torch.equal(ours.running_mean, source_only.running_mean)
+    assert not torch.equal(segmentor.backbone.bn1.running_mean, alone.backbone.bn1.running_mean)  # absorbs the target
