@@ -9,6 +9,7 @@ from mmseg_adapt.models.refusals import needed, types
 
 from .tiny import REPO
 
+pytestmark = pytest.mark.filterwarnings('ignore')  # what other people's models say when they are built
 ZOO = runpy.run_path(str(REPO / 'tools/analysis/zoo.py'), run_name='zoo')
 TABLE = (REPO / 'docs/models.md').read_text(encoding='utf-8').split(ZOO['BEGIN'])[1].split(ZOO['END'])[0]
 LINES = {line.split('`')[1]: line for line in TABLE.splitlines() if line.startswith('| `')}

@@ -21,13 +21,12 @@ from mmseg.models.decode_heads import (
 from mmseg.models.decode_heads.cascade_decode_head import BaseCascadeDecodeHead
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.decode_heads.point_head import calculate_uncertainty
-from mmseg.models.losses import accuracy
 from mmseg.structures import SegDataSample
 from mmseg.utils import add_prefix
 from torch import Tensor, nn
 
 from ..errors import UserError
-from .losses import head_losses, is_per_pixel, losses_of, mean_loss, resized, weighted_loss
+from .losses import head_losses, is_per_pixel, losses_of, mean_loss, pixel_accuracy, resized, weighted_loss
 
 MAP = ''  # the name of the map of logits, (N, C, h, w), among a head's outputs
 EDGE_WIDTH = 4  # pixels; of MMSegmentation's PIDNet configs
@@ -164,7 +163,7 @@ class ContextReader(HeadReader):
                 value = weighted_loss(loss, logits, labels, weight, head.ignore_index)
             losses[f'loss_{name or "context"}'] = value
         if accuracies:
-            losses['acc_seg'] = accuracy(resized(head, outputs[MAP], labels), labels, ignore_index=head.ignore_index)
+            losses['acc_seg'] = pixel_accuracy(resized(head, outputs[MAP], labels), labels, head.ignore_index)
         return losses
 
 

@@ -62,6 +62,8 @@ def segmentor(family: str) -> ConfigDict:
     model = Config.fromfile(file, import_custom_modules=False).model
     model.type = OURS.get(model.type, model.type)
     model.pop('pretrained', None)
+    for key in ('mean', 'std'):  # of six bands, say, which the fork refuses
+        model.data_preprocessor.pop(key, None)
     return model
 
 
