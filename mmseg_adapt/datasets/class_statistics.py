@@ -168,8 +168,8 @@ def _fingerprint(dataset: Any, steps: list[BaseTransform], classes: list[str]) -
 
 def _read(path: Path, images: int) -> np.ndarray | None:
     try:
-        with np.load(path) as file:
-            pixels = file['pixels']
+        with path.open('rb') as file, np.load(file) as content:  # np.load leaves a broken file open
+            pixels = content['pixels']
         return pixels if len(pixels) == images else None
     except FileNotFoundError:
         return None
