@@ -66,6 +66,7 @@ def method_of(setting: str) -> torch.nn.Module:
         segmentor['backbone']['init_cfg'] = dict(type='Pretrained', checkpoint="replaced by the figures' weights")
     if setting.endswith('aug'):
         cfg.update(jitter=dict(strength=0.2), blur=dict())
+        cfg['data_preprocessor'] = dict(type='SegDataPreProcessor', mean=[0.0] * 3, std=[1.0] * 3)  # replaced below
     if kind == 'mic':
         of = 'both' if setting.endswith('separate') else 'target'
         cfg['mask'] = dict(block=32 if 'hrda' in setting else 16, ratio=0.7, of=of)
