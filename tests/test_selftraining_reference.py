@@ -142,6 +142,7 @@ def recorded(kind: str, entries: list[dict], n: int):
     return Jitter(factors.double(), tuple(orders))
 
 
+@torch.no_grad()
 def sums(module: torch.nn.Module) -> dict[str, float]:
     buffers = [b for name, b in module.named_buffers() if b.is_floating_point()]
     found = {}
