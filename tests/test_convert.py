@@ -216,4 +216,4 @@ def test_an_output_that_exists_is_kept_and_a_missing_folder_is_named(released, t
     assert (tmp_path / 'ours.pth').read_text() == 'mine'
     run_tool(CONVERTER, released, tmp_path / 'ours.pth', '--overwrite', monkeypatch=monkeypatch)
     assert 'segmentor.backbone.conv1.weight' in read_checkpoint(tmp_path / 'ours.pth')['state_dict']
-    assert f'{tmp_path}/nowhere is no folder' in failure(CONVERTER, released, tmp_path / 'nowhere/a.pth', **kwargs)
+    assert f'{tmp_path}/nowhere is not a folder' in failure(CONVERTER, released, tmp_path / 'nowhere/a.pth', **kwargs)
