@@ -220,7 +220,7 @@ def losses_of_six_iterations(cfg: Config, work_dir: Path, released: dict) -> lis
     return next(hook for hook in runner.hooks if isinstance(hook, SeedWeightsAndRecord)).losses
 
 
-@pytest.mark.parametrize('variant', ['as_released', 'unique_parameters'])
+@pytest.mark.parametrize('variant', ['as_released', pytest.param('unique_parameters', marks=pytest.mark.slow)])
 def test_six_multi_level_iterations_through_the_runner_equal_the_released_codes(variant, released, tmp_path):
     cfg = model_config('adaptseg/gta2cs_multilevel.py')
     if variant == 'unique_parameters':
@@ -237,6 +237,7 @@ def test_six_multi_level_iterations_through_the_runner_equal_the_released_codes(
     assert_losses_equal(losses_of_six_iterations(cfg, tmp_path, released), FIGURES['multi_level'][variant], weights)
 
 
+@pytest.mark.slow
 def test_six_least_squares_iterations_through_the_runner_equal_the_released_codes(released, tmp_path):
     cfg = model_config('adaptseg/gta2cs_singlelevel_lsgan.py')
     for group in cfg.optim_wrapper.segmentor.paramwise_cfg.custom_keys.values():

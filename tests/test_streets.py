@@ -50,7 +50,8 @@ def test_the_domains_differ_in_look_more_than_in_layout():
 
 def test_an_interrupted_write_leaves_no_half_image(tmp_path, monkeypatch):
     def interrupted(part, data):
-        part.open('wb').write(data[:99])
+        with part.open('wb') as file:
+            file.write(data[:99])
         raise KeyboardInterrupt
 
     def imwrite(name, array):  # as OpenCV's, killed
