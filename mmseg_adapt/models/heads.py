@@ -51,7 +51,7 @@ class HeadReader:
             *inputs: the features; of a later head of a cascade also the logits of the head before.
 
         Raises:
-            UserError: a head that is none of MMSegmentation's and returns more than a map.
+            UserError: a head from elsewhere that returns more than a map.
         """
         logits = self.head(*inputs)
         if not isinstance(logits, Tensor):
