@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from mmengine.config import Config
@@ -196,9 +198,13 @@ def test_the_teacher_can_be_tested_predicted_with_and_exported(folder, street_da
     image = sorted((street_data / 'target/val/images').iterdir())[0]
     expected = Predictor(config, file, 'cpu', part='teacher')(image).labels
     assert not np.array_equal(Predictor(config, file, 'cpu')(image).labels, expected)
-    run_tool('export_segmentor.py', config, file, tmp_path / 'out', '--part', 'teacher', monkeypatch=monkeypatch)
+    options = ('--part', 'teacher', '--onnx', 'labels')
+    run_tool('export_segmentor.py', config, file, tmp_path / 'out', *options, monkeypatch=monkeypatch)
     assert equal(load(tmp_path / 'out/model.pth')['state_dict'], parts_of(load(file)['state_dict'])['teacher'])
     assert np.array_equal(Predictor(tmp_path / 'out', device='cpu')(image).labels, expected)
+    session = onnxruntime.InferenceSession(str(tmp_path / 'out/model.onnx'))
+    pixels = cv2.imread(str(image))[None, :, :, ::-1].transpose(0, 3, 1, 2).astype(np.float32)  # RGB
+    assert np.mean(session.run(None, {'image': pixels})[0][0] == expected) > 0.999
     scores = []
     for arguments in ((config, file, '--part', 'teacher'), (tmp_path / 'out/config.py', tmp_path / 'out/model.pth')):
         work = ('--work-dir', tmp_path / f'work{len(scores)}', '--cfg-options', f'experiment_name=part_{len(scores)}')
