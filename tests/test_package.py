@@ -115,7 +115,10 @@ def test_the_index_of_models_is_what_the_headers_say():
 
 
 def test_help_and_version_do_not_load_pytorch(tmp_path):
-    script = 'import sys, mmseg_adapt_command as c; print(c.main(sys.argv[1:]), {"torch", "numpy", "mmseg_adapt"} & {*sys.modules})'
+    script = (
+        'import sys, mmseg_adapt_command as c\n'
+        'print(c.main(sys.argv[1:]), {"torch", "numpy", "mmseg_adapt"} & {*sys.modules})'
+    )
     for option in ('--help', '--version'):
         assert call('-c', script, option, cwd=tmp_path).splitlines()[-1] == '0 set()'
 
