@@ -27,7 +27,7 @@ lint: $(VENV)/ready
 	$(PY) -m codespell_lib
 
 # opencv-python needs libGL, which a bare server or container lacks: the headless build of the same version then replaces it
-$(VENV)/ready: $(REQUIREMENTS) setup.py
+$(VENV)/ready: $(REQUIREMENTS) setup.py pyproject.toml
 	test -x $(PY) || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo 'run: apt install python3-venv'; exit 1; }
 	$(PY) -m pip install -q -r $(REQUIREMENTS) -e '.[test]'
 	$(PY) -c 'import cv2' 2>/dev/null || $(PY) -m pip install -q --force-reinstall --no-deps \

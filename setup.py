@@ -1,45 +1,30 @@
-"""`pip install -e .` registers the package; the OpenMMLab stack is the user's choice (see requirements*.txt)."""
+"""Metadata: pyproject.toml. Here is only how configs and tools get into the package, where MMEngine and MIM look."""
 
-import re
+import shutil
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import setup
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
+SHIPPED = ('configs', 'tools', 'model-index.yml')  # as mmseg_adapt/.mim/…
 
 
-def stack(requirements: str) -> list[str]:
-    """The pins of a requirements file, without PyTorch, whose build is the user's choice."""
-    lines = [line.split('#')[0].strip() for line in (ROOT / requirements).read_text().splitlines()]
-    return [line for line in lines if line and not line.startswith('torch')]
+class BuildWithConfigs(build_py):
+    """Copies of configs and tools in a wheel; links to them in a tree that is installed with ``pip install -e``."""
+
+    def run(self) -> None:
+        super().run()
+        folder = ROOT / 'mmseg_adapt/.mim' if self.editable_mode else Path(self.build_lib) / 'mmseg_adapt/.mim'
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for name in SHIPPED:
+            if self.editable_mode:
+                (folder / name).symlink_to(Path('../..') / name)
+            elif (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns('__pycache__', 'own'))
+            else:
+                shutil.copy(ROOT / name, folder / name)
 
 
-EXPORT = ['onnx', 'onnxruntime', 'onnxscript', 'safetensors']
-
-setup(
-    name='mmseg_adapt',
-    version=re.search(r"__version__ = '(.+)'", (ROOT / 'mmseg_adapt/__init__.py').read_text())[1],
-    description='Unsupervised domain adaptation for semantic segmentation, as a plugin of MMSegmentation 1.x',
-    long_description=(ROOT / 'README.md').read_text() if (ROOT / 'README.md').exists() else '',
-    long_description_content_type='text/markdown',
-    license='Apache-2.0',
-    packages=find_packages(include=['mmseg_adapt', 'mmseg_adapt.*']),
-    python_requires='>=3.10',
-    install_requires=[
-        'torch>=2.6',
-        'torchvision',
-        'numpy',
-        'packaging',
-        'pillow',
-        'opencv-python',
-        'matplotlib',
-        'scipy',
-    ],
-    extras_require={
-        'upstream': stack('requirements.txt'),
-        'onedl': stack('requirements-onedl.txt'),
-        'export': EXPORT,
-        'test': ['pytest', 'pytest-xdist', *EXPORT],
-        'lint': ['ruff', 'codespell', 'pre-commit'],
-    },
-)
+setup(cmdclass=dict(build_py=BuildWithConfigs))

@@ -8,6 +8,7 @@ from . import compat
 compat.require_stack()
 compat.stub_missing_ops()
 compat.name_the_fork()
+compat.name_this_package()
 compat.allow_mmengine_checkpoints()
 
 from . import datasets, engine, evaluation, log, methods, models, optim, runs, style, weights  # noqa: E402, F401

@@ -8,7 +8,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / 'mmseg_adapt'
 FLOORS = (  # from the bottom; rooms of one floor may import each other
-    ('errors', 'random_state', 'pictures', 'version', 'compat', 'files'),
+    ('errors', 'random_state', 'pictures', 'registry', 'compat', 'files'),
     ('weights', 'evaluation'),
     ('models',),
     ('datasets',),
@@ -115,4 +115,4 @@ def test_an_arrow_upwards_or_in_a_circle_is_found(files, message, tmp_path):
 def test_the_engine_stays_small_and_the_root_nearly_empty():
     lines = sum(len(file.read_text().splitlines()) for file in (PACKAGE / 'engine').glob('*.py'))
     assert lines <= 900
-    assert len([file for file in PACKAGE.glob('*.py') if file.name != '__init__.py']) <= 4
+    assert len([file for file in PACKAGE.glob('*.py') if file.name != '__init__.py']) <= 5

@@ -10,6 +10,7 @@ import sys
 import types
 from importlib.machinery import ModuleSpec
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from pickle import UnpicklingError
 
 import numpy as np
@@ -81,6 +82,22 @@ def name_the_fork() -> None:
 
     if is_installed('onedl-mmsegmentation'):
         utils.MODULE2PACKAGE['mmseg'] = 'onedl-mmsegmentation'
+
+
+def name_this_package() -> None:
+    """Let ``_base_ = 'mmseg_adapt::…'`` find our configs, also where ``pip install -e`` made a link to a source tree.
+
+    Upstream mmengine joins the place of the distribution, where an editable install has nothing, and the package's name.
+    The second half goes when mmengine 0.10 is no longer supported: the fork asks Python where the package is.
+    """
+    from mmengine import config, hub
+    from mmengine.config import utils
+
+    utils.MODULE2PACKAGE.setdefault('mmseg_adapt', 'mmseg_adapt')
+    here = str(Path(__file__).parents[1])
+    for module in (config.config, hub.hub):
+        find = module.get_installed_path
+        module.get_installed_path = lambda name, find=find: here if name == 'mmseg_adapt' else find(name)
 
 
 def let_lists_mix_files_and_arrays() -> None:

@@ -2,17 +2,53 @@
 
 from __future__ import annotations
 
-import os.path as osp
+import difflib
+from pathlib import Path
 
 from mmengine.config import Config
 
 from ..errors import UserError, first_line
 
+PACKAGE = Path(__file__).parents[1]
 
-def config_of(path: str) -> Config:
-    """Raises: UserError: no such file, or a file that is no config."""
-    if not osp.isfile(path):
-        raise UserError(f'{path} does not exist: name a config, e.g. configs/adaptseg/gta2cs_multilevel.py')
+
+def shipped() -> dict[str, Path]:
+    """Name → file of the configs that come with the package: ``adaptseg/gta2cs_multilevel``."""
+    roots = (PACKAGE / '.mim/configs', PACKAGE.parent / 'configs')  # a wheel's, a source tree's
+    root = next((root for root in roots if (root / '_base_').is_dir()), roots[0])
+    files = sorted(root.glob('*/*.py'))
+    return {
+        file.relative_to(root).with_suffix('').as_posix(): file
+        for file in files
+        if file.parent.name not in ('_base_', 'own')
+    }
+
+
+def path_of(name: str) -> Path:
+    """The file of a config: a path, or the name of one that comes with the package, its folder left out if it is unique.
+
+    Raises:
+        UserError: no such config, with the nearest names; a name that several folders have.
+    """
+    if (path := Path(name)).is_file():
+        return path
+    configs, wanted = shipped(), name.removeprefix('configs/').removesuffix('.py')
+    if wanted in configs:
+        return configs[wanted]
+    same = [found for found in configs if found.endswith(f'/{wanted}')]
+    if len(same) == 1:
+        return configs[same[0]]
+    if same:
+        raise UserError(f'the config name {name} exists {len(same)} times: name one of {", ".join(same)}')
+    pool = {found: found for found in configs} | {found.partition('/')[2]: found for found in reversed(configs)}
+    near = [pool[found] for found in difflib.get_close_matches(wanted, pool, 3)]
+    hint = f'did you mean {" or ".join(dict.fromkeys(near))}?' if near else 'for example adaptseg/gta2cs_multilevel'
+    raise UserError(f'{name} does not exist: name a config file, or one that comes with the package; {hint}')
+
+
+def config_of(name: str) -> Config:
+    """Raises: UserError: no such config, or a file that is not a config."""
+    path = path_of(name)
     try:
         return Config.fromfile(path)
     except Exception as error:  # a config is Python, which may raise anything
