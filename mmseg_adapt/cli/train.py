@@ -2,9 +2,8 @@
 
 from argparse import ArgumentParser
 
-from mmengine.runner import Runner
-
 from ..datasets.cache import cache_training
+from ..log.start_screen import QuietRunner
 from ..runs.work_dir import protect_work_dir, resume_from
 from .launch import add_arguments, enable_amp, prepare_devices, read_config
 
@@ -39,4 +38,4 @@ def main() -> None:
     if args.resume:
         resume_from(cfg, args.resume)
     prepare_devices(cfg)
-    Runner.from_cfg(cfg).train()
+    QuietRunner.from_cfg(cfg).train()

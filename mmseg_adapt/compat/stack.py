@@ -85,10 +85,10 @@ def name_the_fork() -> None:
 
 
 def name_this_package() -> None:
-    """Let ``_base_ = 'mmseg_adapt::…'`` find our configs, also where ``pip install -e`` made a link to a source tree.
+    """Let ``_base_ = 'mmseg_adapt::…'`` find our configs, also after ``pip install -e``.
 
-    Upstream mmengine joins the place of the distribution, where an editable install has nothing, and the package's name.
-    The second half goes when mmengine 0.10 is no longer supported: the fork asks Python where the package is.
+    Upstream mmengine joins the place of the distribution, where an editable install has nothing, and the package's
+    name. The second half goes when mmengine 0.10 is no longer supported: the fork asks Python where the package is.
     """
     from mmengine import config, hub
     from mmengine.config import utils

@@ -25,7 +25,7 @@ def shipped() -> dict[str, Path]:
 
 
 def path_of(name: str) -> Path:
-    """The file of a config: a path, or the name of one that comes with the package, its folder left out if it is unique.
+    """The file of a config: a path, or the name of one that comes with the package, without its folder if it is unique.
 
     Raises:
         UserError: no such config, with the nearest names; a name that several folders have.
