@@ -79,6 +79,16 @@ def test_the_installed_command_trains_a_config_that_inherits_by_package_name(ins
     assert (tmp_path / 'work_dirs/mine/iter_2.pth').is_file()
 
 
+def test_the_installed_command_writes_a_config_for_folders_of_ones_own(installed, street_data, tmp_path):
+    folders = [street_data / f'source/{kind}' for kind in ('images', 'labels')]
+    options = ['--source-images', folders[0], '--source-labels', folders[1], '--target-images', folders[0]]
+    classes = ['--classes', 'road,sidewalk,building,pole,vegetation,sky,person,car', '--network', 'small']
+    call('-m', 'mmseg_adapt_command', 'new', 'own.py', *options, *classes, cwd=tmp_path, path=installed)
+    assert "'mmseg_adapt::_base_/models/deeplabv2_small.py'" in (tmp_path / 'own.py').read_text()
+    script = 'import mmseg_adapt; from mmseg_adapt.files.config import config_of; print(config_of("own.py").model.type)'
+    assert call('-c', script, cwd=tmp_path, path=installed).split()[-1] == 'AdaptSegNet'
+
+
 def test_configs_are_inherited_and_got_by_package_name_from_a_clone_too(monkeypatch, tmp_path):
     (tmp_path / '.mim').mkdir()
     for name in ('configs', 'model-index.yml'):

@@ -5,12 +5,12 @@
 Nothing is converted or copied. The walk through it: docs/own_data.md.
 """
 
-import os
 from argparse import ArgumentParser, Namespace
 from collections import Counter
 from pathlib import Path
 
 from ..errors import UserError
+from ..files.config import bases_from
 from ..files.whole import staged
 from .class_ids import ClassIds
 from .look import Look, Wanted, look_at
@@ -18,8 +18,6 @@ from .own_config import NETWORKS, config_text, shares_of, sizes_of
 from .own_method import NAMES
 from .pairing import kinds, pair_option
 from .reading import numbers, readings_of
-
-BASES = Path(__file__).resolve().parents[2] / 'configs' / '_base_'
 
 
 def report(domain: str, look: Look, ids: ClassIds | None = None, allow_absent: bool = False) -> None:
@@ -176,8 +174,9 @@ def main() -> None:
     ranges = {d: numbers(getattr(args, f'{d}_value_range'), f'--{d}-value-range') for d in looks}
     channels = {d: numbers(getattr(args, f'{d}_channels'), f'--{d}-channels', int) for d in looks}
     readings = readings_of(looks, ranges, channels)
-    bases = os.path.relpath(BASES, args.config.resolve().parent)
-    text = config_text(args.config, bases, args.network, looks, readings, ids, val, val_ids, args.method)
+    text = config_text(
+        args.config, bases_from(args.config.parent), args.network, looks, readings, ids, val, val_ids, args.method
+    )
     args.config.parent.mkdir(parents=True, exist_ok=True)
     with staged(args.config) as file:
         file.write_text(text, encoding='utf-8')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from pathlib import Path
 
 from mmengine.config import Config
@@ -12,13 +13,24 @@ from ..errors import UserError, first_line
 PACKAGE = Path(__file__).parents[1]
 
 
+def root() -> Path:
+    """The folder of the configs that come with the package: a source tree's, or a wheel's."""
+    tree = PACKAGE.parent / 'configs'
+    return tree if (tree / '_base_').is_dir() else PACKAGE / '.mim/configs'
+
+
+def bases_from(folder: Path) -> str:
+    """How a config in ``folder`` names what :file:`configs/_base_` holds: by a path, or by the installed package."""
+    if root().parent.name == '.mim':
+        return 'mmseg_adapt::_base_'
+    return os.path.relpath(root() / '_base_', folder.resolve())
+
+
 def shipped() -> dict[str, Path]:
     """Name → file of the configs that come with the package: ``adaptseg/gta2cs_multilevel``."""
-    roots = (PACKAGE / '.mim/configs', PACKAGE.parent / 'configs')  # a wheel's, a source tree's
-    root = next((root for root in roots if (root / '_base_').is_dir()), roots[0])
-    files = sorted(root.glob('*/*.py'))
+    files = sorted(root().glob('*/*.py'))
     return {
-        file.relative_to(root).with_suffix('').as_posix(): file
+        file.relative_to(root()).with_suffix('').as_posix(): file
         for file in files
         if file.parent.name not in ('_base_', 'own')
     }
