@@ -18,6 +18,8 @@ FLOORS = (  # from the bottom; rooms of one floor may import each other
     ('engine',),
     ('runs',),
     ('export', 'predictor'),
+    ('selection',),
+    ('report',),
     ('demo', 'cli'),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
