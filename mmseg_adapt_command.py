@@ -12,9 +12,12 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 
 COMMANDS = {  # name → module of mmseg_adapt.cli, what it does
+    'run': ('run', 'two folders of images in, an adapted model and its predictions out'),
     'new': ('new', 'look at two folders of images and write a config that trains on them'),
     'train': ('train', 'train a config'),
     'test': ('test', 'measure the mIoU of a checkpoint on the target'),
+    'select': ('select', 'pick a snapshot of a run, or of several, without target labels'),
+    'gap': ('gap', 'say how far two folders of images are apart, before training'),
     'predict': ('predict', 'label images, a folder or a video'),
     'export': ('export', 'write a trained segmentor as a plain MMSegmentation model, or as ONNX'),
     'render': ('render', "render source images in the target's style (AAN)"),

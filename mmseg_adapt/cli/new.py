@@ -91,9 +91,8 @@ def check_ids(look: Look, ids: ClassIds, allow_absent: bool) -> None:
         print(f'  note: no pixel of {", ".join(absent)} in these labels')
 
 
-def parse() -> Namespace:
-    parser = ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('config', type=Path, help='the file to write, e.g. configs/own/mine.py; never overwritten')
+def add_folders(parser: ArgumentParser) -> None:
+    """Which folders hold what, and what shall be trained: all that a config is written from."""
     parser.add_argument('--source-images', required=True)
     parser.add_argument('--source-labels', required=True)
     parser.add_argument('--target-images', required=True)
@@ -119,11 +118,15 @@ def parse() -> Namespace:
     parser.add_argument('--network', choices=list(NETWORKS), default='r101', help='small: from scratch, for a CPU')
     parser.add_argument('--method', choices=list(NAMES), default='adaptsegnet', help='dacs, …: with a mean teacher')
     parser.add_argument('--look', type=int, default=200, help='how many images and labels to open')
+
+
+def parse() -> Namespace:
+    parser = ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('config', type=Path, help='the file to write, e.g. configs/own/mine.py; never overwritten')
+    add_folders(parser)
     args = parser.parse_args()
     if args.config.suffix != '.py':
         raise UserError(f'{args.config}: a config is a Python file: name {args.config}.py')
-    if args.look < 1:
-        raise UserError(f'--look {args.look}: open at least one image')
     if args.config.exists():
         raise UserError(f'{args.config} exists: choose another name, or remove it')
     return args
@@ -153,6 +156,17 @@ def word_of(text: str | None, option: str) -> tuple[str, str] | None:
 
 def main() -> None:
     args = parse()
+    write_config(args, args.config)
+
+
+def write_config(args: Namespace, path: Path) -> None:
+    """Look at the folders of :func:`add_folders`, print what they hold, and write the config to ``path``.
+
+    Raises:
+        UserError: folders, pairs, classes or options that do not fit together.
+    """
+    if args.look < 1:
+        raise UserError(f'--look {args.look}: open at least one image')
     ids, val_ids = classes_of(args)
     word, unpaired = word_of(args.pair, '--pair'), args.allow_unpaired
     wanted = Wanted('--source', args.source_image_suffix, args.source_label_suffix, word, unpaired)
@@ -174,10 +188,9 @@ def main() -> None:
     ranges = {d: numbers(getattr(args, f'{d}_value_range'), f'--{d}-value-range') for d in looks}
     channels = {d: numbers(getattr(args, f'{d}_channels'), f'--{d}-channels', int) for d in looks}
     readings = readings_of(looks, ranges, channels)
-    text = config_text(
-        args.config, bases_from(args.config.parent), args.network, looks, readings, ids, val, val_ids, args.method
-    )
-    args.config.parent.mkdir(parents=True, exist_ok=True)
-    with staged(args.config) as file:
+    bases = bases_from(path.parent)
+    text = config_text(path, bases, args.network, looks, readings, ids, val, val_ids, args.method)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with staged(path) as file:
         file.write_text(text, encoding='utf-8')
-    print(f'wrote {args.config}')
+    print(f'wrote {path}')
