@@ -11,7 +11,7 @@ compat.name_the_fork()
 compat.name_this_package()
 compat.allow_mmengine_checkpoints()
 
-from . import datasets, engine, evaluation, log, methods, models, optim, runs, style, weights  # noqa: E402, F401
+from . import datasets, engine, evaluation, log, methods, models, optim, runs, selection, style, weights  # noqa: E402, F401
 from .compat import class_weight, cpu_amp, cpu_parallel  # noqa: E402, F401
 
 compat.let_lists_mix_files_and_arrays()

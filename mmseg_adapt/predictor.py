@@ -136,7 +136,7 @@ class Predictor:
         batch: list[tuple[np.ndarray, dict]] = []
         for image in images:
             try:
-                pixels, sample = self._read(image)
+                pixels, sample = self.read(image)
             except UserError as error:
                 if skipped is None:
                     raise
@@ -149,8 +149,8 @@ class Predictor:
         if batch:
             yield from self._predict(batch)
 
-    def _read(self, image: Image) -> tuple[np.ndarray, dict]:
-        """The image in the size that is predicted, BGR, and what the test pipeline makes of it."""
+    def read(self, image: Image) -> tuple[np.ndarray, dict]:
+        """The image in the size that is predicted, (H, W, 3) BGR, and what the test pipeline makes of it: a sample."""
         reading = getattr(self._load_file, 'reading', {})
         plain = not any(reading.values())  # neither value_range nor channels: 8 bits, three bands
         if isinstance(image, np.ndarray) and plain and (image.dtype != np.uint8 or image.shape[2:] != (3,)):

@@ -18,6 +18,7 @@ FLOORS = (  # from the bottom; rooms of one floor may import each other
     ('engine',),
     ('runs',),
     ('export', 'predictor'),
+    ('selection',),
     ('demo', 'cli'),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -1,0 +1,115 @@
+"""Scores without labels while a run trains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from mmengine.dataset import Compose
+from mmengine.dist import all_reduce, get_rank, get_world_size
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmseg.registry import HOOKS
+from torch import nn
+
+from ..datasets.pipelines import unlabelled
+from ..errors import UserError
+from ..methods.turn import unwrapped
+from ..random_state import kept_random_state
+from ..runs.checkpoint_guard_hook import is_checkpoint_due
+from .samples import target_images
+from .scores import areas, miou
+from .views import both_ways, labels_of, predict, stride_of, thinned
+
+
+@HOOKS.register_module()
+class LabelFreeHook(Hook):
+    """Score a run on unlabelled target images, at every checkpoint and every validation.
+
+    Logged: ``flip_consistency``, the mIoU between the labels of the images and of their mirror images, and with a
+    teacher ``teacher_agreement``, the mIoU between the student's labels and the teacher's. Both in percent, over all
+    classes: one that neither shows counts 0, so that a model that loses classes is not rewarded.
+
+    A validation's metrics hold them as well, so that ``default_hooks.checkpoint = dict(save_best='flip_consistency',
+    rule='greater')`` keeps the best snapshot without looking at a label.
+
+    Nothing of the training changes: no random number is drawn, every module keeps its mode, and a resumed run is the
+    uninterrupted one. Several ranks share the images.
+
+    Args:
+        images: how many, spread evenly over the target. Each costs two forward passes, with a teacher three.
+        target: a folder of them; by default the first unlabelled stream of the config.
+
+    Raises:
+        UserError: (before the first iteration) no target image, no pipeline of ``test_dataloader``.
+    """
+
+    priority = 80  # after ExactResumeHook has gathered what a checkpoint holds, before CheckpointHook saves
+
+    def __init__(self, images: int = 32, target: str | None = None) -> None:
+        self.images, self.target = images, target
+        self.step, self.values = -1, {}
+
+    def before_train(self, runner: Runner) -> None:
+        pipeline = ((runner.cfg.get('test_dataloader') or {}).get('dataset') or {}).get('pipeline')
+        if not pipeline:
+            raise UserError('LabelFreeHook: set test_dataloader.dataset.pipeline, which says how images are prepared')
+        with kept_random_state():
+            self.pipeline = Compose(unlabelled(pipeline))
+            self.paths, _ = target_images([runner.cfg], self.target, self.images)
+        self.count = len(runner.train_dataloader.dataset.metainfo['classes'])
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        if is_checkpoint_due(runner):
+            self._score(runner, runner.iter + 1)
+
+    def before_val_epoch(self, runner: Runner) -> None:
+        self._score(runner, runner.iter)
+
+    def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
+        if metrics is not None:
+            metrics.update(self.values)  # the same dict goes on to CheckpointHook
+
+    def _score(self, runner: Runner, step: int) -> None:
+        if step == self.step or not hasattr(self, 'paths'):
+            return
+        model = unwrapped(runner.model)
+        student, teacher = unwrapped(getattr(model, 'segmentor', model)), getattr(model, 'teacher', None)
+        with evaluating(model), kept_random_state():
+            flip, taught = self._areas(student, teacher)
+        self.step, everywhere = step, np.ones(self.count, bool)
+        self.values = {'flip_consistency': round(100 * miou(flip, everywhere), 2)}
+        if teacher is not None:
+            self.values['teacher_agreement'] = round(100 * miou(taught, everywhere), 2)
+        runner.logger.info(f'iteration {step}: ' + ', '.join(f'{k} {v:.1f}' for k, v in self.values.items()))
+        runner.visualizer.add_scalars(self.values, step=step)
+
+    def _areas(self, student: nn.Module, teacher: nn.Module | None) -> np.ndarray:
+        """(2, 2, C): of flips and of the teacher, over all ranks."""
+        total = np.zeros((2, 2, self.count))
+        for path in self.paths[get_rank() :: get_world_size()]:
+            sample = self.pipeline(dict(img_path=path))
+            inputs, meta = sample['inputs'], sample['data_samples'].metainfo
+            view, mirrored = both_ways(student, inputs, meta)
+            total[0] += areas(view.labels, mirrored, self.count)
+            if teacher is not None:
+                labels = labels_of(predict(teacher, [inputs], [meta])[0])
+                total[1] += areas(view.labels, thinned(labels, stride_of(labels)), self.count)
+        device = next(student.parameters()).device
+        shared = torch.from_numpy(total).to(device)
+        all_reduce(shared)
+        return shared.cpu().numpy()
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside; every module has its own mode again afterwards."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode

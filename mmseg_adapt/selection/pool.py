@@ -1,0 +1,141 @@
+"""One pass over the sample per snapshot, and what is left of it: label maps, areas and a few sums.
+
+The pool's average needs no second pass: the probabilities of every image are summed over the snapshots as they come. So
+memory is one network, one float32 per class and compared pixel (:data:`~mmseg_adapt.selection.views.PIXELS`) of the
+sample, and one byte per compared pixel and snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from mmseg.models import EncoderDecoder
+from torch import Tensor
+
+from ..errors import UserError
+from ..predictor import Predictor
+from .samples import Sample
+from .scores import areas, entropy, infomax, points_of, soft_neighbourhood_density
+from .snapshots import Snapshot
+from .views import View, both_ways, labels_of, mixture, predict
+
+Told = Callable[[str], None]
+
+
+@dataclass
+class Notes:
+    """What one snapshot said of the sample; images first."""
+
+    name: str
+    labels: list[Tensor] = field(default_factory=list)  # (h, w) uint8 each
+    flip: np.ndarray | None = None  # (images, 2, C)
+    mix: np.ndarray | None = None  # (pairs, 2, C)
+    mean_p: np.ndarray | None = None  # (C,)
+    shares: np.ndarray | None = None  # (C,) of the predicted pixels
+    entropy: float = float('nan')
+    infomax: float = float('nan')
+    snd: float = float('nan')
+    source: np.ndarray | None = None  # (2, C)
+    truth: np.ndarray | None = None  # (2, C)
+
+
+@dataclass
+class Pool:
+    """The snapshots' notes, and the sum of their probabilities for every image, (C, h, w) each."""
+
+    classes: list[str]
+    notes: list[Notes] = field(default_factory=list)
+    total: list[Tensor] = field(default_factory=list)
+
+    def consensus(self) -> list[Tensor]:
+        """The most probable class of the average, (h, w) uint8 for every image."""
+        return [p.argmax(0).to(torch.uint8) for p in self.total]
+
+    def add(self, notes: Notes, number: int, p: Tensor) -> None:
+        """Raises: UserError: a prediction of another size than the snapshots before it."""
+        if not self.notes:
+            self.total.append(p.cpu())
+        elif self.total[number].shape != p.shape:
+            raise UserError(
+                f'{notes.name} predicts maps of {_size(p)}, {self.notes[0].name} of {_size(self.total[number])}: '
+                'compare runs with one test pipeline'
+            )
+        else:
+            self.total[number] += p.cpu()
+
+
+def _size(p: Tensor) -> str:
+    return f'{p.shape[-1]}×{p.shape[-2]} compared pixels'
+
+
+def take(pool: Pool, snapshot: Snapshot, predictor: Predictor, images: list[str], source: list[Sample]) -> Notes:
+    """Predict the sample with one snapshot, and add it to the pool.
+
+    Three forward passes per target image (the image and its mirror image as one batch, a ClassMix with the image before
+    it) and one per source sample.
+
+    Raises:
+        UserError: classes or sizes that differ from those of the snapshots before it, by name.
+    """
+    check_classes(pool, snapshot, predictor.classes)
+    notes, count = Notes(snapshot.name), len(pool.classes)
+    flips, mixes, sums, before = [], [], Sums(count), None
+    for number, image in enumerate(images):
+        sample = predictor.read(image)[1]
+        view, mirrored = both_ways(predictor.segmentor, sample['inputs'], sample['data_samples'].metainfo)
+        flips.append(areas(view.labels, mirrored, count))
+        if before is not None and (pair := mixture(predictor.segmentor, view, before, number)) is not None:
+            mixes.append(areas(*pair, count))
+        notes.labels.append(view.labels.to(torch.uint8).cpu())
+        pool.add(notes, number, view.p)
+        sums.add(view)
+        before = view
+    notes.flip, notes.mix = np.stack(flips), np.stack(mixes) if mixes else None
+    sums.write(notes)
+    notes.source = labelled_areas(predictor.segmentor, source, count) if source else None
+    pool.notes.append(notes)
+    return notes
+
+
+class Sums:
+    """Means over the pixels of the sample, and over its images of SND, as the images come."""
+
+    def __init__(self, classes: int) -> None:
+        self.p = torch.zeros(classes, dtype=torch.float64)
+        self.pixels = torch.zeros(classes, dtype=torch.float64)
+        self.entropy, self.snd = 0.0, []
+
+    def add(self, view: View) -> None:
+        self.p += view.p.flatten(1).sum(1, dtype=torch.float64).cpu()
+        self.pixels += torch.bincount(view.labels.flatten(), minlength=len(self.p)).cpu()
+        self.entropy += float(entropy(view.p).sum(dtype=torch.float64))
+        self.snd.append(soft_neighbourhood_density(points_of(view.p)))
+
+    def write(self, notes: Notes) -> None:
+        count = float(self.pixels.sum())
+        notes.mean_p, notes.shares = (self.p / count).numpy(), (self.pixels / count).numpy()
+        notes.entropy, notes.snd = self.entropy / count, float(np.mean(self.snd))
+        notes.infomax = infomax(self.p / count, notes.entropy)
+
+
+def check_classes(pool: Pool, snapshot: Snapshot, classes: list[str]) -> None:
+    """Raises: UserError: other classes than the pool's."""
+    if list(classes) != list(pool.classes):
+        first = pool.notes[0].name if pool.notes else 'the first'
+        raise UserError(
+            f'{snapshot.name} predicts {", ".join(classes)}; {first} predicts {", ".join(pool.classes)}: compare '
+            'snapshots of one set of classes'
+        )
+
+
+def labelled_areas(segmentor: EncoderDecoder, samples: Iterable[Sample], classes: int) -> np.ndarray:
+    """(2, C): areas of predictions and labels of samples that have labels."""
+    total = np.zeros((2, classes))
+    for sample in samples:
+        (found,) = predict(segmentor, [sample['inputs']], [sample['data_samples'].metainfo])
+        labels = sample['data_samples'].gt_sem_seg.data[0].to(found.pred_sem_seg.data.device)
+        total += areas(labels_of(found), labels, classes)
+    return total

@@ -1,0 +1,81 @@
+"""The images that snapshots are compared on: a target's, unlabelled and as for testing, and a source's, labelled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from mmengine.config import Config
+from mmseg.registry import DATASETS
+from mmseg.structures import SegDataSample
+from torch import Tensor
+
+from ..datasets.domains import build_stream
+from ..datasets.streams import SOURCE, changed, domains_of, is_labelled, with_pipelines
+from ..errors import UserError
+from ..files.listing import images_below
+from ..random_state import derived_seed, seeded
+
+Sample = dict  # inputs (3, H, W), data_samples
+
+
+def target_of(cfg: Config) -> dict | None:
+    """The first unlabelled stream of a config; None where it has none."""
+    streams = with_pipelines(domains_of(cfg.train_dataloader.dataset))
+    return next((stream for name, stream in streams.items() if not is_labelled(name)), None)
+
+
+def target_images(cfgs: list[Config], folder: str | Path | None, count: int) -> tuple[list[str], int]:
+    """``count`` images spread evenly over a folder or the target of the first config that has one, and how many there are.
+
+    Raises:
+        UserError: no image; no folder where no config names a target.
+    """
+    if folder is not None:
+        paths = sorted(str(Path(folder, name)) for name in images_below(folder))
+        if not paths:
+            raise UserError(f'{folder} holds no image: name a folder of target images after --target')
+    else:
+        target = next((stream for cfg in cfgs if (stream := target_of(cfg)) is not None), None)
+        if target is None:
+            raise UserError(f'{cfgs[0].filename} names no target: say where its images are, --target FOLDER')
+        stream = build_stream('target', changed(target, lambda part: {**part, 'pipeline': []}))
+        paths = [stream[i]['img_path'] for i in spread(len(stream), count)]
+        return paths, len(stream)
+    return [paths[i] for i in spread(len(paths), count)], len(paths)
+
+
+def spread(total: int, count: int) -> list[int]:
+    """At most ``count`` of ``total`` indices, at equal distances."""
+    return [i * total // min(count, total) for i in range(min(count, total))]
+
+
+def source_samples(cfg: Config, count: int) -> list[Sample]:
+    """Labelled source images as training sees them, augmented by a fixed seed, to be predicted at that size.
+
+    Raises:
+        UserError, FileNotFoundError: the source of the config is not there.
+    """
+    stream = build_stream(SOURCE, with_pipelines(domains_of(cfg.train_dataloader.dataset))[SOURCE])
+    samples = []
+    for i in spread(len(stream), count):
+        with seeded(derived_seed(i)):
+            sample = stream[i]
+        labels = sample['data_samples'].gt_sem_seg
+        plain = SegDataSample(metainfo=shape_of(labels.data))
+        plain.gt_sem_seg = labels
+        samples.append(dict(inputs=sample['inputs'], data_samples=plain))
+    return samples
+
+
+def labelled_samples(cfg: Config) -> Iterator[Sample]:
+    """The test set of a config, with its labels, one image at a time."""
+    dataset = DATASETS.build(dict(cfg.test_dataloader.dataset, _scope_='mmseg'))
+    return (dataset[i] for i in range(len(dataset)))
+
+
+def shape_of(x: Tensor) -> dict:
+    """The meta data with which (…, H, W) is predicted at its own size, and not mirrored."""
+    size = tuple(x.shape[-2:])
+    return dict(img_shape=size, ori_shape=size, pad_shape=size, flip=False)
+
