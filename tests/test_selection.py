@@ -1,0 +1,356 @@
+"""Scores without labels: their formulas in NumPy, the pass over a pool, the pick, the words, the command line."""
+
+import json
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from scipy.spatial.distance import jensenshannon
+from scipy.stats import spearmanr
+
+from mmseg_adapt.cli.select import main
+from mmseg_adapt.errors import UserError
+from mmseg_adapt.methods.mixing import draw_classes
+from mmseg_adapt.predictor import Predictor
+from mmseg_adapt.random_state import derived_seed
+from mmseg_adapt.selection import scores as formulas
+from mmseg_adapt.selection.compare import compare
+from mmseg_adapt.selection.pool import Notes, Pool
+from mmseg_adapt.selection.rule import Scores, certainty_of, guarded, pick, scores_of
+from mmseg_adapt.selection.samples import spread
+from mmseg_adapt.selection.snapshots import snapshots_of
+from mmseg_adapt.selection.verdict import changed, vanished, words
+from mmseg_adapt.selection.views import PIXELS, stride_of, thinned
+
+from .tiny import load, random_checkpoint, tiny_config
+
+# ------------------------------------------------------------------------------------------------- formulas, in NumPy
+
+
+def miou_of(pairs: list, classes: list[int]) -> float:
+    """The mIoU of pairs of label maps, in plain NumPy: pixels of the whole set first, then one division per class."""
+    ious = []
+    for c in classes:
+        intersect = sum(((a == c) & (b == c) & (b != 255)).sum() for a, b in pairs)
+        union = sum((((a == c) | (b == c)) & (b != 255)).sum() for a, b in pairs)
+        ious.append(intersect / union if union else 0.0)
+    return float(np.mean(ious))
+
+
+def probabilities(*shape: int) -> np.ndarray:
+    x = np.random.default_rng(0).normal(size=shape) * 3
+    return np.exp(x) / np.exp(x).sum(0)
+
+
+def test_the_miou_between_label_maps_leaves_ignored_pixels_out_and_counts_what_it_is_told():
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 3, (2, 20, 30))
+    b[:5] = 255
+    total = formulas.areas(torch.from_numpy(a), torch.from_numpy(b), 5)
+    assert formulas.miou(total) == pytest.approx(miou_of([(a, b)], [0, 1, 2]), abs=1e-12)
+    counted = np.array([True, True, False, True, False])
+    assert formulas.miou(total, counted) == pytest.approx(miou_of([(a, b)], [0, 1, 3]), abs=1e-12)
+    assert np.isnan(formulas.miou(np.zeros((2, 5))))
+
+
+def test_entropy_and_infomax_are_between_0_and_1_and_as_written():
+    p = probabilities(4, 6, 5)
+    expected = -(p * np.log(p)).sum(0) / np.log(4)
+    ours = formulas.entropy(torch.from_numpy(p))
+    np.testing.assert_allclose(ours.numpy(), expected, atol=1e-12)
+    mean = p.mean((1, 2))
+    marginal = -(mean * np.log(mean)).sum() / np.log(4)
+    found = formulas.infomax(torch.from_numpy(mean), expected.mean())
+    assert found == pytest.approx(marginal - expected.mean(), abs=1e-12)
+    one_hot = torch.eye(4, dtype=torch.float64).repeat_interleave(3, 1)
+    assert formulas.infomax(one_hot.mean(1), float(formulas.entropy(one_hot).mean())) == pytest.approx(1)
+
+
+def test_the_density_of_soft_neighbourhoods_is_the_papers():
+    p = probabilities(3, 12)
+    f = p / np.sqrt((p**2).sum(0))
+    entropies = []
+    for i in range(12):
+        weights = {j: np.exp(f[:, i] @ f[:, j] / 0.05) for j in range(12) if j != i}
+        shares = np.array(list(weights.values())) / sum(weights.values())
+        entropies.append(-(shares * np.log(shares)).sum())
+    assert formulas.soft_neighbourhood_density(torch.from_numpy(p)) == pytest.approx(np.mean(entropies), abs=1e-12)
+    alike = torch.full((3, 12), 1 / 3, dtype=torch.float64)
+    assert formulas.soft_neighbourhood_density(alike) == pytest.approx(np.log(11))
+
+
+def test_the_points_of_an_image_are_spread_over_it():
+    p = torch.arange(2 * 30 * 50).view(2, 30, 50).float()
+    points = formulas.points_of(p, 100)
+    assert points.shape == (2, 100)
+    assert points[0].tolist() == list(range(0, 1500, 15))
+    assert torch.equal(formulas.points_of(p, 10**6), p.flatten(1))
+
+
+def test_divergence_and_rank_correlation_are_scipys():
+    rng = np.random.default_rng(0)
+    a, b = rng.dirichlet(np.ones(6), 2)
+    a[0], b[1] = 0, 0
+    a, b = a / a.sum(), b / b.sum()
+    assert formulas.divergence(a, b) == pytest.approx(jensenshannon(a, b, base=2) ** 2, abs=1e-12)
+    assert formulas.divergence(a, a) == 0
+    x, y = rng.integers(0, 5, (2, 20))
+    assert formulas.rank_correlation(x, y) == pytest.approx(spearmanr(x, y).statistic, abs=1e-12)
+    assert np.isnan(formulas.rank_correlation([1, 1], [1, 2]))
+
+
+def test_large_maps_are_compared_on_a_grid_of_bounded_size():
+    assert stride_of(torch.zeros(128, 256)) == 1
+    for size in ((160, 320), (1024, 2048), (37, 5000)):
+        labels = torch.zeros(size)
+        kept = thinned(labels, stride_of(labels))
+        assert PIXELS / 4 < kept.numel() < 1.2 * PIXELS
+    assert spread(305, 4) == [0, 76, 152, 228]
+    assert spread(3, 4) == [0, 1, 2]
+
+
+# ------------------------------------------------------------------------------------------------------------ the pass
+
+
+@pytest.fixture(scope='module')
+def runs(street_data, tmp_path_factory):
+    """Two work dirs: source only, and DACS with two snapshots."""
+    folder = tmp_path_factory.mktemp('runs')
+    for name, iterations in (('source_only', (2,)), ('dacs', (2, 4))):
+        cfg = tiny_config(f'demo/streets_{name}.py', street_data, folder / name)
+        made = random_checkpoint(cfg, folder / name / 'made.pth')
+        state = load(made)
+        cfg.dump(folder / name / 'config.py')
+        for number in iterations:
+            torch.manual_seed(number + len(name))
+            for key, value in state['state_dict'].items():
+                if key.endswith('head.convs.0.weight') or 'decode_head' in key:
+                    value += 0.05 * torch.randn_like(value)
+            torch.save(state, folder / name / f'iter_{number}.pth')
+        made.unlink()
+    return folder
+
+
+@pytest.fixture(scope='module')
+def found(runs):
+    return compare([runs / 'source_only', runs / 'dacs'], images=3, labels=True)
+
+
+def test_every_number_of_a_pool_is_that_of_a_plain_transcription(runs, found):
+    pictures = [cv2.imread(path)[..., ::-1] for path in found.images]
+    predictors = [Predictor(s.config, s.file) for s in found.snapshots]
+    labels = [[predictor(x).labels for x in pictures] for predictor in predictors]
+    average = np.mean([[softmax(predictor, x) for x in pictures] for predictor in predictors], axis=0).argmax(1)
+    shown = [c for c in range(8) if (average == c).mean() > 1e-4]
+    assert len(shown) > 1
+    for i, (predictor, own, score) in enumerate(zip(predictors, labels, found.scores)):
+        mirrored = [predictor(np.ascontiguousarray(x[:, ::-1])).labels[:, ::-1] for x in pictures]
+        assert score.flip == pytest.approx(miou_of(list(zip(own, mirrored)), shown), abs=1e-9)
+        assert score.agreement == pytest.approx(miou_of(list(zip(own, average)), shown), abs=1e-9)
+        p = np.stack([softmax(predictor, x) for x in pictures])
+        entropies = -(p * np.log(p)).sum(1) / np.log(8)
+        assert score.entropy == pytest.approx(entropies.mean(), abs=1e-5)
+        mean = p.mean((0, 2, 3))
+        assert score.infomax == pytest.approx(-(mean * np.log(mean)).sum() / np.log(8) - entropies.mean(), abs=1e-5)
+        np.testing.assert_allclose(
+            found.pool.notes[i].shares, [np.mean(np.stack(own) == c) for c in range(8)], atol=1e-12
+        )
+        pairs = [mixed_pair(predictor, pictures[n], pictures[n - 1], own[n], own[n - 1], n) for n in (1, 2)]
+        assert score.classmix == pytest.approx(miou_of(pairs, shown), abs=1e-9)
+
+
+def softmax(predictor: Predictor, picture: np.ndarray) -> np.ndarray:
+    sample = predictor.read(picture)[1]
+    data = dict(inputs=[sample['inputs']], data_samples=[sample['data_samples']])
+    with torch.no_grad():
+        (result,) = predictor.segmentor.test_step(data)
+    return result.seg_logits.data.double().softmax(0).numpy()
+
+
+def mixed_pair(predictor, a, b, labels_a, labels_b, number) -> tuple[np.ndarray, np.ndarray]:
+    generator = torch.Generator().manual_seed(derived_seed(number))
+    table = draw_classes(torch.from_numpy(labels_a.astype(np.int64))[None], generator, of='image')[0]
+    mask = table.numpy()[labels_a]
+    assert 0 < mask.mean() < 1
+    return predictor(np.where(mask[..., None], a, b)).labels, np.where(mask, labels_a, labels_b)
+
+
+def test_true_mious_are_those_of_the_test_set_s_labels(runs, found):
+    snapshot = found.snapshots[0]
+    cfg, predictor = Config.fromfile(snapshot.config), Predictor(snapshot.config, snapshot.file)
+    root = cfg.test_dataloader.dataset.data_root
+    names = [p.name for p in sorted((runs.__class__(root) / 'target/val/images').iterdir())]
+    pairs = [
+        (predictor(f'{root}/target/val/images/{n}').labels, cv2.imread(f'{root}/target/val/labels/{n}', -1))
+        for n in names
+    ]
+    present = [c for c in range(8) if any((x == c).any() for pair in pairs for x in pair)]
+    assert found.scores[0].miou == pytest.approx(miou_of(pairs, present), abs=1e-9)
+
+
+def test_the_source_is_scored_on_its_labels_at_the_size_that_training_sees(found):
+    assert all(0 < score.source < 1 for score in found.scores)
+    assert found.source_shares.sum() == pytest.approx(1)
+    assert found.baselines == [0]
+
+
+# ------------------------------------------------------------------------------------------------- the rule, the words
+
+
+def score(name='x', agreement=0.5, flip=0.5, **others) -> Scores:
+    unknown = dict.fromkeys(('entropy', 'infomax', 'snd', 'classmix', 'divergence', 'source'), float('nan'))
+    return Scores(**{**unknown, **others}, name=name, agreement=agreement, flip=flip)
+
+
+def test_within_a_run_flip_consistency_picks_and_over_several_agreement_guards():
+    scores = [score(agreement=a, flip=f) for a, f in ((0.9, 0.5), (0.8, 0.6), (0.2, 0.9))]
+    assert pick(scores, ['a'] * 3) == 2
+    assert pick(scores, ['a', 'b', 'c']) == 1
+    assert guarded(scores, ['a', 'b', 'c']) == [0, 1]
+    assert pick(scores[1:], ['a', 'b']) == 1  # of two snapshots the average says nothing
+    assert pick([score(agreement=float('nan'))], ['a']) == 0
+
+
+def notes_of(name, maps, mirrored=None, classes=3) -> Notes:
+    maps = [torch.as_tensor(m, dtype=torch.uint8) for m in maps]
+    flips = [formulas.areas(a.long(), b.long(), classes) for a, b in zip(maps, mirrored or maps)]
+    shares = np.bincount(torch.stack(maps).flatten().numpy(), minlength=classes)
+    return Notes(name, maps, np.stack(flips), shares=shares / shares.sum())
+
+
+def pool_of(*notes: Notes) -> Pool:
+    total = [sum(torch.nn.functional.one_hot(n.labels[i].long(), 3).permute(2, 0, 1) for n in notes) for i in (0, 1)]
+    return Pool(['road', 'car', 'train'], list(notes), [t.float() for t in total])
+
+
+ROAD = [[[0, 0, 1, 1], [0, 0, 2, 2]]] * 2
+ROADS = [torch.tensor(m) for m in ROAD]
+WITHOUT = [[[0, 0, 1, 1], [0, 0, 1, 1]]] * 2
+
+
+def test_a_snapshot_that_lost_a_class_of_the_pool_is_not_rewarded_for_it():
+    shaky = [torch.tensor([[0, 0, 1, 1], [0, 0, 2, 1]])] * 2
+    pool = pool_of(notes_of('whole', ROAD, shaky), notes_of('other', ROAD, shaky), notes_of('poor', WITHOUT))
+    whole, _, poor = scores_of(pool)
+    assert poor.flip == pytest.approx(2 / 3)  # consistent in two classes of three
+    assert whole.flip == pytest.approx(np.mean([1, 2 / 3, 1 / 2]))
+    assert whole.agreement == 1
+    assert poor.agreement == pytest.approx(np.mean([1, 1 / 2, 0]))
+
+
+def test_what_changed_what_vanished_and_whether_it_may_have_hurt_is_said_in_words():
+    base = notes_of('base/iter_9', ROAD)
+    good, bad = notes_of('a/iter_9', ROAD), notes_of('b/iter_9', WITHOUT)
+    pool = pool_of(base, good, bad)
+    assert changed(bad, base) == 1 / 4
+    assert vanished(bad.shares, base.shares) == [2]
+    scores, runs = scores_of(pool), ['base', 'a', 'b']
+    said = words(pool, scores, runs, baselines=[0])
+    assert said[0].startswith('pick: base/iter_9 (flip consistency 100.0), 0.0 above a/iter_9; ahead in 50 % of resam')
+    assert said[0].endswith('these images do not tell the two apart')
+    assert 'adaptation changed 0.0 % of the pixels (a/iter_9 against base/iter_9)' in said
+    vanish = "class 'train' has vanished from the predictions of b/iter_9 (0 % of the pixels, expected about 17 %)"
+    assert vanish in said
+    assert not any('hurt' in sentence for sentence in said)
+    worse = pool_of(base, notes_of('c/iter_9', ROAD), bad)
+    scores = [score('base/iter_9', 0.9), score('c/iter_9', 0.6), score('b/iter_9', 0.5)]
+    said = words(worse, scores, runs, baselines=[0])
+    assert any('source-only agrees better with the pool (90.0) than the adapted runs (60.0 at b' in s for s in said)
+
+
+def test_the_pick_s_margin_is_compared_with_what_other_images_would_have_given():
+    clear = [notes_of('a', ROAD), notes_of('b', ROAD, [torch.zeros(2, 4, dtype=torch.long)] * 2)]
+    assert certainty_of(clear, 0, 1) == 1
+    assert certainty_of(clear, 1, 0) == 0
+    assert certainty_of([clear[0]] * 2, 0, 1) == 0.5
+
+
+# ---------------------------------------------------------------------------------------------------- the command line
+
+
+def test_the_command_prints_scores_pick_and_words_and_writes_them(runs, tmp_path, capsys):
+    arguments = [str(runs / 'source_only'), str(runs / 'dacs'), '--images', '3', '--with-labels', '--json']
+    main([*arguments, str(tmp_path / 'scores.json')])
+    text = capsys.readouterr().out
+    for words_ in ('agree', 'dacs/iter_4', 'pick: ', 'adaptation changed', 'rank correlation with the mIoU: '):
+        assert words_ in text
+    written = json.loads((tmp_path / 'scores.json').read_text())
+    assert len(written['scores']) == 3
+    assert written['pick'] in [row['name'] for row in written['scores']]
+    assert max(map(len, text.splitlines()[:5])) <= 100
+    with pytest.raises(UserError, match='scores.json exists'):
+        main([*arguments, str(tmp_path / 'scores.json')])
+
+
+def test_one_snapshot_uses_flip_consistency_and_says_that_agreement_needs_several(runs, capsys):
+    main([str(runs / 'dacs/iter_2.pth'), '--images', '100'])
+    text = capsys.readouterr().out
+    assert 'agreement with the pool (EnsV) needs several snapshots: flip consistency alone is used' in text
+    assert 'agree ' not in text
+    assert 'the target has 4 images, not 100: all of them are used' in text
+
+
+def test_a_damaged_checkpoint_is_left_out_and_named(runs, tmp_path):
+    shutil.copytree(runs / 'dacs', tmp_path / 'dacs')
+    whole = (tmp_path / 'dacs/iter_4.pth').read_bytes()
+    (tmp_path / 'dacs/iter_4.pth').write_bytes(whole[: len(whole) // 2])
+    snapshots, notes = snapshots_of([tmp_path / 'dacs'])
+    assert [s.file.name for s in snapshots] == ['iter_2.pth']
+    assert 'iter_4.pth is damaged' in notes[0]
+    assert notes[0].endswith('left out')
+    (tmp_path / 'dacs/iter_2.pth').write_bytes(b'')
+    with pytest.raises(UserError, match='iter_2.pth is damaged .* train again, or name another'):
+        snapshots_of([tmp_path / 'dacs'])
+
+
+def test_snapshots_of_other_classes_are_refused_by_name(runs, tmp_path):
+    shutil.copytree(runs / 'dacs', tmp_path / 'dacs')
+    state = load(tmp_path / 'dacs/iter_4.pth')
+    state['meta']['dataset_meta']['classes'] = tuple('abcdefgh')
+    torch.save(state, tmp_path / 'dacs/iter_4.pth')
+    with pytest.raises(UserError, match='dacs/iter_4 predicts a, b, c, .*dacs/iter_2 predicts road, .*: compare snap'):
+        compare([tmp_path / 'dacs'], images=1)
+
+
+def test_snapshots_whose_maps_differ_in_size_are_refused_by_name(runs, tmp_path):
+    shutil.copytree(runs / 'dacs', tmp_path / 'dacs')
+    cfg = Config.fromfile(tmp_path / 'dacs/config.py')
+    cfg.test_dataloader.dataset.pipeline.insert(1, dict(type='CropBox', top=16))
+    cfg.dump(tmp_path / 'dacs/config.py')
+    with pytest.raises(UserError, match='dacs/iter_2 predicts maps of 192×80 .*source_only/iter_2 of 192×96 compared'):
+        compare([runs / 'source_only', tmp_path / 'dacs'], target=target(cfg), images=1)
+
+
+def target(cfg) -> str:
+    return f'{cfg.train_dataloader.dataset.target.data_root}/target/train/images'
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['nowhere'], 'nowhere does not exist: name work dirs'),
+        (['.'], r'. holds no checkpoint \(iter_\*.pth\): name the work dir'),
+        (['RUNS/source_only'], 'config.py names no target: say where its images are, --target FOLDER'),
+        (['RUNS/source_only', '--target', '.'], '. holds no image: name a folder of target images after --target'),
+        (['RUNS/dacs', '--images', '0'], '0 images: compare on at least one'),
+        (['RUNS/dacs', '--part', 'master'], 'has no part master'),
+    ],
+    ids=str,
+)
+def test_a_mistake_is_one_sentence_with_its_cure(runs, arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=message):
+        main([a.replace('RUNS', str(runs)) for a in arguments])
+
+
+def test_a_source_that_is_not_there_is_left_out_and_named(runs, tmp_path):
+    shutil.copytree(runs / 'dacs', tmp_path / 'dacs')
+    cfg = Config.fromfile(tmp_path / 'dacs/config.py')
+    cfg.train_dataloader.dataset.source.data_root = 'gone'
+    cfg.dump(tmp_path / 'dacs/config.py')
+    found = compare([tmp_path / 'dacs/iter_2.pth'], images=1)
+    assert found.source_shares is None
+    assert 'source mIoU and class shares are left out: gone' in found.notes[-1]
