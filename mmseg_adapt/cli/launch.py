@@ -95,8 +95,9 @@ def _settle(cfg: Config) -> None:
     checkpoint = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
     best = checkpoint.get('save_best')
     names = [best] if isinstance(best, str) else best or []
-    if names and 'rule' not in checkpoint and all('IoU' in name for name in names):
-        checkpoint['rule'] = 'greater'  # mmengine knows it of mIoU, not of IoU.car
+    higher = ('IoU', 'flip_consistency', 'teacher_agreement')  # mmengine knows it of mIoU alone
+    if names and 'rule' not in checkpoint and all(any(word in name for word in higher) for name in names):
+        checkpoint['rule'] = 'greater'
 
 
 def prepare_devices(cfg: Config) -> None:

@@ -32,8 +32,8 @@ class LabelFreeHook(Hook):
     teacher ``teacher_agreement``, the mIoU between the student's labels and the teacher's. Both in percent, over all
     classes: one that neither shows counts 0, so that a model that loses classes is not rewarded.
 
-    A validation's metrics hold them as well, so that ``default_hooks.checkpoint = dict(save_best='flip_consistency',
-    rule='greater')`` keeps the best snapshot without looking at a label.
+    A validation's metrics hold them as well, so that ``default_hooks.checkpoint.save_best='flip_consistency'`` keeps
+    the best snapshot without looking at a label.
 
     Nothing of the training changes: no random number is drawn, every module keeps its mode, and a resumed run is the
     uninterrupted one. Several ranks share the images.
