@@ -25,7 +25,7 @@ def runner_of(model, iteration=0, **scalars):
     hub = MessageHub(f'health{id(model)}')
     for name, value in scalars.items():
         hub.log_scalars[f'train/{name}'] = HistoryBuffer([value], [1])
-    return SimpleNamespace(model=model, message_hub=hub, logger=Words(), iter=iteration, hooks=[])
+    return SimpleNamespace(model=model, message_hub=hub, logger=Words(), iter=iteration, max_iters=10**6, hooks=[])
 
 
 def test_accuracies_shares_and_the_gradient_ratio_equal_those_of_plain_pytorch():

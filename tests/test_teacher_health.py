@@ -88,6 +88,19 @@ def test_nothing_is_said_before_a_window_has_passed_and_old_labels_are_forgotten
     assert not runner.logger.warnings
 
 
+def test_a_short_run_is_judged_after_a_third_of_it():
+    hook, runner = watched(q=0.01, window=4)
+    short = TeacherHealthHook()
+    runner.max_iters, runner.iter = 8, 0
+    runner.logger.warnings.clear()
+    short.before_train(runner)
+    assert short.window == 3
+    for runner.iter in range(3):
+        assert not runner.logger.warnings
+        iterate(short, runner, (0, 1, 2))
+    assert len(runner.logger.warnings) == 1
+
+
 def test_labels_are_counted_at_logged_iterations_only():
     hook, runner = watched()
     counted = len(hook.counts)

@@ -41,7 +41,7 @@ class GameHealthHook(Hook):
         gradient_interval: of the gradient ratio, in iterations.
         layer: name of a parameter of the segmentor; by default the last trained convolution of the backbone, of a
             ResNet with an auxiliary head of the stage that this head looks at.
-        window: iterations that a warning is based on.
+        window: iterations that a warning is based on; a third of the run where that is less.
         won, blind, dwarfs: the thresholds: D's accuracy on its worse domain, its mean accuracy over both domains, the
             gradient ratio.
 
@@ -71,7 +71,7 @@ class GameHealthHook(Hook):
         model = unwrapped(runner.model)
         if 'discriminator' not in getattr(model, 'players', ()):
             return
-        self.levels = sorted(model.lambda_adv)
+        self.levels, self.window = sorted(model.lambda_adv), min(self.window, -(-runner.max_iters // 3))
         if not model.reversal:
             self.weight = self._watched(unwrapped(model.segmentor))
 

@@ -26,7 +26,7 @@ class TeacherHealthHook(Hook):
     hold, counted on the device. A rank looks at its own samples. Does nothing for a model without a teacher.
 
     Args:
-        window: iterations that a warning is based on.
+        window: iterations that a warning is based on; a third of the run where that is less.
         low, high: bounds of q: below, the target teaches nothing; above, mistakes weigh as much as knowledge.
         lost: a class is lost when its share of the pseudo-labels is less than ``lost`` times that of the source.
         apart: the least agreement, in the lesson that teacher and student agree on most.
@@ -44,7 +44,7 @@ class TeacherHealthHook(Hook):
         model = unwrapped(runner.model)
         if hasattr(model, 'witnesses'):
             model.witnesses.append(self._count)
-            self.clock, self.begin = model.clock, runner.iter
+            self.clock, self.begin, self.window = model.clock, runner.iter, min(self.window, -(-runner.max_iters // 3))
 
     def _count(self, source, target, lessons) -> None:
         if self.clock.logs:
