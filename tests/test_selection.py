@@ -18,11 +18,12 @@ from mmseg_adapt.predictor import Predictor
 from mmseg_adapt.random_state import derived_seed
 from mmseg_adapt.selection import scores as formulas
 from mmseg_adapt.selection.compare import compare
+from mmseg_adapt.selection.harm import Limits, changed, measures, symptoms, vanished
 from mmseg_adapt.selection.pool import Notes, Pool
 from mmseg_adapt.selection.rule import Scores, certainty_of, guarded, pick, scores_of
 from mmseg_adapt.selection.samples import spread
 from mmseg_adapt.selection.snapshots import snapshots_of
-from mmseg_adapt.selection.verdict import changed, vanished, words
+from mmseg_adapt.selection.verdict import words
 from mmseg_adapt.selection.views import PIXELS, stride_of, thinned
 
 from .tiny import load, random_checkpoint, tiny_config
@@ -266,6 +267,23 @@ def test_the_pick_s_margin_is_compared_with_what_other_images_would_have_given()
     assert certainty_of(clear, 0, 1) == 1
     assert certainty_of(clear, 1, 0) == 0
     assert certainty_of([clear[0]] * 2, 0, 1) == 0.5
+
+
+def test_harm_is_told_by_its_symptoms_beside_the_baseline_and_a_sound_run_has_none():
+    base, poor = notes_of('base', ROAD), notes_of('poor', WITHOUT, [torch.zeros(2, 4, dtype=torch.long)] * 2)
+    healthy, ill = score(flip=0.8, source=0.7, divergence=0.02), score(flip=0.6, source=0.5, divergence=0.3)
+    assert symptoms(measures(base, healthy, base, healthy)) == []
+    found = measures(poor, ill, base, healthy)
+    assert found == pytest.approx(dict(source=0.2, flip=0.2, changed=0.25, divergence=0.28, vanished=1))
+    assert symptoms(found) == [
+        'it lost 20.0 mIoU on the source',
+        'its flip consistency is 20.0 lower',
+        'its class shares moved 0.28 bits away from those of the source',
+        'it no longer predicts 1 of the classes',
+    ]
+    assert symptoms(found, Limits(0.3, 0.3, 0.2, 0.3))[0] == 'it labels 25 % of the pixels otherwise'
+    unknown = dict.fromkeys(found, float('nan')) | dict(vanished=0)
+    assert symptoms(unknown) == []
 
 
 # ---------------------------------------------------------------------------------------------------- the command line

@@ -101,4 +101,3 @@ def _shares(source: list[Sample], classes: int) -> np.ndarray:
     labels = (sample['data_samples'].gt_sem_seg.data.flatten().numpy() for sample in source)
     pixels = sum(np.bincount(values, minlength=256)[:classes] for values in labels)
     return pixels / max(pixels.sum(), 1)
-

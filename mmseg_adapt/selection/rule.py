@@ -71,8 +71,10 @@ def scores_of(pool: Pool, source_shares: np.ndarray | None = None) -> list[Score
 
 
 def guarded(scores: list[Scores], runs: list[str]) -> list[int]:
-    """The snapshots that may be picked: of several runs, those that agree with the pool's average at least as well as the
-    median; of one run, or of fewer than three snapshots, all of them."""
+    """The snapshots that may be picked: of one run, or of fewer than three snapshots, all of them.
+
+    Of several runs, those that agree with the pool's average at least as well as the median does.
+    """
     agreement = np.array([s.agreement for s in scores])
     if len(set(runs)) < 2 or len(scores) < 3:
         return list(range(len(scores)))

@@ -26,7 +26,10 @@ def target_of(cfg: Config) -> dict | None:
 
 
 def target_images(cfgs: list[Config], folder: str | Path | None, count: int) -> tuple[list[str], int]:
-    """``count`` images spread evenly over a folder or the target of the first config that has one, and how many there are.
+    """``count`` images spread evenly over a folder, or over the target of the first config that has one.
+
+    Returns:
+        Their files, and how many images there are.
 
     Raises:
         UserError: no image; no folder where no config names a target.
@@ -78,4 +81,3 @@ def shape_of(x: Tensor) -> dict:
     """The meta data with which (…, H, W) is predicted at its own size, and not mirrored."""
     size = tuple(x.shape[-2:])
     return dict(img_shape=size, ori_shape=size, pad_shape=size, flip=False)
-

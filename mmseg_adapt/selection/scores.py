@@ -75,7 +75,9 @@ def soft_neighbourhood_density(p: Tensor, temperature: float = 0.05) -> float:
 def points_of(p: Tensor, count: int = POINTS) -> Tensor:
     """(C, H, W) → (C, N): at most ``count`` pixels at equal distances in row order."""
     flat = p.flatten(1)
-    return flat[:, torch.arange(min(count, flat.shape[1]), device=p.device) * flat.shape[1] // min(count, flat.shape[1])]
+    return flat[
+        :, torch.arange(min(count, flat.shape[1]), device=p.device) * flat.shape[1] // min(count, flat.shape[1])
+    ]
 
 
 def divergence(a: np.ndarray, b: np.ndarray) -> float:

@@ -4,22 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from .pool import Notes, Pool
+from .harm import changed, measures, symptoms, vanished
+from .pool import Pool
 from .rule import Scores, certainty_of, guarded, pick
 
-LOST = 0.01  # a class has vanished when its share is less than this part of the share that it is compared with
 SURE = 0.9  # of the samples drawn again in which a pick must stay ahead
-
-
-def changed(notes: Notes, baseline: Notes) -> float:
-    """The share, in [0, 1], of the compared pixels that two snapshots label differently."""
-    pixels = [(int((a != b).sum()), a.numel()) for a, b in zip(notes.labels, baseline.labels)]
-    return sum(differ for differ, _ in pixels) / sum(count for _, count in pixels)
-
-
-def vanished(shares: np.ndarray, others: np.ndarray, lost: float = LOST) -> list[int]:
-    """The classes that ``others`` (C,) show and ``shares`` (C,) do not: less than ``lost`` times as often."""
-    return np.flatnonzero((others > 0) & (shares < lost * others)).tolist()
 
 
 def reference_shares(pool: Pool, source_shares: np.ndarray | None) -> np.ndarray:
@@ -79,6 +68,11 @@ def _change(pool: Pool, scores: list[Scores], best: int, baselines: list[int]) -
         f'adaptation changed {100 * share:.1f} % of the pixels ({scores[compared].name} against '
         f'{scores[baseline].name})'
     ]
+    found = symptoms(measures(pool.notes[compared], scores[compared], pool.notes[baseline], scores[baseline]))
+    if found:
+        said.append(
+            f'{scores[compared].name} may have been harmed: against {scores[baseline].name} ' + ', '.join(found)
+        )
     theirs = max(scores[i].agreement for i in adapted)
     if scores[baseline].agreement > theirs:
         said.append(

@@ -1,0 +1,66 @@
+"""An alarm for harm: symptoms of an adapted snapshot beside one trained on the source only, without target labels.
+
+The thresholds are first guesses, to be set from ``tools/analysis/bench_selection.py --spoilt … --sound …``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .pool import Notes
+from .rule import FEW, Scores
+
+LOST = 0.01  # a class has vanished when its share is less than this part of the share that it is compared with
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is still taken for sound."""
+
+    source: float = 0.10  # loss of source mIoU
+    flip: float = 0.10  # loss of flip consistency
+    changed: float = 0.35  # share of the pixels that are labelled otherwise
+    divergence: float = 0.10  # bits by which class shares move away from the source's
+
+
+def changed(notes: Notes, baseline: Notes) -> float:
+    """The share, in [0, 1], of the compared pixels that two snapshots label differently."""
+    pixels = [(int((a != b).sum()), a.numel()) for a, b in zip(notes.labels, baseline.labels)]
+    return sum(differ for differ, _ in pixels) / sum(count for _, count in pixels)
+
+
+def vanished(shares: np.ndarray, others: np.ndarray, lost: float = LOST) -> list[int]:
+    """The classes that ``others`` (C,) show and ``shares`` (C,) do not: less than ``lost`` times as often."""
+    return np.flatnonzero((others > FEW) & (shares < lost * others)).tolist()
+
+
+def measures(notes: Notes, score: Scores, base_notes: Notes, base: Scores) -> dict[str, float]:
+    """How far a snapshot is from the baseline in every respect that :class:`Limits` bounds. NaN is "not known".
+
+    Besides, ``vanished``: the number of classes that only the baseline predicts.
+    """
+    return dict(
+        source=base.source - score.source,
+        flip=base.flip - score.flip,
+        changed=changed(notes, base_notes),
+        divergence=score.divergence - base.divergence,
+        vanished=float(len(vanished(notes.shares, base_notes.shares))),
+    )
+
+
+def symptoms(found: dict[str, float], limits: Limits = Limits()) -> list[str]:  # noqa: B008 (frozen)
+    """A sentence on every measure that is beyond its limit; none: no harm was seen."""
+    said = []
+    if found['source'] > limits.source:
+        said.append(f'it lost {100 * found["source"]:.1f} mIoU on the source')
+    if found['flip'] > limits.flip:
+        said.append(f'its flip consistency is {100 * found["flip"]:.1f} lower')
+    if found['changed'] > limits.changed:
+        said.append(f'it labels {100 * found["changed"]:.0f} % of the pixels otherwise')
+    if found['divergence'] > limits.divergence:
+        said.append(f'its class shares moved {found["divergence"]:.2f} bits away from those of the source')
+    if found['vanished']:
+        said.append(f'it no longer predicts {found["vanished"]:.0f} of the classes')
+    return said

@@ -1,0 +1,291 @@
+"""What label-free scores are worth: rules of selection and the alarm for harm, on work dirs with target labels.
+
+    python tools/analysis/bench_selection.py pools --pool demo work_dirs/demo/* --pool camvid work_dirs/carla2camvid_*
+    python tools/analysis/bench_selection.py harm --baseline WORK_DIR --spoilt WORK_DIR… --sound WORK_DIR…
+    python tools/analysis/bench_selection.py cost WORK_DIR
+
+``pools``: for each pool, and for each run of at least three snapshots as a pool of its own: rank correlation of every
+score with the true mIoU, and of every rule of selection the mIoU lost to the best, how often it lies below the pool's
+mean, the worst case, and which part of what lies between last and best it recovers. ``harm``: recall and false alarms
+of every symptom and of all. ``cost``: seconds beside the bare forward passes. ``--json FILE`` keeps what was measured;
+``--from FILE`` evaluates it again.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from mmseg_adapt.errors import one_sentence
+from mmseg_adapt.selection.compare import Comparison, compare
+from mmseg_adapt.selection.harm import Limits, measures, symptoms
+from mmseg_adapt.selection.pool import Pool, take
+from mmseg_adapt.selection.rule import BETTER, Scores, pick
+from mmseg_adapt.selection.scores import rank_correlation
+
+Rule = Callable[[list[Scores], list[str]], list[int]]  # the snapshots that it may pick, all alike
+LEAST = 3  # snapshots of a pool
+
+
+# -------------------------------------------------------------------------------------------------------------- rules
+
+
+def by(score: str) -> Rule:
+    """The snapshot that is best by one score."""
+
+    def rule(scores: list[Scores], runs: list[str]) -> list[int]:
+        values = np.array([getattr(s, score) for s in scores]) * (1 if BETTER[score] else -1)
+        return [] if np.isnan(values).any() else [int(values.argmax())]
+
+    return rule
+
+
+def last(scores: list[Scores], runs: list[str]) -> list[int]:
+    """The last snapshot of each run, one as good as another: what is done today."""
+    return [max(i for i, run in enumerate(runs) if run == own) for own in dict.fromkeys(runs)]
+
+
+def rank_sum(scores: list[Scores], runs: list[str]) -> list[int]:
+    """The best by the sum of the ranks in agreement and flip consistency."""
+    ranks = [np.argsort(np.argsort([getattr(s, name) for s in scores])) for name in ('agreement', 'flip')]
+    return [int(sum(ranks).argmax())]
+
+
+def last_by_flip(scores: list[Scores], runs: list[str]) -> list[int]:
+    """The run by flip consistency, its last snapshot."""
+    return [max(last(scores, runs), key=lambda i: scores[i].flip)]
+
+
+def every(scores: list[Scores], runs: list[str]) -> list[int]:
+    return list(range(len(scores)))
+
+
+RULES: dict[str, Rule] = {
+    'default': lambda scores, runs: [pick(scores, runs)],
+    'last': last,
+    'last, run by flip': last_by_flip,
+    'rank sum': rank_sum,
+    'chance': every,
+    **{name: by(name) for name in BETTER},
+}
+
+
+def verdict(scores: list[Scores], runs: list[str], rule: Rule) -> dict[str, float] | None:
+    """What a rule's pick is worth, in mIoU; of several alike, the mean."""
+    miou = 100 * np.array([s.miou for s in scores])
+    picks = rule(scores, runs)
+    if not picks:
+        return None
+    value, best, from_last = miou[picks].mean(), miou.max(), miou[last(scores, runs)].mean()
+    return dict(
+        regret=best - value,
+        below=float((miou[picks] < miou.mean() - 1e-9).mean()),
+        over_last=value - from_last,
+        to_gain=best - from_last,
+        over_worst=value - miou.min(),
+    )
+
+
+# -------------------------------------------------------------------------------------------------------------- pools
+
+
+def measure_pools(args: Namespace) -> dict[str, list[dict]]:
+    """Pool → a row of scores per snapshot, with its run and true mIoU."""
+    found = {}
+    for name, *work_dirs in args.pool:
+        result = compare(work_dirs, args.target, args.images, labels=True)
+        print(*result.notes, sep='\n')
+        found[name] = [dict(s.as_dict(), run=run) for s, run in zip(result.scores, result.runs)]
+    return found
+
+
+def with_runs(pools: dict[str, list[dict]]) -> dict[str, list[dict]]:
+    """The pools of several runs, and every run of enough snapshots as a pool of its own."""
+    found = {}
+    for name, rows in pools.items():
+        runs = dict.fromkeys(row['run'] for row in rows)
+        if len(runs) > 1:
+            found[name] = rows
+        for run in runs:
+            own = [row for row in rows if row['run'] == run]
+            if len(own) >= LEAST:
+                found[f'{name}: {"/".join(Path(run).parts[-2:])}'] = own
+    return found
+
+
+def tables(pools: dict[str, list[dict]]) -> str:
+    """Markdown: correlations of every score per pool, then every rule over all pools and per pool."""
+    lines, verdicts = [], {rule: {} for rule in RULES}
+    lines += row('pool', 'snapshots', 'best', 'mean', 'last', 'worst', *(f'ρ {name}' for name in BETTER), head=True)
+    for name, rows in pools.items():
+        scores = [Scores(**{k: v for k, v in r.items() if k != 'run'}) for r in rows]
+        runs, miou = [r['run'] for r in rows], 100 * np.array([s.miou for s in scores])
+        rhos = [
+            rank_correlation([getattr(s, k) * (1 if more else -1) for s in scores], miou) for k, more in BETTER.items()
+        ]
+        ends = miou.max(), miou.mean(), miou[last(scores, runs)].mean(), miou.min()
+        lines += row(name, len(rows), *(f'{x:.1f}' for x in ends), *(f'{rho:+.2f}' for rho in rhos))
+        for rule, function in RULES.items():
+            if found := verdict(scores, runs, function):
+                verdicts[rule][name] = found
+    lines += ['', 'Over all pools:', '']
+    head = ('rule', 'pools', 'mean regret', 'worst regret', 'below the mean', 'recovered of last → best', 'over worst')
+    lines += row(*head, head=True)
+    for rule, by_pool in verdicts.items():
+        lines += row(rule, *summary(list(by_pool.values()))) if by_pool else []
+    lines += ['', 'Regret by pool:', '']
+    lines += row('pool', *RULES, head=True)
+    for name in pools:
+        cells = (f'{v[name]["regret"]:.1f}' if name in v else '–' for v in verdicts.values())
+        lines += row(name, *cells)
+    return '\n'.join(lines)
+
+
+def summary(verdicts: list[dict[str, float]]) -> tuple:
+    mean = {key: float(np.mean([v[key] for v in verdicts])) for key in verdicts[0]}
+    recovered = f'{100 * mean["over_last"] / mean["to_gain"]:.0f} %' if mean['to_gain'] > 1e-9 else '–'
+    worst = max(v['regret'] for v in verdicts)
+    least = min(v['over_worst'] for v in verdicts)
+    return (
+        len(verdicts),
+        f'{mean["regret"]:.2f}',
+        f'{worst:.1f}',
+        f'{100 * mean["below"]:.0f} %',
+        recovered,
+        f'{least:.1f}',
+    )
+
+
+def row(*cells: object, head: bool = False) -> list[str]:
+    line = f'| {" | ".join(map(str, cells))} |'
+    return [line, '|---' * len(cells) + '|'] if head else [line]
+
+
+# --------------------------------------------------------------------------------------------------------------- harm
+
+
+def measure_harm(args: Namespace) -> list[dict]:
+    """A row of measures per run, of its last snapshot beside the baseline's."""
+    rows = []
+    for spoilt, work_dirs in ((True, args.spoilt), (False, args.sound)):
+        for work_dir in work_dirs:
+            found = compare([newest(args.baseline), newest(work_dir)], args.target, args.images)
+            rows.append(dict(run=str(work_dir), spoilt=spoilt, **beside(found)))
+    return rows
+
+
+def beside(found: Comparison) -> dict[str, float]:
+    notes, scores = found.pool.notes, found.scores
+    return measures(notes[1], scores[1], notes[0], scores[0])
+
+
+def newest(work_dir: str) -> Path:
+    files = sorted(Path(work_dir).glob('iter_*.pth'), key=lambda f: int(f.stem.split('_')[-1]))
+    return files[-1] if files else Path(work_dir)
+
+
+def alarm_table(rows: list[dict]) -> str:
+    """Markdown: recall and false alarms of all symptoms, of each, and of each at the best threshold for 10 % of false
+    alarms; then the runs that were judged wrongly."""
+    spoilt = np.array([r['spoilt'] for r in rows])
+    said = [symptoms(r) for r in rows]
+    alarm = np.array([bool(s) for s in said])
+    lines = row('symptom', 'limit', 'recall', 'false alarms', 'limit for 10 % false alarms', 'recall there', head=True)
+    lines += row('any', '', *rates(alarm, spoilt), '', '')
+    for name in ('source', 'flip', 'changed', 'divergence', 'vanished'):
+        values = np.nan_to_num([r[name] for r in rows], nan=-np.inf)
+        limit = getattr(Limits(), name, 0.5)
+        best = np.quantile(values[~spoilt], 0.9, method='higher') if (~spoilt).any() else np.inf
+        there = rates(values > best, spoilt)[0]
+        lines += row(name, limit, *rates(values > limit, spoilt), f'{best:.3f}', there)
+    wrong = [(r, s) for r, s, a in zip(rows, said, alarm) if a != r['spoilt']]
+    return '\n'.join([*lines, '', *(f'* {r["run"]} ({"missed" if r["spoilt"] else ", ".join(s)})' for r, s in wrong)])
+
+
+def rates(alarm: np.ndarray, spoilt: np.ndarray) -> tuple[str, str]:
+    return tuple(f'{100 * alarm[kind].mean():.0f} % of {kind.sum()}' for kind in (spoilt, ~spoilt))
+
+
+# --------------------------------------------------------------------------------------------------------------- cost
+
+
+def measure_cost(args: Namespace) -> str:
+    """CPU seconds of the process for one snapshot's pass, beside those of its forward passes alone.
+
+    The forward passes are those that the pass makes: an image with its mirror image, and a mixture, each as a batch
+    through ``test_step``; loading the images is in neither.
+    """
+    from mmseg_adapt.files.config import config_of
+    from mmseg_adapt.predictor import Predictor
+    from mmseg_adapt.selection.samples import target_images
+    from mmseg_adapt.selection.snapshots import snapshots_of
+    from mmseg_adapt.selection.views import predict
+
+    snapshot = snapshots_of(args.work_dir)[0][-1]
+    predictor = Predictor(snapshot.config, snapshot.file)
+    paths, _ = target_images([config_of(str(snapshot.config))], args.target, args.images)
+    samples = {path: predictor.read(path) for path in paths}
+    predictor.read = samples.__getitem__
+    inputs = [(sample['inputs'], sample['data_samples'].metainfo) for _, sample in samples.values()]
+
+    def bare() -> None:
+        for x, meta in inputs:
+            predict(predictor.segmentor, [x, x.flip(-1)], [meta, meta])
+            predict(predictor.segmentor, [x], [meta])
+
+    def ours() -> None:
+        pool = Pool(predictor.classes)
+        for _ in range(2):  # the second adds to the sum, as all but the first do
+            take(pool, snapshot, predictor, paths, [])
+
+    bare()  # warm
+    seconds = [[timed(f) for f in (bare, ours)] for _ in range(args.rounds)]
+    plain, whole = np.median(seconds, axis=0) / (1, 2)
+    return (
+        f'{len(paths)} images: forward passes {plain:.2f} CPU s, select {whole:.2f} CPU s per snapshot, '
+        f'{whole / plain:.2f} times'
+    )
+
+
+def timed(function: Callable[[], None]) -> float:
+    start = time.process_time()
+    function()
+    return time.process_time() - start
+
+
+def main() -> None:
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest='command', required=True)
+    pools, harm, cost = (commands.add_parser(name) for name in ('pools', 'harm', 'cost'))
+    pools.add_argument('--pool', nargs='+', action='append', default=[], metavar=('NAME', 'WORK_DIR'))
+    harm.add_argument('--baseline', help='work dir of the source-only run')
+    harm.add_argument('--spoilt', nargs='*', default=[], metavar='WORK_DIR')
+    harm.add_argument('--sound', nargs='*', default=[], metavar='WORK_DIR')
+    cost.add_argument('work_dir', nargs=1)
+    cost.add_argument('--rounds', type=int, default=3)
+    for command in (pools, harm, cost):
+        command.add_argument('--images', type=int, default=100)
+        command.add_argument('--target', help="target images (default: the configs' own)")
+    for command in (pools, harm):
+        command.add_argument('--json', type=Path, help='keep what was measured there')
+        command.add_argument('--from', dest='stored', type=Path, help='what --json kept, instead of work dirs')
+    args = parser.parse_args()
+    if args.command == 'cost':
+        return print(measure_cost(args))
+    measure, show = (
+        (measure_pools, lambda x: tables(with_runs(x))) if args.command == 'pools' else (measure_harm, alarm_table)
+    )
+    found = json.loads(args.stored.read_text()) if args.stored else measure(args)
+    if args.json:
+        args.json.write_text(json.dumps(found, indent=1))
+    print(show(found))
+
+
+if __name__ == '__main__':
+    with one_sentence():
+        main()
