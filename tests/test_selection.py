@@ -26,7 +26,7 @@ from mmseg_adapt.selection.snapshots import snapshots_of
 from mmseg_adapt.selection.verdict import words
 from mmseg_adapt.selection.views import PIXELS, stride_of, thinned
 
-from .tiny import load, random_checkpoint, tiny_config
+from .tiny import load, random_checkpoint, run_tool, tiny_config
 
 # ------------------------------------------------------------------------------------------------- formulas, in NumPy
 
@@ -372,3 +372,30 @@ def test_a_source_that_is_not_there_is_left_out_and_named(runs, tmp_path):
     found = compare([tmp_path / 'dacs/iter_2.pth'], images=1)
     assert found.source_shares is None
     assert 'source mIoU and class shares are left out: gone' in found.notes[-1]
+
+
+# ----------------------------------------------------------------------------------------------------------- the bench
+
+
+def test_the_bench_says_what_every_rule_loses_and_which_symptom_would_have_warned(tmp_path, monkeypatch, capsys):
+    values = [(0.50, 0.80, 0.9), (0.60, 0.85, 0.8), (0.40, 0.70, 0.7), (0.55, 0.60, 0.6)]  # miou, flip, agreement
+    rows = [score(str(i), a, f, miou=m, entropy=0.1 * i).as_dict() for i, (m, f, a) in enumerate(values)]
+    for row, run in zip(rows, 'aaab'):
+        row['run'] = f'dirs/{run}'
+    (tmp_path / 'pools.json').write_text(json.dumps(dict(demo=rows)))
+    run_tool('analysis/bench_selection.py', 'pools', '--from', tmp_path / 'pools.json', monkeypatch=monkeypatch)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[2].startswith('| demo | 4 | 60.0 | 51.2 | 47.5 | 40.0 | +0.40 | +0.80 |')
+    assert lines[3].startswith('| demo: dirs/a | 3 | 60.0 | 50.0 | 40.0 | 40.0 |')
+    default = next(line for line in lines if line.startswith('| default '))
+    assert default == '| default | 2 | 0.00 | 0.0 | 0 % | 100 % | 20.0 |'
+    last = next(line for line in lines if line.startswith('| last |'))
+    assert last == '| last | 2 | 16.25 | 20.0 | 75 % | 0 % | 0.0 |'
+
+    sound = dict(source=0.0, flip=0.0, changed=0.1, divergence=0.0, vanished=0)
+    runs = [dict(sound, run='a', spoilt=False), dict(sound, run='b', spoilt=True, source=0.3)]
+    (tmp_path / 'harm.json').write_text(json.dumps([*runs, dict(sound, run='c', spoilt=True)]))
+    run_tool('analysis/bench_selection.py', 'harm', '--from', tmp_path / 'harm.json', monkeypatch=monkeypatch)
+    text = capsys.readouterr().out
+    assert '| any |  | 50 % of 2 | 0 % of 1 |' in text
+    assert '* c (missed)' in text

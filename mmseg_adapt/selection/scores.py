@@ -1,8 +1,8 @@
 """Scores of a segmentor that need no target labels, as pure functions of label maps and probabilities.
 
-Label maps are (H, W), integers in 0 … C − 1, where 255 in the second of two is "ignore"; probabilities are (C, H, W) and
-sum to 1 over the classes. Areas are (2, C) float64: pixels of intersection and of union, to be summed over images before
-they are divided, as in the mIoU of the papers.
+Label maps are (H, W), integers in 0 … C − 1, where 255 in the second of two is "ignore"; probabilities are (C, H, W)
+and sum to 1 over the classes. Areas are (2, C) float64: pixels of intersection and of union, to be summed over images
+before they are divided, as in the mIoU of the papers.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def areas(a: Tensor, b: Tensor, classes: int) -> np.ndarray:
     """(2, C): pixels on which two label maps agree about a class, and on which at least one of them shows it.
 
     The mIoU between the label maps of a snapshot and of the pool's average is *agreement*, the decision of EnsV (Hu et
-    al., "Towards Reliable Model Selection for Unsupervised Domain Adaptation", NeurIPS 2024) by mIoU instead of accuracy;
-    between an image's and its mirror image's, mirrored back, *flip consistency*.
+    al., "Towards Reliable Model Selection for Unsupervised Domain Adaptation", NeurIPS 2024) by mIoU instead of
+    accuracy; between an image's and its mirror image's, mirrored back, *flip consistency*.
     """
     intersect, union, *_ = ClassIoUMetric.intersect_and_union(a, b, classes, ignore_index=255)
     return torch.stack([intersect, union]).double().numpy()
@@ -75,9 +75,8 @@ def soft_neighbourhood_density(p: Tensor, temperature: float = 0.05) -> float:
 def points_of(p: Tensor, count: int = POINTS) -> Tensor:
     """(C, H, W) → (C, N): at most ``count`` pixels at equal distances in row order."""
     flat = p.flatten(1)
-    return flat[
-        :, torch.arange(min(count, flat.shape[1]), device=p.device) * flat.shape[1] // min(count, flat.shape[1])
-    ]
+    count = min(count, flat.shape[1])
+    return flat[:, torch.arange(count, device=p.device) * flat.shape[1] // count]
 
 
 def divergence(a: np.ndarray, b: np.ndarray) -> float:

@@ -149,16 +149,9 @@ def tables(pools: dict[str, list[dict]]) -> str:
 def summary(verdicts: list[dict[str, float]]) -> tuple:
     mean = {key: float(np.mean([v[key] for v in verdicts])) for key in verdicts[0]}
     recovered = f'{100 * mean["over_last"] / mean["to_gain"]:.0f} %' if mean['to_gain'] > 1e-9 else '–'
-    worst = max(v['regret'] for v in verdicts)
-    least = min(v['over_worst'] for v in verdicts)
-    return (
-        len(verdicts),
-        f'{mean["regret"]:.2f}',
-        f'{worst:.1f}',
-        f'{100 * mean["below"]:.0f} %',
-        recovered,
-        f'{least:.1f}',
-    )
+    worst, least = max(v['regret'] for v in verdicts), min(v['over_worst'] for v in verdicts)
+    below = f'{100 * mean["below"]:.0f} %'
+    return len(verdicts), f'{mean["regret"]:.2f}', f'{worst:.1f}', below, recovered, f'{least:.1f}'
 
 
 def row(*cells: object, head: bool = False) -> list[str]:
@@ -277,13 +270,11 @@ def main() -> None:
     args = parser.parse_args()
     if args.command == 'cost':
         return print(measure_cost(args))
-    measure, show = (
-        (measure_pools, lambda x: tables(with_runs(x))) if args.command == 'pools' else (measure_harm, alarm_table)
-    )
+    measure = measure_pools if args.command == 'pools' else measure_harm
     found = json.loads(args.stored.read_text()) if args.stored else measure(args)
     if args.json:
         args.json.write_text(json.dumps(found, indent=1))
-    print(show(found))
+    print(tables(with_runs(found)) if args.command == 'pools' else alarm_table(found))
 
 
 if __name__ == '__main__':
