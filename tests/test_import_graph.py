@@ -19,6 +19,7 @@ FLOORS = (  # from the bottom; rooms of one floor may import each other
     ('runs',),
     ('export', 'predictor'),
     ('selection',),
+    ('report',),
     ('demo', 'cli'),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -385,7 +385,7 @@ def test_the_bench_says_what_every_rule_loses_and_which_symptom_would_have_warne
     (tmp_path / 'pools.json').write_text(json.dumps(dict(demo=rows)))
     run_tool('analysis/bench_selection.py', 'pools', '--from', tmp_path / 'pools.json', monkeypatch=monkeypatch)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[2].startswith('| demo | 4 | 60.0 | 51.2 | 47.5 | 40.0 | +0.40 | +0.80 |')
+    assert lines[2].startswith('| demo | 4 | 60.0 | 51.2 | 47.5 | 40.0 | +0.00 | +0.40 | +0.00 | +nan |')
     assert lines[3].startswith('| demo: dirs/a | 3 | 60.0 | 50.0 | 40.0 | 40.0 |')
     default = next(line for line in lines if line.startswith('| default '))
     assert default == '| default | 2 | 0.00 | 0.0 | 0 % | 100 % | 20.0 |'
