@@ -80,8 +80,11 @@ def gap_between(source: str, target: str, images: int = 300, encode: Encode | No
 
 
 def halves(whole: Folder, draws: int = 10) -> Gap:
-    """The gap between two random halves of one folder: chance. Its numbers are means over ``draws`` of them, as frames of
-    a video resemble their neighbours: one draw may be told apart by luck."""
+    """The gap between two random halves of one folder: chance.
+
+    Its numbers are means over ``draws``, as frames of a video resemble their neighbours: one draw may be told apart by
+    luck.
+    """
     found = []
     for draw in range(draws):
         order = np.random.default_rng(draw).permutation(len(whole.files))
