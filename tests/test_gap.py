@@ -24,7 +24,7 @@ def test_two_domains_are_told_apart_and_a_set_split_in_two_is_not(domains):
     assert apart.told.error < 0.02
     assert apart.told.words().startswith('a gap: a linear model tells the two sets apart in ')
     alike = gap_between(domains[0], domains[0])
-    assert alike.told.error == pytest.approx(0.5, abs=0.05)
+    assert alike.told.error == pytest.approx(0.5, abs=0.1)  # of 20 against 20 images
     assert alike.told.words().startswith('no gap: ')
     assert abs(alike.kid[0]) < apart.kid[0] / 20
 

@@ -92,7 +92,7 @@ def halves(whole: Folder, draws: int = 10) -> Gap:
         found.append((a, b, tell_apart(a.features, b.features), kernel_distance(a.features, b.features)))
     a, b, told, _ = found[0]
     error = float(np.mean([told.error for *_, told, _ in found]))
-    return Gap(a, b, replace(told, error=error), tuple(np.mean([kid for *_, kid in found], axis=0)), {})
+    return Gap(a, b, replace(told, error=error), tuple(np.mean([kid for *_, kid in found], axis=0).tolist()), {})
 
 
 def files_in(folder: str) -> list[Path]:
