@@ -1,4 +1,4 @@
-"""The page of a run: whole, without baseline, labels or the end of the run; and that it needs nothing from elsewhere."""
+"""The page of a run: whole, or without baseline, labels or the end of the run; it loads nothing from elsewhere."""
 
 import json
 import re

@@ -113,7 +113,7 @@ def _folds(n: int, m: int) -> np.ndarray:
     return np.concatenate([rng.permutation(np.arange(count) % folds) for count in (n, m)])
 
 
-def kernel_distance(source: np.ndarray, target: np.ndarray, subsets: int = 20, size: int = 100) -> tuple[float, float]:
+def kernel_distance(source: np.ndarray, target: np.ndarray, subsets: int = 20, size: int = 50) -> tuple[float, float]:
     """KID (Bińkowski et al., ICLR 2018): the unbiased squared MMD under k(x, y) = (x · y / d + 1)³, times 1000.
 
     Features are standardised over both sets together, so that it does not depend on their scale.

@@ -11,8 +11,9 @@ body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;padding:1rem;max-width:75r
 h1{font-size:1.4rem;overflow-wrap:anywhere}h2{font-size:1.15rem;margin-top:2rem;border-bottom:1px solid #ddd}
 .verdict{background:#eef4fb;border-left:4px solid #2a6fb0;padding:.6rem 1rem}
 .verdict.bad{background:#fdf0ee;border-color:#b03a2a}
-.grid{display:grid;gap:1rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,20rem),1fr))}
-.four{display:grid;gap:.4rem;grid-template-columns:repeat(auto-fill,minmax(9rem,1fr))}
+.grid{display:grid;gap:1rem;grid-template-columns:repeat(auto-fill,minmax(min(100%,20rem),1fr))}
+.four{display:grid;gap:.4rem;grid-template-columns:repeat(auto-fill,minmax(8rem,1fr))}
+.three{display:grid;gap:.3rem;grid-template-columns:repeat(3,1fr)}
 figure{margin:0}figcaption{font-size:.85rem;color:#555;overflow-wrap:anywhere}
 img,svg{width:100%;height:auto;display:block}
 .wide{overflow-x:auto}table{border-collapse:collapse;font-size:.9rem}

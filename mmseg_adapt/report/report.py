@@ -237,7 +237,7 @@ def _snapshots(judged: Judged | None) -> str:
 def _images(judged: Judged | None, predictions: list[tuple[str, Prediction]]) -> str:
     if judged is None:
         return ''
-    parts = []
+    parts = [page.paragraphs(['where the entropy is bright, the model is unsure'])]
     if judged.baseline is not None:
         changes = judged.changes()
         captions = {int(i): f'{100 * changes[i]:.0f} % changed' for i in np.argsort(-changes)[:SHOWN]}
@@ -253,9 +253,9 @@ def _rows(predictions: list[tuple[str, Prediction]], captions: dict[int, str]) -
     found = []
     for index, caption in captions.items():
         path, p = predictions[index]
-        views = {'image': p.image, 'prediction': p.overlay(), 'entropy, bright is unsure': figures.heat(p.entropy)}
+        views = {'image': p.image, 'prediction': p.overlay(), 'entropy': figures.heat(p.entropy)}
         trio = ''.join(page.figure(figures.picture(x, name), name) for name, x in views.items())
-        found.append(f'<div><b>{page.escape(Path(path).name)}</b>, {caption}<div class="four">{trio}</div></div>')
+        found.append(f'<div><b>{page.escape(Path(path).name)}</b>, {caption}<div class="three">{trio}</div></div>')
     return page.grid(found)
 
 
