@@ -4,13 +4,13 @@ import cv2
 import numpy as np
 import pytest
 
-from mmseg_adapt.cli.gap import main
+from mmseg_adapt.cli.gap import KNOWN, main
 from mmseg_adapt.demo import streets
 from mmseg_adapt.errors import UserError
 from mmseg_adapt.report.folders import gap_between
 from mmseg_adapt.report.gap import FOLDS, _folds, describe, gram_distance, kernel_distance, tell_apart
 
-from .tiny import random_checkpoint, tiny_config
+from .tiny import REPO, random_checkpoint, tiny_config
 
 
 @pytest.fixture(scope='module')
@@ -102,8 +102,8 @@ def test_the_command_looks_with_pixels_with_an_encoder_or_with_a_trained_segment
     ('arguments', 'message'),
     [
         (['nowhere', 'nowhere'], 'nowhere does not exist: name a folder of images'),
-        (['empty', 'empty'], 'empty holds 0 images: name a folder of at least 10'),
-        (['empty', 'empty', '--images', '3'], '--images 3: compare at least 10'),
+        (['empty', 'empty'], 'empty holds 0 images: name a folder of at least 4'),
+        (['empty', 'empty', '--images', '3'], '--images 3: compare at least 4'),
         (['empty', 'empty', '--encoder', 'a.py', '--model', 'a', 'b'], 'look with one of them'),
         (['empty', 'empty', '--encoder', 'a.py'], 'a.py has no aan.encoder: name a config such as'),
     ],
@@ -115,3 +115,9 @@ def test_a_mistake_is_one_sentence_with_its_cure(arguments, message, tmp_path, m
     (tmp_path / 'a.py').write_text('aan = dict()')
     with pytest.raises(UserError, match=message):
         main(arguments)
+
+
+def test_the_known_pairs_of_the_command_are_those_of_the_page():
+    page = (REPO / 'docs/choosing.md').read_text()
+    for _, error, kid in KNOWN:
+        assert f'| {error} | {kid} |'.replace('-', '−') in page

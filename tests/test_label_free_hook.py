@@ -17,8 +17,9 @@ from mmseg_adapt.selection.samples import target_images
 from . import forked
 from .test_resume import small
 from .test_selection import miou_of
-from .tiny import load, train
+from .tiny import REPO, load, train
 
+PAGE = (REPO / 'docs/choosing.md').read_text()
 NAMES = ('flip_consistency', 'teacher_agreement')
 
 
@@ -28,7 +29,8 @@ def config_of(data, folder, iterations=4, hook=True, best=None, val=True):
     cfg.train_cfg.update(max_iters=iterations, val_interval=2)
     cfg.default_hooks.checkpoint.update(interval=2, save_best=best)
     if hook:
-        cfg.custom_hooks = [*cfg.custom_hooks, dict(type='LabelFreeHook', images=3)]
+        exec(re.search(r'```python\n(.*?)```', PAGE, flags=re.S)[1], lines := {})
+        cfg.custom_hooks = [*cfg.custom_hooks, dict(lines['custom_hooks'][0], images=3)]
     if not val:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     _settle(cfg)

@@ -17,7 +17,7 @@ from ..selection.samples import spread
 from ..style.gram import gram_matrix
 from .gap import Told, describe, gram_distance, kernel_distance, tell_apart
 
-LEAST = 10  # images of a folder below which nothing can be said
+LEAST = 4  # images of a folder below which nothing can be said
 Encode = Callable[[np.ndarray], dict[str, torch.Tensor]]  # BGR (H, W, 3) uint8 → layer → maps (1, C, h, w)
 
 
