@@ -77,6 +77,7 @@ def test_a_run_with_the_hook_has_the_weights_and_random_state_of_one_without(who
     assert torch.equal(ours['exact_resume']['random'][0]['torch'], plain['exact_resume']['random'][0]['torch'])
 
 
+@pytest.mark.slow
 def test_a_resumed_run_logs_and_keeps_what_the_uninterrupted_one_does(whole, street_data, tmp_path):
     cfg = config_of(street_data, tmp_path / 'resumed', best='flip_consistency')
     cfg.resume, cfg.load_from = True, str(whole / 'run/iter_2.pth')
@@ -89,6 +90,7 @@ def test_a_resumed_run_logs_and_keeps_what_the_uninterrupted_one_does(whole, str
     assert len({(info['best_score'], info['best_ckpt']) for info in best}) == 1  # which the checkpoint at 2 knows
 
 
+@pytest.mark.slow
 def test_without_a_validation_every_checkpoint_is_scored(street_data, tmp_path):
     train(config_of(street_data, tmp_path / 'unvalidated', iterations=2, val=False))
     assert sorted(logged(tmp_path / 'unvalidated')) == [2]

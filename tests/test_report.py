@@ -89,6 +89,7 @@ def test_a_page_has_its_parts_and_loads_nothing(work_dirs, capsys):
 
 def test_labels_baseline_target_folder_and_snapshots_may_be_missing(work_dirs, tmp_path):
     shutil.copytree(work_dirs / 'dacs', tmp_path / 'dacs')
+    (tmp_path / 'dacs/iter_4.pth').unlink()
     cfg = Config.fromfile(tmp_path / 'dacs/config.py')
     cfg.test_dataloader.dataset.data_prefix.pop('seg_map_path')
     cfg.train_cfg.max_iters = 100
