@@ -21,7 +21,7 @@ KNOWN = (  # (pair, error of the linear model in percent, KID), by features of p
 
 
 def parse(argv: list[str] | None = None) -> Namespace:
-    parser = ArgumentParser(prog='gap', description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument('source', help='a folder of images')
     parser.add_argument('target', help='another folder of images')
     parser.add_argument('--images', type=int, default=300, help='how many of each, spread evenly (default: 300)')

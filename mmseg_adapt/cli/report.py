@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def parse(argv: list[str] | None = None) -> Namespace:
-    parser = ArgumentParser(prog='report', description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument('work_dir', help='work dir of a training run')
     parser.add_argument('--baseline', metavar='WORK_DIR', help='work dir of a source-only run to compare with')
     parser.add_argument('--target', metavar='FOLDER', help="target images (default: the config's own target)")
