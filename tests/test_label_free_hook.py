@@ -17,8 +17,9 @@ from mmseg_adapt.selection.samples import target_images
 from . import forked
 from .test_resume import small
 from .test_selection import miou_of
-from .tiny import load, train
+from .tiny import REPO, load, train
 
+PAGE = (REPO / 'docs/choosing.md').read_text()
 NAMES = ('flip_consistency', 'teacher_agreement')
 
 
@@ -28,7 +29,8 @@ def config_of(data, folder, iterations=4, hook=True, best=None, val=True):
     cfg.train_cfg.update(max_iters=iterations, val_interval=2)
     cfg.default_hooks.checkpoint.update(interval=2, save_best=best)
     if hook:
-        cfg.custom_hooks = [*cfg.custom_hooks, dict(type='LabelFreeHook', images=3)]
+        exec(re.search(r'```python\n(.*?)```', PAGE, flags=re.S)[1], lines := {})
+        cfg.custom_hooks = [*cfg.custom_hooks, dict(lines['custom_hooks'][0], images=3)]
     if not val:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     _settle(cfg)
@@ -75,6 +77,7 @@ def test_a_run_with_the_hook_has_the_weights_and_random_state_of_one_without(who
     assert torch.equal(ours['exact_resume']['random'][0]['torch'], plain['exact_resume']['random'][0]['torch'])
 
 
+@pytest.mark.slow
 def test_a_resumed_run_logs_and_keeps_what_the_uninterrupted_one_does(whole, street_data, tmp_path):
     cfg = config_of(street_data, tmp_path / 'resumed', best='flip_consistency')
     cfg.resume, cfg.load_from = True, str(whole / 'run/iter_2.pth')
@@ -87,6 +90,7 @@ def test_a_resumed_run_logs_and_keeps_what_the_uninterrupted_one_does(whole, str
     assert len({(info['best_score'], info['best_ckpt']) for info in best}) == 1  # which the checkpoint at 2 knows
 
 
+@pytest.mark.slow
 def test_without_a_validation_every_checkpoint_is_scored(street_data, tmp_path):
     train(config_of(street_data, tmp_path / 'unvalidated', iterations=2, val=False))
     assert sorted(logged(tmp_path / 'unvalidated')) == [2]

@@ -30,6 +30,7 @@ def test_two_folders_become_a_model_and_its_predictions_and_the_command_goes_on_
     out = tmp_path / 'out'
     assert '6 iterations' in said
     assert {path.stem for path in (out / 'train').glob('*.pth')} == {f'iter_{i}' for i in range(1, 7)}
+    assert '<svg' in (out / 'report.html').read_text()
     pick = json.loads((out / 'select.json').read_text())['pick']
     assert pick.startswith('out/train/iter_')
     image = next((street_data / 'target/train/images').iterdir())

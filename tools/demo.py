@@ -3,8 +3,6 @@
 ``make demo`` or ``python tools/demo.py [--seed N] [--work-dir work_dirs/demo]``
 """
 
-import base64
-import io
 import json
 import os
 import shutil
@@ -16,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
-import matplotlib
 import numpy as np
 from mmengine.config import Config
 from rich.console import Console
@@ -26,9 +23,6 @@ from rich.table import Table
 from mmseg_adapt.demo import streets
 from mmseg_adapt.log.scalars import scalars_of
 from mmseg_adapt.pictures import colour_map
-
-matplotlib.use('Agg')
-from matplotlib import pyplot as plt  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / 'data' / 'streets'
@@ -142,50 +136,11 @@ def read_labels(path: Path) -> np.ndarray:
     return colour_map(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), PALETTE)
 
 
-CURVES = {
-    'mIoU on the target, %': ('mIoU',),
-    'segmentation loss': ('decode.loss_ce',),
-    'adversarial loss × λ': ('decode.loss_adv', 'aux.loss_adv'),
-    'discriminator loss': ('discriminator.decode.loss_dis', 'discriminator.aux.loss_dis'),
-}
-
-
-def draw_curves(work_dir: Path) -> str:
-    """The curves of all runs as an inline SVG."""
-    figure, axes = plt.subplots(1, len(CURVES), figsize=(17, 3.6), constrained_layout=True)
-    for axis, (title, keys) in zip(axes, CURVES.items()):
-        for i, method in enumerate(METHODS):
-            for key, style in zip(keys, ('-', ':')):
-                points = [(row['step'], row[key]) for row in scalars(work_dir / method) if key in row]
-                if points:
-                    level = f' ({key.split(".")[-2]})' if len(keys) > 1 else ''
-                    axis.plot(*zip(*points), style, color=f'C{i}', label=METHODS[method] + level)
-        axis.set(title=title, xlabel='iteration')
-        axis.legend(fontsize=7)
-    buffer = io.StringIO()
-    figure.savefig(buffer, format='svg')
-    return buffer.getvalue()
-
-
-def write_report(results: dict, picture: Path, work_dir: Path, out: Path) -> None:
-    head = ''.join(f'<th>{name}</th>' for name in ('', 'mIoU', *streets.CLASSES))
-    body = ''
-    for method, iou in results.items():
-        cells = ''.join(f'<td>{v:.1f}</td>' for v in (iou['mIoU'], *(iou[f'IoU.{c}'] for c in streets.CLASSES)))
-        body += f'<tr><th>{METHODS[method]}</th>{cells}</tr>'
-    image, renders = (base64.b64encode(file.read_bytes()).decode() for file in (picture, work_dir / 'aan.png'))
-    count = len(list((DATA / 'target/val/images').iterdir()))
-    out.write_text(f"""<!doctype html><meta charset="utf-8"><title>mmseg_adapt: demo</title>
-<style>body{{font:15px sans-serif;margin:2em;max-width:1500px}}td,th{{padding:.3em .8em;text-align:right}}
-th:first-child{{text-align:left}}tr:nth-child(even){{background:#f2f2f2}}img,svg{{max-width:100%;height:auto}}</style>
-<h1>Domain adaptation on two generated street domains</h1>
-<p>Trained on labelled renders of the source and unlabelled images of the target; IoU in percent on {count} target
-images with exact labels.</p>
-<table><tr>{head}</tr>{body}</table><h2>Predictions</h2><img src="data:image/png;base64,{image}">
-<h2>Training</h2>{draw_curves(work_dir)}
-<h2>Appearance adaptation</h2><p>Source images, the same in the target's style, target images.</p>
-<img src="data:image/png;base64,{renders}">
-""")
+def write_report(work_dir: Path) -> None:
+    """The page of the best method beside the source-only run: work_dir/report.html."""
+    log = work_dir / 'report.log'
+    runs = [work_dir / 'multilevel', '--baseline', work_dir / 'source_only']
+    check(run(['tools/report.py', *runs, '--out', work_dir / 'report.html'], log), log)
 
 
 def main() -> None:
@@ -217,10 +172,10 @@ def main() -> None:
     console.print(table_of(results))
     (work_dir / 'results.json').write_text(json.dumps(results, indent=1))
     draw_picture(work_dir, work_dir / 'predictions.png')
-    write_report(results, work_dir / 'predictions.png', work_dir, work_dir / 'report.html')
+    write_report(work_dir)
     for path in (
         *(work_dir / m / 'train.log' for m in METHODS),
-        *map(work_dir.__truediv__, ('results.json', 'predictions.png', 'report.html')),
+        *map(work_dir.__truediv__, ('results.json', 'predictions.png', 'aan.png', 'report.html')),
     ):
         console.print(f'wrote {path}', soft_wrap=True, highlight=False)
     console.print(f'{(time.time() - started) / 60:.1f} minutes')

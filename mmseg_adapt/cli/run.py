@@ -1,8 +1,8 @@
 """Two folders in, an adapted model out: ``mmseg-adapt run --source-images A --source-labels B --target-images C …``.
 
 Writes into the folder OUT, in this order: config.py (as ``mmseg-adapt new``), train/ (the run and its snapshots),
-select.json (the snapshot that was picked without target labels, and why), model/ (it, exported) and predictions/ of the
-target images. Repeat the command to go on after an interruption: what is there is not made again.
+select.json (the snapshot that was picked without target labels, and why), report.html, model/ (the picked snapshot,
+exported) and predictions/ of the target images. Repeat the command to go on after an interruption: what is there is not made again.
 """
 
 from __future__ import annotations
@@ -61,11 +61,13 @@ def main() -> None:
         say(f'training into {train}')
         command('train', config, '--work-dir', train, '--resume', 'auto')
     checkpoint = picked(train, args.out / 'select.json')
+    if not (report := args.out / 'report.html').exists():
+        command('report', train, '--out', report)
     if not (model := args.out / 'model').exists():
         command('export', config, checkpoint, model)
     if not (predictions := args.out / 'predictions').exists():
         command('predict', model, args.target_images, '--out', predictions)
-    say(f'done: the model is {model}, the labels of the target images are in {predictions}')
+    say(f'done: {report} says how it went; the model is {model}, the target images are labelled in {predictions}')
 
 
 def say(text: str) -> None:

@@ -32,7 +32,7 @@ COLUMNS = {
 
 
 def parse(argv: list[str] | None = None) -> Namespace:
-    parser = ArgumentParser(prog='select', description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument('work_dirs', nargs='+', metavar='WORK_DIR', help='work dirs of training runs, or checkpoints')
     parser.add_argument('--target', metavar='FOLDER', help="target images (default: the config's own target)")
     parser.add_argument('--images', type=int, default=100, help='how many of them to predict (default: 100)')

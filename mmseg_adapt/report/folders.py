@@ -17,7 +17,7 @@ from ..selection.samples import spread
 from ..style.gram import gram_matrix
 from .gap import Told, describe, gram_distance, kernel_distance, tell_apart
 
-LEAST = 10  # images of a folder below which nothing can be said
+LEAST = 4  # images of a folder below which nothing can be said
 Encode = Callable[[np.ndarray], dict[str, torch.Tensor]]  # BGR (H, W, 3) uint8 → layer → maps (1, C, h, w)
 
 
@@ -80,8 +80,11 @@ def gap_between(source: str, target: str, images: int = 300, encode: Encode | No
 
 
 def halves(whole: Folder, draws: int = 10) -> Gap:
-    """The gap between two random halves of one folder: chance. Its numbers are means over ``draws`` of them, as frames of
-    a video resemble their neighbours: one draw may be told apart by luck."""
+    """The gap between two random halves of one folder: chance.
+
+    Its numbers are means over ``draws``, as frames of a video resemble their neighbours: one draw may be told apart by
+    luck.
+    """
     found = []
     for draw in range(draws):
         order = np.random.default_rng(draw).permutation(len(whole.files))
@@ -89,7 +92,7 @@ def halves(whole: Folder, draws: int = 10) -> Gap:
         found.append((a, b, tell_apart(a.features, b.features), kernel_distance(a.features, b.features)))
     a, b, told, _ = found[0]
     error = float(np.mean([told.error for *_, told, _ in found]))
-    return Gap(a, b, replace(told, error=error), tuple(np.mean([kid for *_, kid in found], axis=0)), {})
+    return Gap(a, b, replace(told, error=error), tuple(np.mean([kid for *_, kid in found], axis=0).tolist()), {})
 
 
 def files_in(folder: str) -> list[Path]:

@@ -13,7 +13,7 @@ import numpy as np
 
 WIDTH = 128  # pixels, to which images are shrunk before they are described
 FOLDS = 5
-NONE, SMALL = 0.45, 0.25  # errors of the classifier from which there is no gap, and a small one
+SMALL = 0.25  # error of the classifier from which a gap is a small one
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,15 @@ class Told:
     error: float  # share of images in folds left out that it takes for the other set; 0.5 is chance
     scores: tuple[np.ndarray, np.ndarray]  # of every source and target image, larger is more like the target
 
+    @property
+    def chance(self) -> float:
+        """How far from 0.5 an error may be by chance: two standard deviations of so many images, 0.05 at least."""
+        return max(0.05, 1 / sum(map(len, self.scores)) ** 0.5)
+
     def words(self) -> str:
+        """No gap, a small gap or a gap, and the number."""
         percent = f'a linear model tells the two sets apart in {100 * (1 - self.error):.1f} % of the cases'
-        if self.error >= NONE:
+        if self.error >= 0.5 - self.chance:
             return f'no gap: {percent}, chance is 50 %'
         return f'{"a small gap" if self.error >= SMALL else "a gap"}: {percent}'
 
@@ -107,7 +113,7 @@ def _folds(n: int, m: int) -> np.ndarray:
     return np.concatenate([rng.permutation(np.arange(count) % folds) for count in (n, m)])
 
 
-def kernel_distance(source: np.ndarray, target: np.ndarray, subsets: int = 20, size: int = 100) -> tuple[float, float]:
+def kernel_distance(source: np.ndarray, target: np.ndarray, subsets: int = 20, size: int = 50) -> tuple[float, float]:
     """KID (Bińkowski et al., ICLR 2018): the unbiased squared MMD under k(x, y) = (x · y / d + 1)³, times 1000.
 
     Features are standardised over both sets together, so that it does not depend on their scale.

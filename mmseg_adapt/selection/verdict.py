@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 
 from .harm import changed, measures, symptoms, vanished
@@ -23,7 +25,7 @@ def words(
     scores: list[Scores],
     runs: list[str],
     source_shares: np.ndarray | None = None,
-    baselines: list[int] = (),
+    baselines: Sequence[int] = (),
 ) -> list[str]:
     """The pick with its margin, what adaptation changed, what vanished, and whether it may have hurt: a sentence each.
 
@@ -31,49 +33,51 @@ def words(
         baselines: which snapshots were trained on the source only.
     """
     best = pick(scores, runs)
-    said = [_pick(pool, scores, runs, best), *_change(pool, scores, best, baselines)]
+    said = [of_pick(pool, scores, guarded(scores, runs)), *_of_adaptation(pool, scores, best, baselines)]
     if len(pool.notes) < 2:
         said.append('agreement with the pool (EnsV) needs several snapshots: flip consistency alone is used')
-    reference = reference_shares(pool, source_shares)
-    for notes in pool.notes:
-        for index in vanished(notes.shares, reference):
-            said.append(
-                f'class {pool.classes[index]!r} has vanished from the predictions of {notes.name} '
-                f'({100 * notes.shares[index]:.2g} % of the pixels, expected about {100 * reference[index]:.2g} %)'
-            )
-    return said
+    return said + of_classes(pool, range(len(scores)), source_shares)
 
 
-def _pick(pool: Pool, scores: list[Scores], runs: list[str], best: int) -> str:
+def of_pick(pool: Pool, scores: list[Scores], candidates: Sequence[int]) -> str:
+    """The candidate of the highest flip consistency, its margin, and whether these images suffice to say so."""
+    best, *others = sorted(candidates, key=lambda i: -scores[i].flip)
     said = f'pick: {scores[best].name} (flip consistency {100 * scores[best].flip:.1f})'
-    others = [i for i in guarded(scores, runs) if i != best]
     if not others:
         return said
-    second = max(others, key=lambda i: scores[i].flip)
-    sure = certainty_of(pool.notes, best, second)
+    sure = certainty_of(pool.notes, best, others[0])
     doubt = '' if sure >= SURE else ': these images do not tell the two apart'
-    margin = 100 * (scores[best].flip - scores[second].flip)
-    return f'{said}, {margin:.1f} above {scores[second].name}; ahead in {100 * sure:.0f} % of resamples{doubt}'
+    margin = 100 * (scores[best].flip - scores[others[0]].flip)
+    return f'{said}, {margin:.1f} above {scores[others[0]].name}; ahead in {100 * sure:.0f} % of resamples{doubt}'
 
 
-def _change(pool: Pool, scores: list[Scores], best: int, baselines: list[int]) -> list[str]:
+def of_change(pool: Pool, scores: list[Scores], compared: int, baseline: int) -> list[str]:
+    """What adaptation changed, and the symptoms of harm, if any."""
+    name, base = scores[compared].name, scores[baseline].name
+    share = changed(pool.notes[compared], pool.notes[baseline])
+    said = [f'adaptation changed {100 * share:.1f} % of the pixels ({name} against {base})']
+    found = symptoms(measures(pool.notes[compared], scores[compared], pool.notes[baseline], scores[baseline]))
+    return [*said, f'{name} may have been harmed: against {base} ' + ', '.join(found)] if found else said
+
+
+def of_classes(pool: Pool, members: Iterable[int], source_shares: np.ndarray | None) -> list[str]:
+    """The classes that have vanished from the predictions of some snapshots."""
+    reference = reference_shares(pool, source_shares)
+    return [
+        f'class {pool.classes[index]!r} has vanished from the predictions of {notes.name} '
+        f'({100 * notes.shares[index]:.2g} % of the pixels, expected about {100 * reference[index]:.2g} %)'
+        for notes in (pool.notes[i] for i in members)
+        for index in vanished(notes.shares, reference)
+    ]
+
+
+def _of_adaptation(pool: Pool, scores: list[Scores], best: int, baselines: Sequence[int]) -> list[str]:
     adapted = [i for i in range(len(scores)) if i not in baselines]
     if not baselines or not adapted:
         return []
-    baseline = pick([scores[i] for i in baselines], [''] * len(baselines))
-    baseline = baselines[baseline]
-    compared = best if best not in baselines else max(adapted, key=lambda i: scores[i].flip)
-    share = changed(pool.notes[compared], pool.notes[baseline])
-    said = [
-        f'adaptation changed {100 * share:.1f} % of the pixels ({scores[compared].name} against '
-        f'{scores[baseline].name})'
-    ]
-    found = symptoms(measures(pool.notes[compared], scores[compared], pool.notes[baseline], scores[baseline]))
-    if found:
-        said.append(
-            f'{scores[compared].name} may have been harmed: against {scores[baseline].name} ' + ', '.join(found)
-        )
-    theirs = max(scores[i].agreement for i in adapted)
+    baseline = max(baselines, key=lambda i: scores[i].flip)
+    compared = best if best in adapted else max(adapted, key=lambda i: scores[i].flip)
+    said, theirs = of_change(pool, scores, compared, baseline), max(scores[i].agreement for i in adapted)
     if scores[baseline].agreement > theirs:
         said.append(
             f'source-only agrees better with the pool ({100 * scores[baseline].agreement:.1f}) than the adapted runs '

@@ -1,0 +1,81 @@
+"""What a run left behind, read from its work dir: curves, warnings, recipe; whole or killed, with labels or without."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmengine.config import Config
+
+from ..datasets.pipelines import LABEL_LOADERS, steps_of
+from ..datasets.streams import SOURCE, domains_of, is_labelled, parts
+from ..errors import UserError
+from ..files.config import config_of
+from ..log.scalars import scalars_of
+from ..selection.snapshots import config_in
+
+WARNING = re.compile(r' - WARNING - (iteration \d+: .+)')
+
+
+@dataclass(frozen=True)
+class Run:
+    """A work dir. Curves are name → [(iteration, value), …]."""
+
+    folder: Path
+    config: Path
+    cfg: Config
+    rows: list[dict]
+    warnings: list[str]
+
+    def curves(self, word: str) -> dict[str, list[tuple[float, float]]]:
+        """Those of the logged numbers whose name contains ``word``."""
+        names = sorted({name for row in self.rows for name in row if word in name})
+        return {name: [(row['step'], row[name]) for row in self.rows if name in row] for name in names}
+
+    def recipe(self) -> dict[str, str]:
+        """What is needed to train it again, and what it took."""
+        steps = [(row['step'], row['time']) for row in self.rows if 'time' in row and 'iter' in row]
+        seconds = sum(time * (step - before) for (step, time), (before, _) in zip(steps, [(0, 0), *steps]))
+        memory = [row['memory'] for row in self.rows if 'memory' in row]
+        seed = (self.cfg.get('randomness') or {}).get('seed')
+        last, end = (steps[-1][0] if steps else 0), (self.cfg.get('train_cfg') or {}).get('max_iters')
+        return {
+            'command': f'python tools/train.py {self.config.name} --work-dir {self.folder}',
+            'seed': 'random' if seed is None else str(seed),
+            'iterations': f'{last} of {end}' + ('' if end is None or last >= end else ' (the run is not finished)'),
+            'training time': f'{seconds / 60:.1f} minutes',
+            'GPU memory': f'{max(memory)} MB' if memory else 'no GPU',
+        }
+
+
+def run_in(folder: str | Path) -> Run:
+    """Raises: UserError: no such folder, or one without a config."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f'{folder} does not exist: name the work dir of a training run')
+    config = config_in(folder)
+    rows = [row for file in sorted(folder.glob('*/vis_data/scalars.json')) for row in scalars_of(file)]
+    logs = ''.join(file.read_text(errors='replace') for file in sorted(folder.glob('*/*.log')))
+    warnings = list(dict.fromkeys(WARNING.findall(logs)))
+    return Run(folder, config, config_of(str(config)), [row for row in rows if 'step' in row], warnings)
+
+
+def has_labels(cfg: Config) -> bool:
+    """Whether the test images of a config have labels that are there."""
+    dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
+    loads = any(step in LABEL_LOADERS for step in steps_of(dataset.get('pipeline', ())))
+    prefix = (dataset.get('data_prefix') or {}).get('seg_map_path')
+    return bool(loads and prefix and Path(dataset.get('data_root') or '', prefix).is_dir())
+
+
+def folders_of(cfg: Config) -> dict[str, str]:
+    """``'source'`` and ``'target'`` → the folder of the images, of those that name one that is there."""
+    found = {}
+    for name, stream in domains_of(cfg.train_dataloader.dataset).items():
+        _, part = next(parts(stream))
+        folder = Path(part.get('data_root') or '', (part.get('data_prefix') or {}).get('img_path') or '')
+        key = 'source' if name == SOURCE else 'labelled' if is_labelled(name) else 'target'
+        if folder.is_dir():
+            found.setdefault(key, str(folder))
+    return found
