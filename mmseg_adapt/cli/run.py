@@ -2,7 +2,8 @@
 
 Writes into the folder OUT, in this order: config.py (as ``mmseg-adapt new``), train/ (the run and its snapshots),
 select.json (the snapshot that was picked without target labels, and why), report.html, model/ (the picked snapshot,
-exported) and predictions/ of the target images. Repeat the command to go on after an interruption: what is there is not made again.
+exported) and predictions/ of the target images. Repeat the command to go on after an interruption: what is there is
+not made again.
 """
 
 from __future__ import annotations
