@@ -10,6 +10,7 @@ import pytest
 from mmengine.config import Config
 
 from mmseg_adapt.cli.report import main
+from mmseg_adapt.report.run import run_in
 from mmseg_adapt.errors import UserError
 from mmseg_adapt.report import figures, page
 from mmseg_adapt.report.report import _confidence
@@ -145,3 +146,15 @@ def test_confidence_is_averaged_over_the_pixels_of_a_class():
         confidence = np.array([[0.5, 0.7, 0.9]])
 
     np.testing.assert_allclose(_confidence([('', P)] * 2, 3), [0.6, np.nan, 0.9])
+
+
+def test_the_recipe_knows_the_drawn_seed_and_the_snapshots_between_two_lines_of_the_log(tmp_path):
+    (tmp_path / 'config.py').write_text('train_cfg = dict(max_iters=42)\n')
+    (tmp_path / 'run/vis_data').mkdir(parents=True)
+    (tmp_path / 'run/run.log').write_text('Runtime environment:\n    cudnn_benchmark: False\n    seed: 412900866\n')
+    (tmp_path / 'run/vis_data/scalars.json').write_text('{"iter": 40, "step": 40, "time": 3.0}\n')
+    (tmp_path / 'iter_42.pth').touch()
+    recipe = run_in(tmp_path).recipe()
+    assert recipe['seed'] == '412900866'
+    assert recipe['iterations'] == '42 of 42'
+    assert recipe['training time'] == '2.0 minutes'

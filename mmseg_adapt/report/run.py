@@ -16,6 +16,7 @@ from ..log.scalars import scalars_of
 from ..selection.snapshots import config_in
 
 WARNING = re.compile(r' - WARNING - (iteration \d+: .+)')
+SEED = re.compile(r'^ +seed: (\d+)$', flags=re.M)  # of the runtime environment, which mmengine logs
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Run:
     cfg: Config
     rows: list[dict]
     warnings: list[str]
+    seed: str
 
     def curves(self, word: str) -> dict[str, list[tuple[float, float]]]:
         """Those of the logged numbers whose name contains ``word``."""
@@ -38,11 +40,12 @@ class Run:
         steps = [(row['step'], row['time']) for row in self.rows if 'time' in row and 'iter' in row]
         seconds = sum(time * (step - before) for (step, time), (before, _) in zip(steps, [(0, 0), *steps]))
         memory = [row['memory'] for row in self.rows if 'memory' in row]
-        seed = (self.cfg.get('randomness') or {}).get('seed')
-        last, end = (steps[-1][0] if steps else 0), (self.cfg.get('train_cfg') or {}).get('max_iters')
+        saved = [int(file.stem.partition('_')[2]) for file in self.folder.glob('iter_*.pth')]
+        last = max([step for step, _ in steps] + saved, default=0)
+        end = (self.cfg.get('train_cfg') or {}).get('max_iters')
         return {
             'command': f'python tools/train.py {self.config.name} --work-dir {self.folder}',
-            'seed': 'random' if seed is None else str(seed),
+            'seed': self.seed,
             'iterations': f'{last} of {end}' + ('' if end is None or last >= end else ' (the run is not finished)'),
             'training time': f'{seconds / 60:.1f} minutes',
             'GPU memory': f'{max(memory)} MB' if memory else 'no GPU',
@@ -58,7 +61,8 @@ def run_in(folder: str | Path) -> Run:
     rows = [row for file in sorted(folder.glob('*/vis_data/scalars.json')) for row in scalars_of(file)]
     logs = ''.join(file.read_text(errors='replace') for file in sorted(folder.glob('*/*.log')))
     warnings = list(dict.fromkeys(WARNING.findall(logs)))
-    return Run(folder, config, config_of(str(config)), [row for row in rows if 'step' in row], warnings)
+    seed = SEED.findall(logs)[-1:] or ['not known']
+    return Run(folder, config, config_of(str(config)), [row for row in rows if 'step' in row], warnings, seed[0])
 
 
 def has_labels(cfg: Config) -> bool:
