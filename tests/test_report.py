@@ -10,7 +10,6 @@ import pytest
 from mmengine.config import Config
 
 from mmseg_adapt.cli.report import main
-from mmseg_adapt.report.run import run_in
 from mmseg_adapt.errors import UserError
 from mmseg_adapt.report import figures, page
 from mmseg_adapt.report.report import _confidence
