@@ -11,6 +11,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from ..errors import UserError
+from .loss_by_image import divisor, sum_over_images, sums_over_pixels
 
 DOMAINS = ('source', 'target')
 _LABEL = {'source': 0.0, 'target': 1.0}  # the released code's; the paper numbers them the other way round
@@ -67,6 +68,8 @@ def head_losses(
     Raises:
         UserError: ``weight`` for a loss that is not one per pixel.
     """
+    if head.sampler is None and len(losses_of(head)) == 1 and sums_over_pixels(losses_of(head)[0]):
+        return losses_by_image(head, logits, labels, weight, accuracies)
     logits = resized(head, logits, labels)
     sampled = None if head.sampler is None else head.sampler.sample(logits, labels[:, None])
     if weight is not None and sampled is not None:
@@ -83,13 +86,44 @@ def head_losses(
     return losses
 
 
+def losses_by_image(
+    head: BaseDecodeHead, logits: Tensor, labels: Tensor, weight: Tensor | None, accuracies: bool
+) -> dict[str, Tensor]:
+    """:func:`head_losses` of a head with one softmax cross-entropy, without the logits of all images at full size."""
+    (loss,) = losses_of(head)
+    dtype = torch.promote_types(logits.dtype, torch.float32)
+    count = labels.numel() if weight is not None else divisor(loss, labels, head.ignore_index, dtype)
+    right = []
+
+    def share(i: int, image: Tensor) -> Tensor:
+        label = labels[i : i + 1]
+        image = resized(head, image, label)
+        if accuracies:
+            right.append(right_pixels(image.detach(), label, head.ignore_index))
+        per_pixel = loss(image, label, reduction_override='none', ignore_index=head.ignore_index)
+        return (per_pixel if weight is None else per_pixel * weight[i : i + 1]).sum() / count
+
+    losses = {loss.loss_name: sum_over_images(logits, share)}
+    if accuracies:
+        losses['acc_seg'] = percent(sum(right), labels != head.ignore_index)
+    return losses
+
+
 def pixel_accuracy(logits: Tensor, labels: Tensor, ignore_index: int) -> Tensor:
     """Percent of the valid pixels that ``logits`` (N, C, H, W) name as ``labels`` (N, H, W) do: MMSegmentation's
     ``accuracy``, whose boolean masks wait for the device."""
-    valid, eps = labels != ignore_index, torch.finfo(torch.float32).eps
+    return percent(right_pixels(logits, labels, ignore_index), labels != ignore_index)
+
+
+def right_pixels(logits: Tensor, labels: Tensor, ignore_index: int) -> Tensor:
+    """How many of the valid pixels are named rightly, a scalar."""
     named = logits.topk(1, dim=1).indices[:, 0] if logits.shape[1] > 1 else (logits[:, 0] > 0).long()  # or one output
-    right = ((named == labels) & valid).sum().float() + eps
-    return right * (100.0 / (valid.sum().double() + eps)).float()
+    return ((named == labels) & (labels != ignore_index)).sum()
+
+
+def percent(right: Tensor, valid: Tensor) -> Tensor:
+    eps = torch.finfo(torch.float32).eps
+    return (right.float() + eps) * (100.0 / (valid.sum().double() + eps)).float()
 
 
 def mean_loss(loss: nn.Module, logits: Tensor, labels: Tensor, sampled: Tensor | None, ignore_index: int) -> Tensor:

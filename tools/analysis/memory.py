@@ -1,13 +1,14 @@
-"""Peak memory of one training iteration per config, at the sizes of its pipelines, without a GPU and without computing.
+"""Peak memory and FLOPs of one training iteration per config, at the sizes of its pipelines, without a GPU.
 
-``python tools/analysis/memory.py configs/adaptseg/gta2cs_multilevel.py [more configs] [--amp bf16]``
+``python tools/analysis/memory.py configs/adaptseg/gta2cs_multilevel.py [more configs] [--amp bf16] [--checkpoint]``
 
-Method: one iteration runs on fake tensors (PyTorch's ``FakeTensorMode``: shapes and types, no data) after another one
+Nothing is computed: one iteration runs on fake tensors (PyTorch's ``FakeTensorMode``: shapes and types, no data) after another one
 that lets the optimisers make their state. Every storage that an operation returns is counted from then until it is
 freed. "activations" is what is alive at the peak besides weights, their gradients and the optimisers' state: what the
 backward passes need, and what the operation at the peak works on. An allocator's rounding and fragmentation, the
 workspace of convolutions and the CUDA context (together about 1 GiB) come on top. Autocast is the CPU's; CUDA's keeps
-bilinear upsampling in float32 (0.07 GiB more for gta2cs_multilevel).
+bilinear upsampling in float32 (0.07 GiB more for gta2cs_multilevel). FLOPs are those of convolutions and matrix
+products, forward and backward, of all networks (PyTorch's ``FlopCounterMode``; a multiplication and an addition are 2).
 """
 
 import weakref
@@ -26,6 +27,7 @@ from prettytable import PrettyTable, TableStyle
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
 
 from mmseg_adapt.cli.launch import enable_amp
 from mmseg_adapt.datasets.streams import SOURCE, TARGET, batch_sizes_of, domains_of, is_labelled, parts, with_pipelines
@@ -117,17 +119,18 @@ def batch_of(dataset: dict, batch_size: int, labels: bool) -> dict:
         if labels:
             sample.gt_sem_seg = PixelData(data=torch.zeros(1, height, width, dtype=torch.long))
         samples.append(sample)
-    return dict(inputs=[torch.zeros(3, height, width) for _ in range(batch_size)], data_samples=samples)
+    return dict(inputs=[torch.zeros(3, height, width, dtype=torch.uint8) for _ in range(batch_size)], data_samples=samples)
 
 
 def measure(cfg: Config) -> dict[str, float]:
-    """GiB: ``state`` (weights and optimisers), ``gradients`` and ``activations`` at the peak, and their sum."""
+    """GiB: ``state`` (weights and optimisers), ``gradients`` and ``activations`` at the peak, and their sum; TFLOP."""
     sizes, streams = batch_sizes_of(cfg.train_dataloader), with_pipelines(domains_of(cfg.train_dataloader.dataset))
     first = {name: next(parts(stream))[1] for name, stream in streams.items()}
-    cfg.model.get('segmentor', cfg.model).backbone.init_cfg = None
     hooks = [dict(h) for h in [*cfg.get('default_hooks', {}).values(), *cfg.get('custom_hooks', [])] if h]
     mode = FakeTensorMode()
     model = fake_model(cfg.model, mode)
+    if hasattr(model, 'clock'):
+        model.clock.runs, model.clock.logs = True, False
     with mode:
         for hook in (h for h in hooks if h.pop('type') == ActivationCheckpointHook.__name__):
             ActivationCheckpointHook(**hook).apply(model)
@@ -145,10 +148,11 @@ def measure(cfg: Config) -> dict[str, float]:
             model.train_step(data, wrapper)
             state = live.live
             live.forget_peak()
-            model.train_step(data, wrapper)
+            with FlopCounterMode(display=False) as flops:
+                model.train_step(data, wrapper)
     activations = live.peak - state - live.gradients_at_peak
     found = dict(state=state, gradients=live.gradients_at_peak, activations=activations, total=live.peak)
-    return {name: value / GIB for name, value in found.items()}
+    return {**{name: value / GIB for name, value in found.items()}, 'tflop': flops.get_total_flops() / 1e12}
 
 
 def main() -> None:
@@ -159,7 +163,7 @@ def main() -> None:
     args = parser.parse_args()
     init_default_scope('mmseg')
     MMLogger.get_instance('mmengine', log_level='WARNING')
-    table = PrettyTable(['config', 'weights, optimisers', 'gradients', 'activations', 'sum'])
+    table = PrettyTable(['config', 'weights, optimisers', 'gradients', 'activations', 'sum', 'TFLOP'])
     table.set_style(TableStyle.MARKDOWN)
     table.align = 'r'
     table.align['config'] = 'l'
