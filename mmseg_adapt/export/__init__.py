@@ -14,6 +14,7 @@ from mmseg.registry import MODELS
 
 from ..errors import UserError
 from ..files.whole import staged
+from ..models.low_rank import merge_low_rank
 from ..weights.load import read_checkpoint
 from ..weights.segmentor import dataset_meta, load_segmentor
 from .card import model_card
@@ -44,6 +45,7 @@ def export_segmentor(
     """
     with staged(out, overwrite, folder=True) as folder:
         model, loaded = load_segmentor(cfg, checkpoint, part)
+        merge_low_rank(model)
         plain = plain_config(cfg)
         plain.dump(folder / 'config.py')
         state = {key: value.cpu().contiguous() for key, value in model.state_dict().items()}

@@ -12,6 +12,7 @@ from ..weights.segmentor import segmentor_config
 
 OPTIONS = dict(others='error', without_label='error', label_channel=None, pair=None)  # of our data sets, and no others
 LOADER = {'to_float32', 'color_type', 'imdecode_backend', 'ignore_empty', 'backend_args'}  # LoadImageFromFile's
+TRAINING_ONLY = ('low_rank', 'projection')  # merged into the weights, left out
 PLAIN = dict(MultiLevelSegmentor='EncoderDecoder', MultiLevelCascade='CascadeEncoderDecoder')
 RUNTIME = ('default_scope', 'env_cfg', 'vis_backends', 'visualizer', 'log_processor', 'log_level')
 HOOKS = dict(
@@ -36,6 +37,11 @@ def plain_config(cfg: Config) -> Config:
     model = segmentor_config(cfg)
     if model.type in PLAIN and not (model.get('test_cfg') or {}).get('single_upsampling'):
         model.type = PLAIN[model.type]
+    for key in TRAINING_ONLY:
+        model.pop(key, None)
+    if model.backbone.type == 'FoundationViT':
+        vit = dict(features_only=True, pretrained=False, dynamic_img_size=True, out_indices=(-1,))
+        model.backbone = dict(vit, **{**model.backbone, 'type': 'TIMMBackbone'})
     plain = dict(default_scope='mmseg', model=model, load_from=None, resume=False, default_hooks=deepcopy(HOOKS))
     plain.update({key: deepcopy(cfg[key]) for key in RUNTIME if cfg.get(key) is not None})
     if plain.get('log_processor'):

@@ -8,12 +8,14 @@ from .fcan import RAN
 from .mic import MIC
 from .minent import MinEnt
 from .self_training import SelfTraining
+from .vfm_uda import VFMUDA
 
 __all__ = [
     'DACS',
     'DAFormer',
     'MIC',
     'RAN',
+    'VFMUDA',
     'AdaptSegNet',
     'AdvEnt',
     'AdversarialAdapter',

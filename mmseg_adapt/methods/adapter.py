@@ -107,8 +107,9 @@ class DomainAdapter(BaseModel):
         """A zero that every parameter of the segmentor contributes to: DDP waits for a gradient of each."""
         if not is_model_wrapper(self.segmentor):
             return {}
-        skipped = (head for level, head in self.segmentor.module.heads.items() if level not in outputs)
-        parameters = (p for head in skipped for p in head.parameters() if p.requires_grad)
+        readers = dict(self.segmentor.module.heads, projected=getattr(self.segmentor.module, 'projection', None))
+        skipped = (reader for level, reader in readers.items() if reader is not None and level not in outputs)
+        parameters = (p for reader in skipped for p in reader.parameters() if p.requires_grad)
         tensors = (x for x in (*outputs.values(), *parameters) if isinstance(x, Tensor))
         return {'idle.loss_zero': sum(0.0 * tensor.sum() for tensor in tensors)}
 

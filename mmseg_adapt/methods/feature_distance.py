@@ -1,10 +1,15 @@
-"""DAFormer's feature distance (Hoyer et al., CVPR 2022, Eq. 9–11): stay near ImageNet's features where things are."""
+"""Stay near the features of the network that training started from.
+
+DAFormer's distance (Hoyer et al., CVPR 2022, Eq. 9–11) is where things are. That of VFM-UDA++ (Englert and Dubbelman,
+arXiv 2503.10685) is everywhere, on source and target.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .mixing import at_least_float32
@@ -37,6 +42,20 @@ def feature_distance(
     shown, share = majority(labels, *distance.shape[1:])
     counts = torch.stack([shown == c for c in classes]).any(0) & (share >= min_ratio)
     return (distance * counts).sum() / counts.sum().clamp(min=1)
+
+
+def cosine_distance(student: Tensor, frozen: Tensor) -> Tensor:
+    """VFM-UDA++'s: the mean over all cells of 0.9 · (1 − cos) + 0.1 · smooth L1, in float32 or better.
+
+    Args:
+        student: (N, C, h, w), a projection of the student's features, with a gradient; resized to the frozen map.
+        frozen: (N, C, H, W), of the frozen network.
+    """
+    student, frozen = at_least_float32(student), at_least_float32(frozen)
+    if student.shape[2:] != frozen.shape[2:]:
+        student = F.interpolate(student, frozen.shape[2:], mode='bilinear', align_corners=False)
+    angle = 1 - F.cosine_similarity(student, frozen, dim=1)
+    return (0.9 * angle + 0.1 * F.smooth_l1_loss(student, frozen, reduction='none').mean(1)).mean()
 
 
 def majority(labels: Tensor, rows: int, columns: int) -> tuple[Tensor, Tensor]:

@@ -19,7 +19,7 @@ from ..errors import UserError
 from ..models.losses import labels_of
 from .adapter import DomainAdapter, scaled
 from .mixing import pseudo_labels, weights_with_margins
-from .teacher import TEACHER_BN, follow, frozen_copy, set_teacher_mode
+from .teacher import TEACHER_BN, follow, frozen_copy, save_shared_once, set_teacher_mode, share_frozen
 from .turn import unwrapped
 
 
@@ -99,6 +99,7 @@ class SelfTraining(DomainAdapter):
         self.ignore_top, self.ignore_bottom = ignore_top, ignore_bottom
         self.teacher_bn, self.teacher_follows = teacher_bn, teacher_follows
         self.teacher = frozen_copy(MODELS.build(segmentor))
+        save_shared_once(self, share_frozen(self.teacher, self.segmentor))
         self.witnesses: list[Witness] = []
 
     def lessons(self, source: Domain, target: Domain, generator: torch.Generator) -> Iterator[Lesson]:

@@ -22,6 +22,31 @@ def frozen_copy(module: BaseModule) -> BaseModule:
     return module
 
 
+def share_frozen(teacher: nn.Module, student: nn.Module) -> list[str]:
+    """Let the teacher use the student's own parameters where these are not trained; returns their names."""
+    shared = [name for name, parameter in student.named_parameters() if not parameter.requires_grad]
+    for name in shared:
+        holder, _, leaf = name.rpartition('.')
+        teacher.get_submodule(holder)._parameters[leaf] = student.get_parameter(name)
+    return shared
+
+
+def save_shared_once(adapter: nn.Module, shared: list[str]) -> None:
+    """A checkpoint holds the parameters that student and teacher share once, as ``segmentor.…``."""
+
+    def leave_out(_, state: dict, prefix: str, *__) -> None:
+        for name in shared:
+            state.pop(f'{prefix}teacher.{name}', None)
+
+    def put_back(_, state: dict, prefix: str, *__) -> None:
+        for name in shared:
+            if f'{prefix}segmentor.{name}' in state:
+                state[f'{prefix}teacher.{name}'] = state[f'{prefix}segmentor.{name}']
+
+    adapter._register_state_dict_hook(leave_out)
+    adapter._register_load_state_dict_pre_hook(put_back, with_module=True)
+
+
 def set_teacher_mode(teacher: nn.Module, bn: str = 'batch') -> None:
     """Training mode but for dropout and DropPath, as the releases of DACS and DAFormer leave it.
 
@@ -46,7 +71,8 @@ def follow(teacher: nn.Module, student: nn.Module, steps: int, alpha: float, bn:
         steps: optimiser steps that the student had taken when the teacher last followed it, plus 1; 0 copies.
     """
     a = ema_alpha(steps, alpha)
-    ema_update(list(teacher.parameters()), list(student.parameters()), a)
+    pairs = [pair for pair in zip(teacher.parameters(), student.parameters()) if pair[0] is not pair[1]]
+    ema_update([mine for mine, _ in pairs], [theirs for _, theirs in pairs], a)
     if bn == 'average':
         statistics = ([b for b in m.buffers() if b.is_floating_point()] for m in (teacher, student))
         ema_update(*statistics, a)

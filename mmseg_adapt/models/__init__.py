@@ -4,6 +4,8 @@ from .deeplabv2_head import DeepLabV2Head
 from .deeplabv2_resnet import DeepLabV2ResNet
 from .deeplabv2_vgg import DeepLabV2VGG
 from .discriminators import ImageDiscriminator, OutputSpaceDiscriminator, RegionDiscriminator
+from .feature_projection import FeatureProjection
+from .foundation_vit import FoundationViT
 from .hrda_segmentor import HRDASegmentor
 from .mix_transformer import DAFormerMixTransformer
 from .multi_level_cascade import MultiLevelCascade
@@ -16,6 +18,8 @@ __all__ = [
     'DeepLabV2Head',
     'DeepLabV2ResNet',
     'DeepLabV2VGG',
+    'FeatureProjection',
+    'FoundationViT',
     'HRDASegmentor',
     'ImageDiscriminator',
     'MultiLevelCascade',

@@ -83,7 +83,7 @@ class HRDASegmentor(MultiLevelSegmentor):
     def _forward(
         self, inputs: Tensor, data_samples: list | None = None, levels: Iterable[str] | None = None
     ) -> dict[str, Tensor | Box]:
-        context = self.extract_feat(self.backbone_input(inputs))
+        context, last = self.features(self.backbone_input(inputs))
         wanted = [level for level in self.heads if levels is None or level in levels]
         outputs = self.read(context, [level for level in wanted if level != 'decode'])
         if 'decode' in wanted and self.training:
@@ -92,7 +92,7 @@ class HRDASegmentor(MultiLevelSegmentor):
             outputs['box'] = box
         elif 'decode' in wanted:
             outputs['decode'], _ = self._fused(inputs, context)
-        return {**outputs, 'backbone': context[-1]}
+        return {**outputs, **last}
 
     def logits(self, inputs: Tensor) -> Tensor:
         return self._fused(inputs, self.extract_feat(self.backbone_input(inputs)))[0]

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 from .heads import MAP, HeadReader, reader_of
+from .low_rank import add_low_rank
 
 
 @MODELS.register_module()
@@ -22,18 +23,28 @@ class MultiLevelSegmentor(EncoderDecoder):
 
     ``mode='tensor'`` returns a dict: ``'decode'``, ``'aux'`` (``'aux_0'``, ``'aux_1'``, … for a list of auxiliary
     heads) → the logits that testing uses, (N, classes, h, w); ``'decode.…'``, ``'aux.…'`` → what else the losses of
-    some heads need (:mod:`~mmseg_adapt.models.heads`); and ``'backbone'`` → the last feature map. The other modes are
-    MMSegmentation's.
+    some heads need (:mod:`~mmseg_adapt.models.heads`); and ``'backbone'`` → the backbone's last feature map, before the neck.
+    The other modes are MMSegmentation's.
 
     One key of ``test_cfg`` is new: ``single_upsampling=True`` resizes whole-image logits once, to the original size, as
     AdaptSegNet's evaluation does, where MMSegmentation resizes them to the network's input and then again.
+
+    Args:
+        low_rank: freeze the backbone and train low-rank adapters in it, ``dict(rank=16)``: arguments of
+            :func:`~mmseg_adapt.models.low_rank.add_low_rank`. An export merges them into the weights.
+        projection: config of a module that maps the backbone's last features to level ``'projected'``, for a feature
+            distance; an export leaves it out.
 
     Raises:
         UserError: a head that does not yield one map of logits, by name.
     """
 
-    def __init__(self, *args, **kwargs) -> None:
+    def __init__(self, *args, low_rank: dict | None = None, projection: dict | None = None, **kwargs) -> None:
         super().__init__(*args, **kwargs)
+        if low_rank is not None:
+            add_low_rank(self.backbone, **low_rank)
+        if projection is not None:
+            self.projection = MODELS.build(projection)
         for level, head in self.heads.items():
             if isinstance(head, BaseCascadeDecodeHead) and not self.refines(level):
                 raise UserError(
@@ -95,9 +106,17 @@ class MultiLevelSegmentor(EncoderDecoder):
     def _forward(
         self, inputs: Tensor, data_samples: list | None = None, levels: Iterable[str] | None = None
     ) -> dict[str, Tensor]:
-        features = self.extract_feat(inputs)
-        last = features if isinstance(features, Tensor) else features[-1]  # DDRNet's in evaluation
-        return {**self.read(features, self.heads if levels is None else levels), 'backbone': last}
+        features, last = self.features(inputs)
+        return {**self.read(features, self.heads if levels is None else levels), **last}
+
+    def features(self, inputs: Tensor) -> tuple[Sequence[Tensor], dict[str, Tensor]]:
+        """What the heads see, and the levels of the backbone itself."""
+        maps = self.backbone(inputs)
+        last = maps if isinstance(maps, Tensor) else maps[-1]  # DDRNet's in evaluation
+        levels = {'backbone': last}
+        if self.training and hasattr(self, 'projection'):
+            levels['projected'] = self.projection(last)
+        return self.neck(maps) if self.with_neck else maps, levels
 
     def read(self, features: Sequence[Tensor], levels: Iterable[str]) -> dict[str, Tensor]:
         """What the heads of ``levels`` make of features."""

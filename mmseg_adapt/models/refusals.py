@@ -28,6 +28,8 @@ def check_buildable(segmentor: dict) -> None:
                 f'model.segmentor: {kind} {CANNOT[kind]}, so that it cannot be adapted: choose a segmentor of '
                 'docs/models.md'
             )
+        if kind in ('TIMMBackbone', 'FoundationViT') and importlib.util.find_spec('timm') is None:
+            raise UserError(f"model.segmentor: {kind} needs timm: run: pip install 'mmseg_adapt[vfm]'")
         if missing := needed(kind):
             raise UserError(f'model.segmentor: {kind} needs {missing}: install it, or choose another segmentor')
 

@@ -59,6 +59,8 @@ def loaded(
     if (part or SEGMENTOR) not in found:
         raise UserError(f'{path} has no part {part}: it has {", ".join(sorted(found))}')
     segmentor = found[part or SEGMENTOR]
+    if part == TEACHER:  # frozen tensors, which it shares with the segmentor, are in the file once
+        segmentor = {**found.get(SEGMENTOR, {}), **segmentor}
     check_fit(mine[SEGMENTOR], segmentor, path, anew)
     notes = _anew(mine[SEGMENTOR], segmentor, anew)
     mine[SEGMENTOR].update(_common(mine[SEGMENTOR], segmentor))
@@ -124,6 +126,8 @@ def check_fit(own: State, found: State, path: str, anew: tuple[str, ...] = ()) -
 
 def _cure(key: str) -> str:
     head = key.split('.')[0]
+    if '.lora_' in key:
+        return ' and its low_rank.rank'
     return f'; training may start it anew: {ANEW}={head}' if head.endswith('_head') else ''
 
 

@@ -24,6 +24,7 @@ def segmentor_config(cfg: Config) -> ConfigDict:
         if own is not None:
             model.data_preprocessor = own
     model.pop('train_cfg', None)
+    model.pop('projection', None)  # of training alone
     _forget_init(model)
     return model
 

@@ -1,0 +1,12 @@
+# DAFormer's training with HRDA, DeepLabV2, ResNet-101, GTA5 → Cityscapes (Hoyer et al., ECCV 2022).
+# Published: –.
+# Ours: not run (needs the data sets and a GPU).
+#   python tools/train.py configs/hrda/gta2cs_deeplabv2.py
+_base_ = [
+    '../_base_/models/hrda_r101v1c.py',
+    '../_base_/methods/self_training.py',
+    '../_base_/datasets/gta2cs_1024_rcs.py',
+    '../_base_/schedules/self_training.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(_delete_=True, segmentor=_base_.model, **dict(_base_.daformer, ignore_top=0, ignore_bottom=0))

@@ -1,0 +1,77 @@
+"""Englert et al., "Exploring the Benefits of Vision Foundation Models for UDA", CVPRW 2024, arXiv 2406.09896, and
+Englert and Dubbelman, "VFM-UDA++", ICCVW 2025, arXiv 2503.10685."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from mmseg.registry import MODELS
+from torch import Tensor
+
+from ..errors import UserError
+from ..models.losses import labels_of
+from .feature_distance import cosine_distance
+from .mic import MIC
+from .self_training import Domain, Lesson
+from .turn import unwrapped
+
+TARGET = 'target'  # the lesson that has no labels
+
+
+@MODELS.register_module()
+class VFMUDA(MIC):
+    """DACS with masked images on a vision foundation model, whose features stay near those it started with.
+
+    The distance is 0.9 · (1 − cos) + 0.1 · smooth L1 between a projection of the student's features and the frozen
+    encoder's, over all of the image, source and target. Unlike the release, which makes a pass of its own for the source
+    too and lets the frozen encoder see the image without colour augmentation, both see the augmented source; pseudo-labels
+    come from one view of the image, not from two flips; whole blocks are hidden, not tokens.
+
+    Args:
+        feature_distance: ``dict(weight=0.1)``, of each domain; None for VFM-UDA.
+        **kwargs: :class:`~mmseg_adapt.methods.MIC`'s.
+
+    Raises:
+        UserError: a feature distance without ``segmentor.projection``, or without weights to start from.
+    """
+
+    def __init__(self, segmentor: dict, feature_distance: dict | None = None, **kwargs) -> None:
+        super().__init__(segmentor, feature_distance=feature_distance, **kwargs)
+        if feature_distance and not hasattr(self.segmentor, 'projection'):
+            raise UserError(
+                'model.feature_distance compares projected features: set model.segmentor.projection = '
+                "dict(type='FeatureProjection', in_channels=768), with the width of the backbone"
+            )
+
+    def learn(self, inputs: Tensor, data_samples: list) -> dict[str, Tensor]:
+        """L_seg(S(I_s), Y_s) + λ d(proj(F_S(I_s)), F_frozen(I_s))."""
+        anchor = self.anchor(inputs)
+        outputs = self.segmentor(inputs, mode='tensor')
+        return {**self.supervised(outputs, labels_of(data_samples)), **self.distance(outputs, anchor)}
+
+    def lessons(self, source: Domain, target: Domain, generator: torch.Generator) -> Iterator[Lesson]:
+        """The target's features, not last, since they leave the heads without a gradient; then those of MIC."""
+        if self.feature_distance is not None:
+            yield Lesson(TARGET, *target)
+        yield from super().lessons(source, target, generator)
+
+    def study(self, lesson: Lesson) -> dict[str, Tensor]:
+        """λ d(proj(F_S(I_t)), F_frozen(I_t)), or what MIC's lesson teaches."""
+        if lesson.name != TARGET:
+            return {**super().study(lesson), **self.idle({})}
+        anchor = self.anchor(lesson.images)
+        distance = self.distance(self.segmentor(lesson.images, mode='tensor', levels=()), anchor)
+        return {f'{TARGET}.{name}': value for name, value in distance.items()}
+
+    @torch.no_grad()
+    def anchor(self, images: Tensor) -> Tensor | None:
+        """The frozen encoder's features."""
+        if self.feature_distance is None:
+            return None
+        return self.imagenet(unwrapped(self.segmentor).backbone_input(images))[-1]
+
+    def distance(self, outputs: dict[str, Tensor], anchor: Tensor | None) -> dict[str, Tensor]:
+        if anchor is None:
+            return {}
+        return {'loss_feature_distance': self.weight_fd * cosine_distance(outputs['projected'], anchor)}

@@ -1,0 +1,88 @@
+"""Plain vision transformers of timm: DINOv2 (Oquab et al., arXiv 2304.07193), DINOv3 (Siméoni et al., 2508.10104)."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from mmseg.models.backbones import TIMMBackbone
+from mmseg.registry import MODELS
+from torch import Tensor
+
+from ..errors import UserError
+
+REGISTERS = ('register_tokens', 'storage_tokens', 'reg_token')  # their names in DINOv2's, DINOv3's and timm's files
+
+
+@MODELS.register_module()
+class FoundationViT(TIMMBackbone):
+    """MMSegmentation's ``TIMMBackbone`` for a ViT of timm, at any image whose sides are multiples of the patch.
+
+    Positional embeddings are resized by timm itself. ``init_cfg=dict(type='Pretrained', checkpoint=…)`` takes the file
+    that Meta releases or timm's own, and refuses one of another variant. Images are not padded: resize and crop them to
+    multiples. An exported model has the stock type.
+
+    Args:
+        model_name: timm's, such as ``'vit_base_patch14_dinov2'`` or ``'vit_small_patch16_dinov3'``.
+        out_indices: blocks whose output is returned; those after the last one are not built. By default the last block.
+        **kwargs: of the timm model, such as ``drop_path_rate``.
+
+    Shape: (N, 3, H, W) → maps (N, width, H / patch, W / patch), one per index.
+
+    Raises:
+        UserError: timm is not installed; a name that timm does not have; (for an image) sides that are not multiples.
+    """
+
+    def __init__(
+        self, model_name: str, out_indices: Sequence[int] = (-1,), init_cfg: dict | None = None, **kwargs
+    ) -> None:
+        check_name(model_name)
+        options = dict(features_only=True, pretrained=False, dynamic_img_size=True)
+        super().__init__(model_name, out_indices=tuple(out_indices), init_cfg=init_cfg, **{**options, **kwargs})
+        self.model_name = model_name
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        patch = self.timm_model.model.patch_embed.patch_size
+        if x.shape[2] % patch[0] or x.shape[3] % patch[1]:
+            raise UserError(
+                f'{self.model_name} sees patches of {patch[0]} pixels, but an image has {x.shape[2]}×{x.shape[3]}: set '
+                f'scale and crop_size to multiples of {patch[0]}, such as {x.shape[2] // patch[0] * patch[0]}×'
+                f'{x.shape[3] // patch[1] * patch[1]}'
+            )
+        return tuple(self.timm_model(x))
+
+    def own_keys(self, found: dict[str, Tensor], path: str) -> dict[str, Tensor]:
+        """The tensors of a pretrained file under this module's keys (:class:`CheckedPretrainedInit` asks for it).
+
+        Raises:
+            UserError: a file with another number of registers, or one that lacks a tensor.
+        """
+        prefix, vit = 'timm_model.model.', self.timm_model.model
+        if any(key.startswith(prefix) for key in found):
+            return found
+        theirs = next((found[key].shape[1] for key in REGISTERS if key in found), 0)
+        mine = 0 if getattr(vit, 'reg_token', None) is None else vit.reg_token.shape[1]
+        if theirs != mine:
+            raise UserError(
+                f'{path} has {theirs} registers, {self.model_name} has {mine}: name the file of that model, or set '
+                'model_name to the one with as many (reg4 has 4)'
+            )
+        converted = sys.modules[type(vit).__module__].checkpoint_filter_fn(dict(found), vit)  # timm's, of this family
+        converted = {f'{prefix}{key}': value for key, value in converted.items()}
+        own = [key for key in self.state_dict() if 'lora_' not in key]
+        if lacking := [key for key in own if key not in converted]:
+            raise UserError(
+                f'{path} is not the file of {self.model_name}: {lacking[0].removeprefix(prefix)} is not in it '
+                f'({len(lacking)} tensors are missing): name another file or model_name'
+            )
+        return {key: value for key, value in converted.items() if key in own}  # without the classifier and last norm
+
+
+def check_name(model_name: str) -> None:
+    """Raises: UserError: timm is not installed, or has no model of this name."""
+    try:
+        import timm
+    except ImportError:
+        raise UserError("FoundationViT needs timm: run: pip install 'mmseg_adapt[vfm]'") from None
+    if not timm.is_model(model_name):
+        raise UserError(f'timm {timm.__version__} has no model {model_name!r}: see timm.list_models("*dinov2*")')

@@ -1,0 +1,70 @@
+"""Low-rank adapters: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", ICLR 2022, arXiv 2106.09685."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..errors import UserError
+
+VIT = ('attn.qkv', 'attn.proj', 'mlp.fc1', 'mlp.fc2')  # of timm's blocks
+
+
+class LowRankLinear(nn.Linear):
+    """W₀ x + b + (α / r) · B A x (Eq. 3): W₀ and b are frozen, A (r, in) and B (out, r) are trained; B starts at 0.
+
+    An ``nn.Linear`` becomes one in place and keeps the names of its parameters: files of weights fit as before.
+    """
+
+    lora_a: nn.Parameter
+    lora_b: nn.Parameter
+    scale: float
+
+    def forward(self, x: Tensor) -> Tensor:
+        adapted = F.linear(F.linear(x, self.lora_a), self.lora_b)
+        return torch.add(super().forward(x), adapted, alpha=self.scale)
+
+
+def add_low_rank(
+    module: nn.Module, rank: int = 16, alpha: float | None = None, layers: Sequence[str] = VIT, name: str = 'backbone'
+) -> None:
+    """Freeze ``module`` and give the linear layers whose names end in one of ``layers`` an adapter each.
+
+    Args:
+        rank: r.
+        alpha: α; by default r, so that the adapters' output is taken as it is.
+        name: of the module, for messages.
+
+    Raises:
+        UserError: a rank that is not low; no such layer.
+    """
+    module.requires_grad_(False)
+    found = [
+        (key, layer)
+        for key, layer in module.named_modules()
+        if isinstance(layer, nn.Linear) and f'.{key}'.endswith(tuple(f'.{end}' for end in layers))
+    ]
+    if not found:
+        raise UserError(f'low_rank.layers = {list(layers)}: {name} has no linear layer whose name ends like this')
+    for key, layer in found:
+        if not 1 <= rank < min(layer.weight.shape):
+            raise UserError(f'low_rank.rank = {rank} must be at least 1 and less than the sides of {name}.{key}')
+        layer.lora_a = nn.Parameter(layer.weight.new_empty(rank, layer.in_features))
+        layer.lora_b = nn.Parameter(layer.weight.new_zeros(layer.out_features, rank))
+        nn.init.kaiming_uniform_(layer.lora_a, a=math.sqrt(5))
+        layer.scale = (alpha or rank) / rank
+        layer.__class__ = LowRankLinear
+
+
+@torch.no_grad()
+def merge_low_rank(module: nn.Module) -> None:
+    """Add every adapter to its layer's weight and remove it: the same function with the original parameters."""
+    for layer in module.modules():
+        if isinstance(layer, LowRankLinear):
+            layer.weight += layer.scale * (layer.lora_b @ layer.lora_a)
+            del layer.lora_a, layer.lora_b
+            layer.__class__ = nn.Linear
