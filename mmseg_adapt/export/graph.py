@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from ..errors import UserError, first_line
 from ..models.heads import MAP, reader_of
+from ..models.hrda_segmentor import HRDASegmentor
 from ..models.probabilities import class_probabilities, predicted_probabilities
 
 OUTPUTS = ('probabilities', 'labels')
@@ -34,17 +35,19 @@ class ImageToLabels(nn.Module):
         segmentor: an ``EncoderDecoder`` whose head yields one map of logits; two classes may share one channel.
         output: ``'probabilities'`` or ``'labels'``, the most probable class.
 
-    Shape: image (N, 3, H, W) float32, RGB, 0–255 → (N, classes, H, W) float32 or (N, H, W) int64, at any N, H and W.
+    Shape: image (N, 3, H, W) float32, RGB, 0–255 → (N, classes, H, W) float32 or (N, H, W) int64, at any N, H and W;
+    of an HRDA at N = 1 and the size of its sliding windows alone.
 
     Raises:
         UserError: a head that needs more than features; labels of a model that is tested in sliding windows, whose
-            logits are averaged.
+            logits are averaged; an HRDA that is not.
     """
 
     def __init__(self, segmentor: EncoderDecoder, output: str = 'probabilities') -> None:
         super().__init__()
         head = segmentor.decode_head
-        own = type(segmentor).encode_decode is not EncoderDecoder.encode_decode
+        fixed = isinstance(segmentor, HRDASegmentor)
+        own = type(segmentor).encode_decode is not EncoderDecoder.encode_decode and not fixed
         if own or not isinstance(head, BaseDecodeHead):
             raise UserError(f'{type(segmentor).__name__} cannot be exported as a graph: leave out --onnx')
         if output == 'labels' and slides(segmentor):
@@ -52,6 +55,12 @@ class ImageToLabels(nn.Module):
                 '--onnx labels: this model is tested in sliding windows, whose logits are averaged: pass --onnx '
                 'probabilities, or set test_cfg.mode of the segmentor to whole'
             )
+        if fixed and not slides(segmentor):
+            raise UserError(
+                '--onnx: the graph of an HRDASegmentor has one size, that of its sliding windows: set test_cfg = '
+                "dict(mode='slide', crop_size=…, stride=…) of the segmentor"
+            )
+        self.size = tuple(segmentor.test_cfg.crop_size) if fixed else None
         self.segmentor = revert_sync_batchnorm(segmentor)
         self.output = output
         order, mean, std = preprocessing(segmentor.data_preprocessor)
@@ -63,7 +72,10 @@ class ImageToLabels(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         x = (image[:, self.order] - self.mean) / self.std
         head = self.segmentor.decode_head
-        logits = reader_of(head)(head).outputs(self.segmentor.extract_feat(x))[MAP]
+        if self.size:
+            logits = self.segmentor.logits(x)
+        else:
+            logits = reader_of(head)(head).outputs(self.segmentor.extract_feat(x))[MAP]
         size, corners = image.shape[2:], self.segmentor.align_corners
         logits = F.interpolate(logits, size=size, mode='bilinear', align_corners=corners)
         if self.output == 'probabilities':
@@ -71,6 +83,11 @@ class ImageToLabels(nn.Module):
         if logits.shape[1] > 1:
             return logits.argmax(1)
         return (logits[:, 0].sigmoid() > self.segmentor.decode_head.threshold).long()
+
+
+    def images(self) -> Iterator[Tensor]:
+        """What the graph is checked with."""
+        return images((self.size,), count=1) if self.size else images()
 
 
 def slides(segmentor: EncoderDecoder) -> bool:
@@ -126,7 +143,7 @@ def check(graph: ImageToLabels, run: Callable[[Tensor], Tensor], batches: Iterat
     Labels may differ where two classes are equally probable, to ``TOLERANCE``.
     """
     gaps = []
-    for batch in images() if batches is None else batches:
+    for batch in graph.images() if batches is None else batches:
         found, (p, labels) = run(batch), deployed(graph.segmentor, batch)
         expected = p if graph.output == 'probabilities' else labels
         if found.shape != expected.shape:
@@ -158,12 +175,12 @@ def _whole(segmentor: EncoderDecoder) -> Iterator[None]:
         segmentor.test_cfg = tested
 
 
-def write_sliding(graph: ImageToLabels, onnx: Path, path: Path) -> tuple[float, float]:
+def write_sliding(graph: ImageToLabels, onnx: Path, path: Path) -> tuple[float, float | None]:
     """Write the module that slides windows over the graph.
 
     Returns:
         Its gap to the deployed inference, and the share of pixels that the graph alone, on a whole image, labels
-        otherwise.
+        otherwise; None for a graph of one size.
 
     Raises:
         UserError: a gap larger than ``TOLERANCE``.
@@ -180,6 +197,8 @@ def write_sliding(graph: ImageToLabels, onnx: Path, path: Path) -> tuple[float, 
     gap = check(graph, lambda x: torch.from_numpy(model.probabilities(x[0].permute(1, 2, 0).numpy()))[None], [image])
     if not gap <= TOLERANCE:
         raise UserError(f'sliding.py differs from PyTorch by {gap:.1e}: leave out --onnx')
+    if graph.size:  # it takes no other image
+        return gap, None
     labels = deployed(graph.segmentor, image)[1]
     with _whole(graph.segmentor):
         return gap, (labels != deployed(graph.segmentor, image)[1]).float().mean().item()
@@ -225,10 +244,12 @@ def _export(graph: ImageToLabels, path: Path, dynamo: bool) -> None:
     if dynamo:
         print_log('ONNX: the tracing exporter failed, trying torch.export (minutes)', 'current')
         dynamic = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
-        options = dict(verbose=False, external_data=False, dynamic_shapes={'image': dynamic})
+        options = dict(verbose=False, external_data=False)
+        options |= {} if graph.size else dict(dynamic_shapes={'image': dynamic})
     else:
         size = {0: 'batch', 2: 'height', 3: 'width'}
         output = size if graph.output == 'probabilities' else {0: 'batch', 1: 'height', 2: 'width'}
-        options = dict(opset_version=17, dynamic_axes={'image': size, graph.output: output})
+        options = dict(opset_version=17)
+        options |= {} if graph.size else dict(dynamic_axes={'image': size, graph.output: output})
     names = dict(input_names=['image'], output_names=[graph.output])
-    torch.onnx.export(graph, (next(images()),), str(path), dynamo=dynamo, **names, **options)
+    torch.onnx.export(graph, (next(graph.images()),), str(path), dynamo=dynamo, **names, **options)

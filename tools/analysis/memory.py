@@ -11,9 +11,12 @@ bilinear upsampling in float32 (0.07 GiB more for gta2cs_multilevel). FLOPs are 
 products, forward and backward, of all networks (PyTorch's ``FlopCounterMode``; a multiplication and an addition are 2).
 """
 
+import gc
 import weakref
 from argparse import ArgumentParser
+from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import torch
 from mmengine.config import Config, DictAction
@@ -88,11 +91,23 @@ def _all_of(tensor: torch.Tensor, indices: list) -> torch.Tensor | None:
 
 
 def fake_model(cfg: dict, mode: FakeTensorMode) -> torch.nn.Module:
-    """A model in training mode whose tensors hold no data. It is built with data, which some constructors read."""
-    model = MODELS.build(cfg)
+    """A model in training mode whose tensors hold no data, as if they were on the CPU."""
+    linspace = partial(torch.linspace, device='cpu')  # transformers read the rates of their drop path
+    with torch.device('meta'), mock.patch.object(torch, 'linspace', linspace):
+        model = MODELS.build(cfg)
+    fakes: dict[int, torch.Tensor] = {}  # a tensor that two modules share stays one
+
+    def fake(tensor: torch.Tensor) -> torch.Tensor:
+        if id(tensor) not in fakes:
+            with mode:
+                new = torch.empty(tensor.shape, dtype=tensor.dtype)
+            kept = torch.nn.Parameter(new, tensor.requires_grad) if isinstance(tensor, torch.nn.Parameter) else new
+            fakes[id(tensor)] = kept
+        return fakes[id(tensor)]
+
     for module in model.modules():
         for tensors in (module._parameters, module._buffers):
-            tensors.update({name: mode.from_tensor(t) for name, t in tensors.items() if t is not None})
+            tensors.update({name: fake(t) for name, t in tensors.items() if t is not None})
     return model.train()
 
 
@@ -145,11 +160,12 @@ def measure(cfg: Config) -> dict[str, float]:
             data = {name: batch_of(part, sizes[name], labels=is_labelled(name)) for name, part in first.items()}
             if TARGET not in data:
                 data = data[SOURCE]
-            model.train_step(data, wrapper)
+            with FlopCounterMode(display=False) as flops:  # it keeps activations alive
+                model.train_step(data, wrapper)
+            gc.collect()
             state = live.live
             live.forget_peak()
-            with FlopCounterMode(display=False) as flops:
-                model.train_step(data, wrapper)
+            model.train_step(data, wrapper)
     activations = live.peak - state - live.gradients_at_peak
     found = dict(state=state, gradients=live.gradients_at_peak, activations=activations, total=live.peak)
     return {**{name: value / GIB for name, value in found.items()}, 'tflop': flops.get_total_flops() / 1e12}
