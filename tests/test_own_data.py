@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from mmseg.registry import DATASETS, MODELS
+from mmseg.registry import DATASETS, MODELS, OPTIM_WRAPPER_CONSTRUCTORS
 from PIL import Image
 
 from mmseg_adapt.cli.look import Wanted, look_at
@@ -151,6 +151,24 @@ def test_a_config_of_self_training_for_the_papers_network_is_built(method, here,
             'RandomFlip',
         ]
     assert [step.type for step in cfg.test_dataloader.dataset.pipeline] == ['LoadImage', 'Resize', 'PackSegInputs']
+
+
+@pytest.mark.parametrize('method', ['adaptsegnet', 'mic'])
+def test_a_config_for_dinov2_is_built_and_its_sizes_are_multiples_of_the_patch(method, here, monkeypatch):
+    command = NEW.replace('--network small', '--network dinov2') + f'--classes street=0+1,other=2+3 --method {method}'
+    run(command, monkeypatch)
+    cfg = Config.fromfile('own.py')
+    with torch.device('meta'):
+        model = MODELS.build(cfg.model)
+    assert model.decode_head.num_classes == 2
+    wrapper_cfg = dict(cfg.optim_wrapper)
+    kind = wrapper_cfg.pop('constructor')
+    wrappers = OPTIM_WRAPPER_CONSTRUCTORS.build(dict(type=kind, optim_wrapper_cfg=wrapper_cfg))(model)
+    assert len({group['lr'] for group in wrappers['segmentor'].optimizer.param_groups}) == 14  # 12 blocks
+    pipelines = [cfg.train_dataloader.dataset[domain].pipeline for domain in ('source', 'target')]
+    steps = [step for pipeline in [*pipelines, cfg.test_dataloader.dataset.pipeline] for step in pipeline]
+    sides = [side for step in steps for side in step.get('crop_size', step.get('scale', ()))]
+    assert len(sides) >= 6 and not [side for side in sides if side % 14]
 
 
 def test_a_config_is_never_overwritten(here, monkeypatch, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os.path as osp
 import textwrap
 from pathlib import Path
@@ -12,9 +13,10 @@ from .look import Look
 from .own_method import NAMES, teacher_text
 from .reading import Reading, mean_and_std
 
-NETWORKS = {  # name → model and schedule of configs/_base_, images of each domain per iteration
-    'r101': ('adaptsegnet_multilevel_r101', 'adaptsegnet', 1),
-    'small': ('deeplabv2_small', 'demo', 4),
+NETWORKS = {  # name → model and schedule of configs/_base_, images of each domain per iteration, what divides a side
+    'r101': ('adaptsegnet_multilevel_r101', 'adaptsegnet', 1, 1),
+    'small': ('deeplabv2_small', 'demo', 4, 1),
+    'dinov2': ('dinov2_vitb14', 'adaptsegnet', 2, 14),
 }
 LARGEST = 1280 * 720  # pixels of a training image: larger ones are scaled down
 MODEL = {
@@ -38,6 +40,25 @@ _base_.model.decode_head.num_classes = {n}
     lambda_adv=dict(decode=0.03),
 )
 """,
+    'dinov2': """
+_base_.model.decode_head.num_classes = {n}
+_base_.model.test_cfg = dict(mode='whole')
+{images}model = dict(  # AdaptSegNet, single-level, on DINOv2 (docs/backbones.md)
+    _delete_=True,
+    type='AdaptSegNet',
+    segmentor=_base_.model,
+    discriminator=dict(decode=dict(type='OutputSpaceDiscriminator', in_channels={n})),
+    lambda_adv=dict(decode=0.001),
+)
+optim_wrapper = dict()
+""",
+}
+RATES = {  # what a network needs that its schedule does not have
+    'dinov2': """\
+rates = dict(layer_decay=0.9, norm_decay_mult=0.0, custom_keys=dict(head=dict(lr_mult=10)))
+adamw = dict(type='AdamW', lr=5e-6, weight_decay=0.01)
+optim_wrapper['segmentor'] = dict(_delete_=True, optimizer=adamw, paramwise_cfg=rates)
+"""
 }
 HEAD = """\
 # {method} on data of your own. Written by tools/new_config.py, yours to edit.
@@ -148,9 +169,10 @@ def config_text(
     ``'source'`` and ``'target'``.
     """
     source, target = looks['source'], looks['target']
-    model, schedule, batch_size = NETWORKS[network]
+    model, schedule, batch_size, multiple = NETWORKS[network]
+    scales = {domain: fit(look.size, multiple) for domain, look in looks.items()}
     files = [f'models/{model}.py', f'schedules/{schedule}.py', 'default_runtime.py']
-    width, height = fit(target.size)
+    width, height = scales['target']
     found = f'{source.looked_at} of {len(source.names)} source labels: {shares_of(source, ids)}'
     sizes = f'Found: {sizes_of(source)} in the source, {sizes_of(target)} in the target.'
     head = HEAD.format(
@@ -165,7 +187,7 @@ def config_text(
         others='another id is ignored' if ids.given else 'another id is an error',
         source_ids=id_map_of(ids),
         sizes=comment(f'Images are resized to (width, height). {sizes}'),
-        source_scale=fit(source.size),
+        source_scale=scales['source'],
         target_scale=(width, height),
         source_how=PILLOW if readings['source'].plain else AREA,
         target_how=PILLOW if readings['target'].plain else AREA,
@@ -181,9 +203,11 @@ def config_text(
         tested = WITH_LABELS.format(same=same, val_ids=id_map_of(val_ids), w=width, h=height, val_dataset=val_dataset)
     classes, images = len(ids.ids), images_of(network, looks, readings, method)
     if method == 'adaptsegnet':
-        return head + tested + MODEL[network].format(n=classes, images=images)
-    size = tuple(map(min, fit(source.size), fit(target.size)))
-    return head + tested + teacher_text(method, network, classes, images, readings['target'].count, size)
+        trained = MODEL[network].format(n=classes, images=images)
+    else:
+        size = tuple(map(min, scales['source'], scales['target']))
+        trained = teacher_text(method, network, classes, images, readings['target'].count, size, multiple)
+    return head + tested + trained + RATES.get(network, '')
 
 
 def loads_of(readings: dict[str, Reading]) -> str:
@@ -198,12 +222,12 @@ def images_of(network: str, looks: dict[str, Look], readings: dict[str, Reading]
     if all(reading.plain for reading in readings.values()):
         return ''
     (mean, std), count = mean_and_std(looks, readings), readings['target'].count
-    if network == 'small' and count == 3:
+    if network != 'r101' and count == 3:
         mean, std = mean[::-1], std[::-1]  # it is given RGB
     kind = 'SegDataPreProcessor' if count in (1, 3) else 'BandsPreProcessor'
     normalised = f'type={kind!r}, mean={mean}, std={std}'
-    if network == 'small' or method != 'adaptsegnet':  # as statements
-        segmentor = '_base_.model' if network == 'small' else '_base_.model.segmentor'
+    if network != 'r101' or method != 'adaptsegnet':  # as statements
+        segmentor = '_base_.model.segmentor' if network == 'r101' else '_base_.model'
         found = f'{segmentor}.data_preprocessor.update({normalised})  # of the images that were looked at\n'
         return found + (f'{segmentor}.backbone.in_channels = {count}\n' if count != 3 else '')
     found = f'        data_preprocessor=dict({normalised}),  # of the images that were looked at\n'
@@ -224,10 +248,13 @@ def shares_of(look: Look, ids: ClassIds) -> str:
     return ', '.join(f'{name} {100 * s:.1f} %' for name, s in share.items())
 
 
-def fit(size: tuple[int, int]) -> tuple[int, int]:
-    """(width, height) scaled down to LARGEST pixels and to multiples of 8; sizes that fit stay as they are."""
+def fit(size: tuple[int, int], multiple: int = 1) -> tuple[int, int]:
+    """(width, height) scaled down to LARGEST pixels and to multiples of 8, or of ``multiple``; sizes that fit stay."""
     scale = (LARGEST / (size[0] * size[1])) ** 0.5
-    return size if scale >= 1 else tuple(max(64, round(side * scale / 8) * 8) for side in size)
+    if scale >= 1 and not any(side % multiple for side in size):
+        return size
+    step, scale = max(multiple, 8 if multiple == 1 else 1), min(scale, 1)
+    return tuple(max(math.ceil(64 / step), round(side * scale / step)) * step for side in size)
 
 
 def id_map_of(ids: ClassIds) -> str:

@@ -15,6 +15,11 @@ _base_.model.segmentor.decode_head.num_classes = {n}
 _base_.model.decode_head.num_classes = {n}
 {images}segmentor = _base_.model
 """,
+    'dinov2': """
+_base_.model.decode_head.num_classes = {n}
+_base_.model.test_cfg = dict(mode='whole')
+{images}segmentor = _base_.model
+""",
 }
 TEACHER = """
 # Source and target are mixed pixel by pixel: crops of one size. Two images each, so that BN has something to average.
@@ -40,16 +45,19 @@ train_dataloader['sampler']['orders'] = dict(source=dict(type='RareClassOrder', 
 """
 
 
-def teacher_text(method: str, network: str, classes: int, images: str, bands: int, size: tuple[int, int]) -> str:
+def teacher_text(
+    method: str, network: str, classes: int, images: str, bands: int, size: tuple[int, int], multiple: int
+) -> str:
     """The model and its crops, of ``method`` on ``network``.
 
     Args:
         images: lines that tell the segmentor of images that are not of 8 bits and three bands.
         bands: of an image.
         size: the smaller width and height of source and target.
+        multiple: of it the sides of a crop are multiples.
     """
     small = network == 'small'
-    crop = tuple(min(CROP, side) for side in reversed(size))
+    crop = tuple(min(CROP, side) // multiple * multiple for side in reversed(size))
     more = ''
     if method == 'mic':
         more += f'    mask=dict(block={max(8, min(crop) // 8)}, ratio={0.5 if small else 0.7}),\n'
