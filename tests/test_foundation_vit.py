@@ -1,4 +1,4 @@
-"""Vision foundation models: weights by timm's and Meta's names, sizes, learning rates per layer, the feature distance."""
+"""Vision foundation models: weights by timm's and Meta's names, sizes, rates per layer, the feature distance."""
 
 import importlib.util
 
@@ -23,7 +23,9 @@ V3 = 'vit_small_patch16_dinov3'
 
 def backbone(kind: str = 'plain', file=None, **kwargs) -> torch.nn.Module:
     init = dict(type='Pretrained', checkpoint=str(file)) if file else None
-    return MODELS.build(dict(type='FoundationViT', model_name=NAME.get(kind, kind), init_cfg=init, **{**TINY, **kwargs}))
+    return MODELS.build(
+        dict(type='FoundationViT', model_name=NAME.get(kind, kind), init_cfg=init, **{**TINY, **kwargs})
+    )
 
 
 def seeded(kind: str, seed: int = 1, **kwargs) -> torch.nn.Module:

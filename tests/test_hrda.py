@@ -115,8 +115,14 @@ def test_an_hrda_that_is_not_tested_in_windows_has_no_graph(exported, tmp_path):
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        (dict(strides=(1, 2, 2, 1), dilations=(1, 1, 1, 2)), 'its logits have a stride of 16 pixels: choose a backbone'),
-        (dict(detail_crop=(24, 48)), r'detail_crop = \(24, 48\): windows overlap by half, so .* multiples of 16, twice'),
+        (
+            dict(strides=(1, 2, 2, 1), dilations=(1, 1, 1, 2)),
+            'its logits have a stride of 16 pixels: choose a backbone',
+        ),
+        (
+            dict(detail_crop=(24, 48)),
+            r'detail_crop = \(24, 48\): windows overlap by half, so .* multiples of 16, twice',
+        ),
         (dict(size=(40, 96)), 'an image of 40×96: both sides must be multiples of 16; crop or resize'),
     ],
 )

@@ -1,4 +1,4 @@
-"""Foundation models through whole runs: self-training and the game, adapters, resume, mixed precision, ranks, export."""
+"""Foundation models through whole runs: self-training and the game, adapters, resume, precision, ranks, export."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def on_vit(segmentor: ConfigDict, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
     weights = MODELS.build(VIT).timm_model.model.state_dict()
-    torch.save({key: value for key, value in weights.items()}, folder / 'released.pth')
+    torch.save(weights, folder / 'released.pth')
     file = str(folder / 'released.pth')
     segmentor.backbone = dict(VIT, drop_path_rate=0.1, init_cfg=dict(type='Pretrained', checkpoint=file))
     segmentor.decode_head = dict(type='SETRUPHead', in_channels=24, channels=8, num_convs=2, up_scale=2, num_classes=8)
@@ -127,7 +127,9 @@ def test_adapters_of_another_rank_are_refused(street_data, tmp_path):
     cfg = config_of(street_data, tmp_path / 'other')
     cfg.model.segmentor.low_rank.rank = 4
     cfg.load_from = str(file)
-    with pytest.raises(UserError, match=r'lora_a has shape \(3, 24\), this config needs \(4, 24\): .* its low_rank.rank'):
+    with pytest.raises(
+        UserError, match=r'lora_a has shape \(3, 24\), this config needs \(4, 24\): .* its low_rank.rank'
+    ):
         train(cfg)
 
 
@@ -188,7 +190,9 @@ def test_two_ranks_equal_one_process_that_accumulates(network, street_data, tmp_
     def job(name: str, ranks: int, *options) -> dict:
         arguments = [tmp_path / 'run.py', '--work-dir', tmp_path / name]
         arguments += ['--cfg-options', *options] if options else []
-        return dict(tool='train.py', arguments=list(map(str, arguments)), ranks=ranks, log=str(tmp_path / f'{name}.log'))
+        return dict(
+            tool='train.py', arguments=list(map(str, arguments)), ranks=ranks, log=str(tmp_path / f'{name}.log')
+        )
 
     accumulate = ('optim_wrapper.segmentor.accumulative_counts=2', 'train_cfg.max_iters=8')
     forked.run([job('two', 2), job('one', 1, *accumulate)], tmp_path)

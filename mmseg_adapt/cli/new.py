@@ -115,7 +115,9 @@ def add_folders(parser: ArgumentParser) -> None:
         parser.add_argument(f'--{domain}-channels', metavar='I,J,…', help='bands that the network sees, from 0')
     parser.add_argument('--allow-unpaired', action='store_true', help='leave out whatever has no partner')
     parser.add_argument('--allow-absent', action='store_true', help='allow classes that no label shows')
-    parser.add_argument('--network', choices=list(NETWORKS), default='r101', help='small: from scratch, for a CPU; dinov2: ViT-B')
+    parser.add_argument(
+        '--network', choices=list(NETWORKS), default='r101', help='small: from scratch, for a CPU; dinov2: ViT-B'
+    )
     parser.add_argument('--method', choices=list(NAMES), default='adaptsegnet', help='dacs, …: with a mean teacher')
     parser.add_argument('--look', type=int, default=200, help='how many images and labels to open')
 

@@ -84,7 +84,6 @@ class ImageToLabels(nn.Module):
             return logits.argmax(1)
         return (logits[:, 0].sigmoid() > self.segmentor.decode_head.threshold).long()
 
-
     def images(self) -> Iterator[Tensor]:
         """What the graph is checked with."""
         return images((self.size,), count=1) if self.size else images()

@@ -24,9 +24,9 @@ class VFMUDA(MIC):
     """DACS with masked images on a vision foundation model, whose features stay near those it started with.
 
     The distance is 0.9 · (1 − cos) + 0.1 · smooth L1 between a projection of the student's features and the frozen
-    encoder's, over all of the image, source and target. Unlike the release, which makes a pass of its own for the source
-    too and lets the frozen encoder see the image without colour augmentation, both see the augmented source; pseudo-labels
-    come from one view of the image, not from two flips; whole blocks are hidden, not tokens.
+    encoder's, over all of the image, source and target. Unlike the release, whose frozen encoder sees the source without
+    colour augmentation in a pass of its own, both see the augmented source. Pseudo-labels come from one view of the
+    image, not from two flips, and blocks of the image are hidden, not tokens.
 
     Args:
         feature_distance: ``dict(weight=0.1)``, of each domain; None for VFM-UDA.

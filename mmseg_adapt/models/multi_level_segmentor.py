@@ -23,8 +23,8 @@ class MultiLevelSegmentor(EncoderDecoder):
 
     ``mode='tensor'`` returns a dict: ``'decode'``, ``'aux'`` (``'aux_0'``, ``'aux_1'``, … for a list of auxiliary
     heads) → the logits that testing uses, (N, classes, h, w); ``'decode.…'``, ``'aux.…'`` → what else the losses of
-    some heads need (:mod:`~mmseg_adapt.models.heads`); and ``'backbone'`` → the backbone's last feature map, before the neck.
-    The other modes are MMSegmentation's.
+    some heads need (:mod:`~mmseg_adapt.models.heads`); and ``'backbone'`` → the backbone's last feature map, before the
+    neck. The other modes are MMSegmentation's.
 
     One key of ``test_cfg`` is new: ``single_upsampling=True`` resizes whole-image logits once, to the original size, as
     AdaptSegNet's evaluation does, where MMSegmentation resizes them to the network's input and then again.

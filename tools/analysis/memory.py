@@ -1,14 +1,15 @@
 """Peak memory and FLOPs of one training iteration per config, at the sizes of its pipelines, without a GPU.
 
-``python tools/analysis/memory.py configs/adaptseg/gta2cs_multilevel.py [more configs] [--amp bf16] [--checkpoint]``
+``python tools/analysis/memory.py configs/adaptseg/gta2cs_multilevel.py [more configs] [--amp bf16]``
 
-Nothing is computed: one iteration runs on fake tensors (PyTorch's ``FakeTensorMode``: shapes and types, no data) after another one
-that lets the optimisers make their state. Every storage that an operation returns is counted from then until it is
-freed. "activations" is what is alive at the peak besides weights, their gradients and the optimisers' state: what the
-backward passes need, and what the operation at the peak works on. An allocator's rounding and fragmentation, the
-workspace of convolutions and the CUDA context (together about 1 GiB) come on top. Autocast is the CPU's; CUDA's keeps
-bilinear upsampling in float32 (0.07 GiB more for gta2cs_multilevel). FLOPs are those of convolutions and matrix
-products, forward and backward, of all networks (PyTorch's ``FlopCounterMode``; a multiplication and an addition are 2).
+Nothing is computed: one iteration runs on fake tensors (PyTorch's ``FakeTensorMode``: shapes and types, no data) after
+another one that lets the optimisers make their state. Every storage that an operation returns is counted from then
+until it is freed. "activations" is what is alive at the peak besides weights, their gradients and the optimisers'
+state: what the backward passes need, and what the operation at the peak works on. An allocator's rounding and
+fragmentation, the workspace of convolutions and the CUDA context (together about 1 GiB) come on top. Autocast is the
+CPU's; CUDA's keeps bilinear upsampling in float32 (0.07 GiB more for gta2cs_multilevel). FLOPs are those of
+convolutions and matrix products, forward and backward, of all networks (PyTorch's ``FlopCounterMode``; a multiplication
+and an addition are 2).
 """
 
 import gc
@@ -134,7 +135,9 @@ def batch_of(dataset: dict, batch_size: int, labels: bool) -> dict:
         if labels:
             sample.gt_sem_seg = PixelData(data=torch.zeros(1, height, width, dtype=torch.long))
         samples.append(sample)
-    return dict(inputs=[torch.zeros(3, height, width, dtype=torch.uint8) for _ in range(batch_size)], data_samples=samples)
+    return dict(
+        inputs=[torch.zeros(3, height, width, dtype=torch.uint8) for _ in range(batch_size)], data_samples=samples
+    )
 
 
 def measure(cfg: Config) -> dict[str, float]:

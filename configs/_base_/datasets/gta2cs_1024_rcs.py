@@ -1,6 +1,6 @@
-# GTA5 (labelled, rare class sampling) and Cityscapes (images only) at full resolution, as HRDA's and MIC's releases read
-# them: crops of 1024², a class of at least 6000 pixels in a crop, and no pseudo-labels at the borders of Cityscapes'
-# images. The ratio is kept, so GTA5's 1914×1052 becomes 2560×1407.
+# GTA5 (labelled, rare class sampling) and Cityscapes (images only) at full resolution, as HRDA's and MIC's releases
+# read them: crops of 1024², a class of at least 6000 pixels in a crop, and no pseudo-labels at the borders of
+# Cityscapes' images. The ratio is kept, so GTA5's 1914×1052 becomes 2560×1407.
 _base_ = './gta2cs_512_rcs.py'
 crop_size = (1024, 1024)
 source_resize = dict(type='Resize', scale=(2560, 1440), keep_ratio=True)

@@ -1,4 +1,5 @@
-# DACS, DAFormer and MIC with the numbers of DAFormer's and MIC's releases, and VFM-UDA: a config wraps one around its network.
+# DACS, DAFormer and MIC with the numbers of DAFormer's and MIC's releases, and VFM-UDA: a config wraps one around its
+# network.
 dacs = dict(type='DACS', alpha=0.99, pseudo_threshold=0.968, jitter=dict(strength=0.2, prob=0.8), blur=dict(prob=0.5))
 daformer = dict(
     dacs,

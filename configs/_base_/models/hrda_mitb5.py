@@ -1,5 +1,5 @@
-# HRDA on DAFormer's network (Hoyer et al., ECCV 2022): a context of 1024² at half size and a detail of 512², one backbone
-# and one decoder for both, and an attention head. 85.69 M parameters.
+# HRDA on DAFormer's network (Hoyer et al., ECCV 2022): a context of 1024² at half size and a detail of 512², one
+# backbone and one decoder for both, and an attention head. 85.69 M parameters.
 _base_ = './daformer_mitb5.py'
 model = dict(
     type='HRDASegmentor',
