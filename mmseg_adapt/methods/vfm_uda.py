@@ -24,7 +24,7 @@ class VFMUDA(MIC):
     """DACS with masked images on a vision foundation model, whose features stay near those it started with.
 
     The distance is 0.9 · (1 − cos) + 0.1 · smooth L1 between a projection of the student's features and the frozen
-    encoder's, over all of the image, source and target. Unlike the release, whose frozen encoder sees the source without
+    encoder's, over the whole image, source and target. Unlike the release, whose frozen encoder sees the source without
     colour augmentation in a pass of its own, both see the augmented source. Pseudo-labels come from one view of the
     image, not from two flips, and blocks of the image are hidden, not tokens.
 
