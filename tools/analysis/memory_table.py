@@ -31,13 +31,11 @@ class Row(NamedTuple):
     name: str
     blocks: tuple[str, ...] = ()  # computed again
     precision: str | None = None
-    options: dict = {}
 
     @property
     def how(self) -> str:
         parts = ['blocks computed again'] if self.blocks else []
         parts += [f'`--amp {self.precision}`'] if self.precision else []
-        parts += [f'`{key}={value}`' for key, value in self.options.items()]
         return ', '.join(parts) or 'float32'
 
 
@@ -48,18 +46,15 @@ DINOV2 = ('vfm/gta2cs_vitb', 'VFM-UDA, DINOv2 ViT-B/14, 504²', VIT)
 DINOV3 = ('vfm/gta2cs_dinov3_vitb', 'VFM-UDA, DINOv3 ViT-B/16, 512²', VIT)
 ADAPTERS = ('vfm/gta2cs_vitl_lora', 'VFM-UDA, ViT-L/14 with adapters, 504²', VIT)
 LARGE = ('vfm/gta2cs_vitl', 'VFM-UDA, ViT-L/14, 504²', VIT)
-WINDOWS = {'model.segmentor.window_batch': 2}
 ROWS = [
     row
     for config, name, blocks in (DAFORMER, DACS, HRDA, DINOV2, DINOV3, ADAPTERS, LARGE)
     for row in (Row(config, name), Row(config, name, blocks), Row(config, name, precision='bf16'))
 ]
-ROWS.insert(8, Row(*HRDA, options=WINDOWS))
 
 
 def cells(row: Row) -> list[str]:
     cfg = config_of(ROOT / f'configs/{row.config}.py')
-    cfg.merge_from_dict(dict(row.options))
     if row.blocks:
         cfg.default_hooks.small_card = dict(type='ActivationCheckpointHook', blocks=row.blocks)
     if row.precision:

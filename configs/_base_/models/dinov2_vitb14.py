@@ -1,5 +1,5 @@
 # DINOv2's ViT-B/14 and a light decoder from MMSegmentation's parts: LayerNorm, two 3×3 convolutions that double the
-# size each, a classifier at stride 3.5; 89.0 M parameters. The weights are Meta's file (Apache-2.0):
+# size each, a classifier at stride 3.5; 88.9 M parameters. The weights are Meta's file (Apache-2.0):
 # docs/backbones.md.
 model = dict(
     type='MultiLevelSegmentor',

@@ -1,4 +1,4 @@
-# DINOv2's ViT-S/14 with the decoder of dinov2_vitb14.py; 24.1 M parameters.
+# DINOv2's ViT-S/14 with the decoder of dinov2_vitb14.py; 23.5 M parameters.
 _base_ = './dinov2_vitb14.py'
 model = dict(
     backbone=dict(
