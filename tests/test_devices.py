@@ -52,10 +52,9 @@ def test_every_loss_of_a_game_is_on_the_gpu_of_its_weights(name, options, tool, 
             model = MODELS.build(cfg.model).train()
         model.data_preprocessor.to(torch.device('cuda'))
         wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
-        sized = dict(pipeline=[dict(type='Resize', scale=(512, 256))])
         domains = domains_of(cfg.train_dataloader.dataset)
         with tool['LiveTensors']([]):
-            data = {domain: tool['batch_of'](sized, 2, labels=domain != 'target') for domain in domains}
+            data = {domain: tool['batch_of']((256, 512), 2, labels=domain != 'target') for domain in domains}
             log = model.train_step(data if 'target' in data else data['source'], wrapper)
     assert {value.device.type for value in log.values()} == {'cuda'}
     assert any('loss' in key for key in log)
