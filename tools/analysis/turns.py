@@ -189,13 +189,14 @@ def peak_of(name: str, others: int = 0) -> dict[str, float]:
 
 
 def random_weights(cfg: Config, folder: Path) -> None:
-    """Let a config that loads weights load random ones: ``init_cfg`` of the segmentor's backbone.
+    """Let a config whose segmentor or backbone loads weights start from random ones.
 
-    A method that compares with the network that training starts from refuses to start without any.
+    A method that compares with the network that training starts from refuses to start without any: it loads a file.
     """
-    backbone = cfg.model.get('segmentor', cfg.model).backbone
+    segmentor = cfg.model.get('segmentor', cfg.model)
+    backbone = segmentor.backbone
     needed = cfg.model.get('feature_distance') and backbone.get('init_cfg')
-    backbone.init_cfg = None
+    backbone.init_cfg = segmentor.init_cfg = None
     if 'pretrained' in backbone:  # of timm
         backbone.pretrained = False
     if needed:
