@@ -1,8 +1,8 @@
 """DAFormer's and MIC's iteration in the order of the releases' passes, in plain PyTorch, to compare time and memory.
 
 Written from a description of the released code. It computes what :class:`mmseg_adapt.methods.MIC` computes, on the
-same modules and with its augmentation, and keeps what the releases keep: the source's graph for the second backward pass of
-the feature distance, and every dict of losses, with its graph, until the iteration ends.
+same modules and with its augmentation, and keeps what the releases keep: the source's graph for the second backward
+pass of the feature distance, and every dict of losses, with its graph, until the iteration ends.
 """
 
 from __future__ import annotations

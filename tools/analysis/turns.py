@@ -20,7 +20,7 @@ from mmengine.runner import Runner
 from mmseg.registry import DATASETS, HOOKS, MODELS
 from paper_loop import LEVELS, PaperLoop
 from released_loop import ReleasedLoop
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import Dataset
 from torch.utils.flop_counter import FlopCounterMode
 

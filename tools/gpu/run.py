@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from argparse import ArgumentParser, Namespace
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -101,10 +102,8 @@ def run_stage(name: str, limit: float, args: Namespace, env: dict, log) -> str:
     except subprocess.TimeoutExpired:
         return f'cut after {limit:g} s'
     finally:  # what it started too
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         process.wait()
 
 

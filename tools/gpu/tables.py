@@ -28,7 +28,7 @@ def tests(rows: list[dict]) -> str:
 
 def speed(rows: list[dict]) -> str:
     peak = rows[0].get('tflops')
-    header = ['config, precision', 's / iteration', 'plain loop', 'ratio', 'peak GiB', 'plain', 'TFLOP/s', 'of the peak']
+    header = ['config, precision', 's / iteration', 'plain loop', 'ratio', 'GiB', 'plain', 'TFLOP/s', 'of the peak']
     lines, flops = [], {}
     for row in (row for row in rows[1:] if 'seconds' in row):
         counted = row['flops'] or flops.get(row['config'])  # a compiled iteration is not counted
@@ -87,7 +87,8 @@ def real(rows: list[dict]) -> str:
         cells += [over([run['classes'][c] for run in runs]) for c in classes]
         seconds = np.mean([run['seconds'] for run in runs])
         lines.append([name, len(runs), runs[0]['iterations'], *cells, f'{seconds:.0f}'])
-    return f'{markdown(["config", "runs", "iterations", "last", "best*", *classes, "s / run"], lines)}\n{left_out(rows)}'
+    header = ['config', 'runs', 'iterations', 'last', 'best*', *classes, 's / run']
+    return f'{markdown(header, lines)}\n{left_out(rows)}'
 
 
 def over(values: list[float]) -> str:
