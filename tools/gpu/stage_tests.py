@@ -1,5 +1,6 @@
 """Stage a: the tests that need a GPU, or on the CPU their rehearsal; the outcome of each is on the disk at once."""
 
+import os
 import sys
 
 import pytest
@@ -25,6 +26,7 @@ def main() -> None:
     sys.argv = ['pytest', '-m', 'gpu', 'tests']  # tests/conftest.py looks for the word gpu before it hides the GPU
     if args.device == 'cpu':
         sys.argv = ['pytest', '-m', 'not gpu', 'tests/test_gpu.py', *(['-k', 'fp32'] if args.tiny else [])]
+    os.environ['PYTEST_DISABLE_PLUGIN_AUTOLOAD'] = '1'  # of the machine's own packages
     code = pytest.main([*sys.argv[1:], '-q', '--rootdir', str(ROOT)], plugins=[Recorder(Results(args.out, 'tests'))])
     sys.exit(code)
 
