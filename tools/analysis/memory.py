@@ -136,10 +136,11 @@ def measure(cfg: Config, sizes: dict[str, tuple[int, int]] | None = None) -> dic
         sizes: of the images of each stream, by default :func:`sizes_of`.
     """
     counts, sizes = batch_sizes_of(cfg.train_dataloader), sizes or sizes_of(cfg)
-    cfg.model.get('segmentor', cfg.model).backbone.init_cfg = None
     hooks = [dict(h) for h in [*cfg.get('default_hooks', {}).values(), *cfg.get('custom_hooks', [])] if h]
     mode = FakeTensorMode()
     model = fake_model(cfg.model, mode)
+    if hasattr(model, 'clock'):
+        model.clock.runs = True
     with mode:
         for hook in (h for h in hooks if h.pop('type') == ActivationCheckpointHook.__name__):
             ActivationCheckpointHook(**hook).apply(model)
