@@ -8,7 +8,7 @@ from kit import ROOT, Results, arguments
 
 
 class Recorder:
-    """A pytest plugin that keeps how each test ended, how long it took, and the last line of what it said."""
+    """A pytest plugin that keeps how each test ended, how long it took, and why it failed or was skipped."""
 
     def __init__(self, results: Results) -> None:
         self.results = results
@@ -16,9 +16,10 @@ class Recorder:
     def pytest_runtest_logreport(self, report) -> None:
         if report.when != 'call' and report.outcome == 'passed':
             return
-        why = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr or '')
-        last = (why.strip().splitlines() or [''])[-1]
-        self.results.add(name=report.nodeid, outcome=report.outcome, seconds=round(report.duration, 2), why=last[:300])
+        crash = getattr(report.longrepr, 'reprcrash', None)
+        why = report.longrepr[2] if isinstance(report.longrepr, tuple) else crash.message if crash else ''
+        seconds = round(report.duration, 2)
+        self.results.add(name=report.nodeid, outcome=report.outcome, seconds=seconds, why=' '.join(why.split())[:300])
 
 
 def main() -> None:
@@ -27,7 +28,8 @@ def main() -> None:
     if args.device == 'cpu':
         sys.argv = ['pytest', '-m', 'not gpu', 'tests/test_gpu.py', *(['-k', 'fp32'] if args.tiny else [])]
     os.environ['PYTEST_DISABLE_PLUGIN_AUTOLOAD'] = '1'  # of the machine's own packages
-    code = pytest.main([*sys.argv[1:], '-q', '--rootdir', str(ROOT)], plugins=[Recorder(Results(args.out, 'tests'))])
+    options = ['-q', '--rootdir', str(ROOT), '-W', 'ignore::DeprecationWarning']  # of a Python newer than the stack
+    code = pytest.main([*sys.argv[1:], *options], plugins=[Recorder(Results(args.out, 'tests'))])
     sys.exit(code)
 
 
