@@ -93,9 +93,7 @@ def run_stage(name: str, limit: float, args: Namespace, env: dict, log) -> str:
     """Run one stage and say how it ended."""
     command = [sys.executable, HERE / f'stage_{name}.py', '--out', args.out, '--kit', args.kit, '--device', args.device]
     command += ['--seconds', str(limit), *(['--tiny'] if args.tiny else [])]
-    process = subprocess.Popen(
-        list(map(str, command)), cwd=ROOT, env=env, stdout=log, stderr=log, start_new_session=True
-    )
+    process = subprocess.Popen(list(map(str, command)), cwd=ROOT, env=env, stdout=log, stderr=log, process_group=0)
     try:
         code = process.wait(limit)
         return 'done' if code == 0 else f'failed with {code}: see log.txt'
@@ -150,6 +148,7 @@ def main() -> None:
 
 
 if __name__ == '__main__':
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a stage does not outlive this process
     try:
         main()
     except Refused as error:
