@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
-from markdown import markdown
+from markdown_table import markdown
 from mmengine.config import DictAction
 from prettytable import PrettyTable
 from torch.nn.functional import interpolate

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / 'analysis'))
-from markdown import markdown  # noqa: E402
+from markdown_table import markdown  # noqa: E402
 
 
 def number(value: float | None, digits: int = 2) -> str:
