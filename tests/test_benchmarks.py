@@ -9,6 +9,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmseg.registry import MODELS
+from small_networks import MIT, RESNET, shrink_model
 
 from mmseg_adapt.style import RenderStore
 
@@ -80,8 +81,6 @@ def dark_zurich(root):
 
 TREES = dict(gta=gta, synthia=synthia, cityscapes=cityscapes, cross_city=cross_city, bdd100k=bdd100k)
 TREES.update(acdc=acdc, dark_zurich=dark_zurich)
-MIT = dict(embed_dims=8, num_layers=(1, 1, 1, 1))
-RESNET = dict(depth=18, stem_channels=8, base_channels=8)
 
 
 @pytest.fixture(scope='module')
@@ -113,19 +112,10 @@ def shrink(cfg: Config, root: Path) -> None:
         RandomCrop=dict(crop_size=(48, 64)),
         RareClassCrop=dict(crop_size=(48, 64), min_pixels=64),
         RareClassOrder=dict(min_pixels=64, statistics=str(root / 'statistics')),
-        OutputSpaceDiscriminator=dict(base_channels=2),
-        RegionDiscriminator=dict(channels=4),
         AANStyleTransfer=dict(renders=str(root / 'renders')),
-        ResNet=RESNET,
-        ResNetV1c=RESNET,
-        DAFormerMixTransformer=MIT,
-        DAFormerHead=dict(in_channels=(8, 16, 40, 64), embed_channels=16, channels=16),
-        DeepLabV2ResNet=RESNET,
-        DeepLabV2VGG=dict(fc_channels=64),
         AdaptBNHook=dict(batch_size=2),
-        PSPHead=dict(in_channels=64, channels=8),
-        DeepLabV2Head=dict(in_channels=64),
     )
+    shrink_model(cfg.model)
 
     def walk(node):
         if isinstance(node, dict):
@@ -143,15 +133,6 @@ def shrink(cfg: Config, root: Path) -> None:
 
     for key in ('train_dataloader', 'val_dataloader', 'test_dataloader', 'model', 'custom_hooks'):
         walk(cfg.get(key))
-    for key in {'ignore_top', 'ignore_bottom'} & cfg.model.keys():
-        cfg.model[key] //= 8
-    if 'mask' in cfg.model:
-        cfg.model.mask.block //= 4
-    segmentor = cfg.model.get('segmentor', cfg.model)
-    if segmentor.get('auxiliary_head'):
-        segmentor.auxiliary_head.in_channels = 32
-    if discriminator:
-        discriminator.in_channels = 64
     cfg.train_cfg.update(max_iters=2, val_interval=2)
     cfg.default_hooks.logger.interval = 1
 

@@ -12,6 +12,7 @@ from mmengine.hooks import Hook, LoggerHook
 from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.optim import DefaultOptimWrapperConstructor
 from mmseg.registry import HOOKS
+from small_networks import shrink_model
 from torch import nn
 from waits import Waits
 
@@ -301,3 +302,14 @@ def test_the_memory_of_a_model_that_reads_its_tensors_when_it_is_built_is_measur
     cfg.merge_from_dict({'model.segmentor.backbone.num_layers': [1, 1, 1, 1]})
     found = tool['measure'](cfg)
     assert 0 < found['state'] < found['activations'] < found['total']
+
+
+def test_the_memory_of_a_method_that_keeps_further_networks_is_measured():
+    tool = runpy.run_path(str(REPO / 'tools/analysis/memory.py'), run_name='memory')
+    found = {}
+    for name in ('dacs', 'daformer'):  # DAFormer keeps an ImageNet network beside DACS's student and teacher
+        cfg = Config.fromfile(CONFIGS / f'{name}/gta2cs_mitb5.py')
+        shrink_model(cfg.model)
+        found[name] = tool['measure'](cfg, dict(source=(64, 64), target=(64, 64)))
+    assert found['daformer']['state'] > found['dacs']['state'] > 0
+    assert found['daformer']['activations'] > 0

@@ -79,9 +79,9 @@ def test_memory_is_that_of_all_domains(street_data, tmp_path, monkeypatch):
     tool = runpy.run_path(str(REPO / 'tools/analysis/memory.py'), run_name='memory')
     measure, batch_of, labelled = tool['measure'], tool['batch_of'], []
 
-    def recorded(dataset, batch_size, labels):
+    def recorded(size, batch_size, labels):
         labelled.append(labels)
-        return batch_of(dataset, batch_size, labels)
+        return batch_of(size, batch_size, labels)
 
     monkeypatch.setitem(measure.__globals__, 'batch_of', recorded)
     cfg = semi_supervised(street_data, tmp_path)

@@ -11,7 +11,9 @@ import torch
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmseg.registry import MODELS
+from small_networks import shrink_model
 from torch._subclasses.fake_tensor import FakeTensorMode
+from waits import COPIES, Waits
 
 from mmseg_adapt.datasets.streams import domains_of
 from mmseg_adapt.runs.exact_resume_hook import _steps_to_cpu
@@ -33,6 +35,7 @@ GAMES = [
     'fcan/gta2cs_ran_semi50.py',
     'source_only/gta2cs.py',
 ]
+SELF_TRAINING = ['dacs/gta2cs_deeplabv2.py', 'mic/gta2cs_deeplabv2.py']
 
 
 @pytest.fixture
@@ -52,13 +55,36 @@ def test_every_loss_of_a_game_is_on_the_gpu_of_its_weights(name, options, tool, 
             model = MODELS.build(cfg.model).train()
         model.data_preprocessor.to(torch.device('cuda'))
         wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
-        sized = dict(pipeline=[dict(type='Resize', scale=(512, 256))])
         domains = domains_of(cfg.train_dataloader.dataset)
         with tool['LiveTensors']([]):
-            data = {domain: tool['batch_of'](sized, 2, labels=domain != 'target') for domain in domains}
+            data = {domain: tool['batch_of']((256, 512), 2, labels=domain != 'target') for domain in domains}
             log = model.train_step(data if 'target' in data else data['source'], wrapper)
     assert {value.device.type for value in log.values()} == {'cuda'}
     assert any('loss' in key for key in log)
+
+
+@pytest.mark.parametrize('name', [GAMES[0], GAMES[5], *SELF_TRAINING])
+def test_no_copy_to_the_gpu_makes_the_host_wait(name, tool, monkeypatch):
+    cfg = Config.fromfile(CONFIGS / name)
+    if name in SELF_TRAINING:
+        shrink_model(cfg.model)
+    cfg.model.segmentor.data_preprocessor.bgr_to_rgb = False  # mmseg indexes with a list, for which the host waits
+    monkeypatch.setattr(OptimWrapper, 'backward', lambda self, loss: None)
+    monkeypatch.setattr(OptimWrapper, 'step', lambda self: None)
+    with FakeTensorMode():
+        with torch.device('cuda'):
+            model = MODELS.build(cfg.model).train()
+        model.data_preprocessor.to(torch.device('cuda'))
+        model.clock.runs = True
+        wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+        data = {domain: tool['batch_of']((256, 512), 2, labels=domain == 'source') for domain in ('source', 'target')}
+        with tool['LiveTensors']([]), Waits() as waits:
+            log = model.train_step(data, wrapper)
+            copies = waits.found.copy()
+            next(iter(log.values())).to('cpu')
+    assert {value.device.type for value in log.values()} == {'cuda'}
+    assert not {str(func) for func in COPIES} & copies.keys()
+    assert {str(func) for func in COPIES} & waits.found.keys()  # a copy that waits is seen
 
 
 def test_the_objective_of_a_render_is_on_the_gpu_of_the_image():

@@ -270,7 +270,7 @@ class Traced(torch.nn.Module):
 
     def __init__(self, beyond: float) -> None:
         super().__init__()
-        self.output, self.beyond = 'probabilities', beyond
+        self.output, self.beyond, self.size = 'probabilities', beyond, None
         self.segmentor = SimpleNamespace(test_cfg={})
 
     def forward(self, image):

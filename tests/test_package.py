@@ -109,7 +109,7 @@ def test_a_config_is_found_by_its_name_and_near_names_are_offered(tmp_path, monk
     for name in ('adaptseg/gta2cs_multilevel', 'gta2cs_multilevel.py', 'configs/adaptseg/gta2cs_multilevel.py'):
         assert path_of(name).resolve() == expected
     assert config_of('gta2cs_multilevel').model.type == 'AdaptSegNet'
-    with pytest.raises(UserError, match='exists 3 times: name one of dacs/gta2cs_mitb5, daformer/gta2cs_mitb5'):
+    with pytest.raises(UserError, match=r'exists \d times: name one of dacs/gta2cs_mitb5, daformer/gta2cs_mitb5'):
         path_of('gta2cs_mitb5')
     with pytest.raises(UserError, match='did you mean .*adaptseg/gta2cs_multilevel'):
         path_of('adaptseg/gta2cs_multilevl')

@@ -269,9 +269,10 @@ def test_a_number_of_a_schedule_or_an_optimiser_that_changed_is_refused_on_resum
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
-def test_a_resumed_run_is_the_uninterrupted_one_on_a_gpu(street_data, tmp_path):
+@pytest.mark.parametrize('config', CONFIGS.values())
+def test_a_resumed_run_is_the_uninterrupted_one_on_a_gpu(config, street_data, tmp_path):
     def run(name: str, iterations: int, resume: str = '') -> dict:
-        cfg = small('demo/streets_multilevel.py', street_data, tmp_path / name)
+        cfg = small(config, street_data, tmp_path / name)
         cfg.randomness = dict(seed=0, deterministic=True)
         cfg.env_cfg.cudnn_benchmark = False
         cfg.train_cfg.update(max_iters=iterations, val_interval=20)

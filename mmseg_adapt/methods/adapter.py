@@ -52,6 +52,7 @@ class DomainAdapter(BaseModel):
         accept_plain(self)
         if data_preprocessor is None:
             self.data_preprocessor = self.segmentor.data_preprocessor
+        self.data_preprocessor._non_blocking = True  # mmseg's do not take it: the host would wait for every copy
         self.lambda_target = lambda_target
         self.meet('segmentor')
 

@@ -7,12 +7,13 @@ Prints two tables and asserts nothing. Seconds are CPU seconds of this process o
 
 import time
 from argparse import ArgumentParser
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
+from markdown_table import markdown
 from mmengine.config import DictAction
-from prettytable import PrettyTable, TableStyle
+from prettytable import PrettyTable
 from torch.nn.functional import interpolate
 
 from mmseg_adapt.cli.launch import read_config
@@ -34,29 +35,23 @@ def timed(action: Callable, device: str) -> tuple:
     return result, clock() - started
 
 
-def markdown(header: list[str], rows: list[list]) -> PrettyTable:
-    table = PrettyTable(header)
-    table.set_style(TableStyle.MARKDOWN)
-    table.align = 'r'
-    table.align[header[0]] = 'l'
-    table.add_rows(rows)
-    return table
-
-
-def recipes(job: RenderJob, source: torch.Tensor, style: Style, iterations: int) -> PrettyTable:
-    """One image by either recipe."""
-    rows, reference = [], None
-    named = (
-        (f'paper, {iterations} iterations', dict(levels=((1.0, iterations),))),
-        ('fast', dict(fast=True)),
-    )
-    for name, recipe in named:
+def recipe_rows(job: RenderJob, source: torch.Tensor, style: Style, recipes: dict[str, dict]) -> Iterator[dict]:
+    """One image by each recipe: its name → arguments of AppearanceAdapter."""
+    for name, recipe in recipes.items():
         adapter = AppearanceAdapter(job.encoder, job.objective, **recipe)
         rendered, seconds = timed(lambda adapter=adapter: adapter.render(source, style), job.device)
         objective = rendered.objective.item()
-        reference = reference or (objective, seconds)
-        ratios = f'{objective / reference[0]:.3f}', f'{seconds / reference[1]:.3f}'
-        rows.append([name, f'{seconds:.1f}', rendered.evaluations, f'{objective:.5g}', *ratios])
+        yield dict(name=name, seconds=seconds, evaluations=rendered.evaluations, objective=objective)
+
+
+def recipes(job: RenderJob, source: torch.Tensor, style: Style, iterations: int) -> PrettyTable:
+    """One image by the paper's recipe and by the fast one."""
+    paper = {f'paper, {iterations} iterations': dict(levels=((1.0, iterations),))}
+    rows, reference = [], None
+    for row in recipe_rows(job, source, style, {**paper, 'fast': dict(fast=True)}):
+        reference = reference or row
+        ratios = [f'{row[key] / reference[key]:.3f}' for key in ('objective', 'seconds')]
+        rows.append([row['name'], f'{row["seconds"]:.1f}', row['evaluations'], f'{row["objective"]:.5g}', *ratios])
         print(rows[-1], flush=True)
     return markdown(['recipe', 'seconds', 'gradients', 'objective', 'of the paper’s', 'of its time'], rows)
 

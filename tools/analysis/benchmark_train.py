@@ -11,9 +11,6 @@ Waits are the operations for whose result the host would wait for a GPU (waits.p
 alive in an iteration on fake tensors (memory.py), so it needs no computing and is exact.
 """
 
-import copy
-import tempfile
-import time
 from argparse import ArgumentParser
 from pathlib import Path
 
@@ -22,80 +19,20 @@ import torch
 from memory import GIB, LiveTensors, batch_of, fake_model
 from mmengine.config import Config
 from mmengine.hooks import Hook
-from mmengine.logging import HistoryBuffer, MMLogger
+from mmengine.logging import MMLogger
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
-from mmseg.registry import DATASETS, HOOKS
+from mmseg.registry import HOOKS
 from paper_loop import PaperLoop
 from prettytable import PrettyTable, TableStyle
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils.data import Dataset
+from turns import run
 from waits import Waits
 
+from mmseg_adapt.datasets.streams import SOURCE, TARGET
+
 ROOT = Path(__file__).parents[2]
-
-
-def clocks() -> np.ndarray:
-    """Now, in seconds and in CPU seconds of this process, which other processes do not disturb."""
-    return np.array([time.perf_counter(), time.process_time()])
-
-
-@DATASETS.register_module()
-class FixedPair(Dataset):
-    """One pair of noise images, the source's with labels, of a size."""
-
-    def __init__(self, height: int, width: int) -> None:
-        domain = dict(pipeline=[dict(type='Resize', scale=(width, height))])
-        self.pair = {}
-        for name in ('source', 'target'):
-            batch = batch_of(domain, 1, labels=name == 'source')
-            image = torch.randint(0, 256, (3, height, width), dtype=torch.uint8)
-            self.pair[name] = dict(inputs=image, data_samples=batch['data_samples'][0])
-
-    def __len__(self) -> int:
-        return 1
-
-    def __getitem__(self, index: int) -> dict:
-        return self.pair
-
-
-@HOOKS.register_module()
-class TakeTurns(Hook):
-    """Lets the plain loop play an iteration after each of the Runner's, and keeps (seconds, CPU seconds) of both.
-
-    Args:
-        warm_up: the first iterations, which are not kept.
-        history: values that each history of the log has when the warm-up ends, as after so many iterations.
-    """
-
-    priority = 'LOWEST'
-
-    def __init__(self, warm_up: int, history: int) -> None:
-        self.warm_up, self.history = warm_up, history
-        self.ours, self.plain = [], []
-
-    def before_train_epoch(self, runner: Runner) -> None:
-        self.loop = PaperLoop(copy.deepcopy(runner.model))
-        self.batch = None
-        self.started = clocks()
-
-    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        ours = clocks() - self.started
-        if self.batch is None:
-            self.batch = {d: runner.model.data_preprocessor(copy.deepcopy(data_batch[d]), True) for d in data_batch}
-            for batch in self.batch.values():
-                batch['inputs'] = list(batch['inputs'])
-        started = clocks()
-        self.loop.iteration(self.batch)
-        plain = clocks() - started
-        if batch_idx + 1 == self.warm_up and self.history:
-            scalars, many = runner.message_hub.log_scalars, np.ones(self.history)
-            scalars.update({name: HistoryBuffer(old.current() * many, many) for name, old in scalars.items()})
-        if batch_idx >= self.warm_up:
-            self.ours.append(ours)
-            self.plain.append(plain)
-        self.started = clocks()
 
 
 @HOOKS.register_module()
@@ -125,31 +62,9 @@ def thin(cfg: Config, width: int) -> None:
         discriminator.base_channels = width
 
 
-def run(cfg: Config, size: tuple[int, int], iterations: int, hook: dict) -> Hook:
-    """Train for ``iterations`` with a further hook, which is returned."""
-    cfg = copy.deepcopy(cfg)
-    cfg.train_dataloader = dict(
-        batch_size=1,
-        num_workers=0,
-        sampler=dict(type='InfiniteSampler'),
-        dataset=dict(type='FixedPair', height=size[0], width=size[1]),
-    )
-    for key in ('val_dataloader', 'val_cfg', 'val_evaluator', 'test_dataloader', 'test_cfg', 'test_evaluator'):
-        cfg[key] = None
-    cfg.train_cfg.max_iters = iterations
-    cfg.default_hooks.checkpoint.update(interval=-1, save_last=False)
-    cfg.custom_hooks = [*cfg.custom_hooks, hook]
-    cfg.randomness = dict(seed=0)
-    cfg.experiment_name = cfg.visualizer.name = f'{hook["type"]}_{time.time_ns()}'  # mmengine keeps them by name
-    with tempfile.TemporaryDirectory() as cfg.work_dir:
-        runner = Runner.from_cfg(cfg)
-        runner.train()
-    return next(found for found in runner.hooks if type(found).__name__ == hook['type'])
-
-
 def peaks(cfg: Config, size: tuple[int, int]) -> dict[str, float]:
     """GiB of all tensors alive at the peak of the second iteration."""
-    domain, found = dict(pipeline=[dict(type='Resize', scale=size[::-1])]), {}
+    found = {}
     for name in ('ours', 'plain'):
         mode = FakeTensorMode()
         model = fake_model(cfg.model, mode)
@@ -162,7 +77,7 @@ def peaks(cfg: Config, size: tuple[int, int]) -> dict[str, float]:
             for tensor in (*model.parameters(), *model.buffers()):
                 live.count(tensor)
             with live:
-                data = {d: batch_of(domain, 1, labels=d == 'source') for d in ('source', 'target')}
+                data = {d: batch_of(size, 1, labels=d == 'source') for d in ('source', 'target')}
                 step(data)
                 live.forget_peak()
                 step(data)
@@ -172,7 +87,9 @@ def peaks(cfg: Config, size: tuple[int, int]) -> dict[str, float]:
 
 def table_of(cfg: Config, size: tuple[int, int], iterations: int, history: int) -> PrettyTable:
     interval = cfg.default_hooks.logger.interval
-    turns = run(cfg, size, interval + iterations, dict(type='TakeTurns', warm_up=interval, history=history))
+    sizes = {SOURCE: size, TARGET: size}
+    hook = dict(type='TakeTurns', warm_up=interval, history=history)
+    turns = run(cfg, interval + iterations, hook, sizes)
     ours, plain = np.array(turns.ours), np.array(turns.plain)
     table = PrettyTable(['', 'Runner', 'plain loop', 'difference', 'ratio'])
     table.set_style(TableStyle.MARKDOWN)
@@ -182,7 +99,7 @@ def table_of(cfg: Config, size: tuple[int, int], iterations: int, history: int) 
         for i, unit in enumerate(('ms', 'CPU ms')) if rows.any() else ():
             a, b = 1000 * np.median(ours[rows, i]), 1000 * np.median(plain[rows, i])
             table.add_row([f'{unit} per iteration{name}', f'{a:.2f}', f'{b:.2f}', f'{a - b:.2f}', f'{a / b:.3f}'])
-    waits = run(cfg, size, interval, dict(type='CountWaits')).found
+    waits = run(cfg, interval, dict(type='CountWaits'), sizes).found
     for name, value in (('', np.median(waits[2:-1])), (', logged', waits[-1])):
         table.add_row([f'waits per iteration{name}', f'{value:g}', '', '', ''])
     gib = peaks(cfg, size)
@@ -204,8 +121,6 @@ def main() -> None:
     init_default_scope('mmseg')
     MMLogger.get_instance('mmengine', log_level='WARNING')
     cfg = Config.fromfile(args.config)
-    cfg.model.segmentor.backbone.init_cfg = None
-    cfg.log_level = 'WARNING'
     cfg.default_hooks.logger.interval = 10
     if args.width != 64:
         thin(cfg, args.width)

@@ -127,9 +127,8 @@ def image_size(dataset: dict) -> tuple[int, int]:
     raise UserError('a pipeline without Resize or RandomCrop fixes no size: add one to measure')
 
 
-def batch_of(dataset: dict, batch_size: int, labels: bool) -> dict:
-    height, width = image_size(dataset)
-    samples = []
+def batch_of(size: tuple[int, int], batch_size: int, labels: bool) -> dict:
+    (height, width), samples = size, []
     for _ in range(batch_size):
         sample = SegDataSample(metainfo=dict(img_shape=(height, width)))
         if labels:
@@ -140,10 +139,23 @@ def batch_of(dataset: dict, batch_size: int, labels: bool) -> dict:
     )
 
 
-def measure(cfg: Config) -> dict[str, float]:
-    """GiB: ``state`` (weights and optimisers), ``gradients`` and ``activations`` at the peak, and their sum; TFLOP."""
-    sizes, streams = batch_sizes_of(cfg.train_dataloader), with_pipelines(domains_of(cfg.train_dataloader.dataset))
-    first = {name: next(parts(stream))[1] for name, stream in streams.items()}
+def sizes_of(cfg: Config) -> dict[str, tuple[int, int]]:
+    """Stream → (height, width) of what the config's pipelines yield for it.
+
+    Raises:
+        UserError: a pipeline that fixes no size.
+    """
+    streams = with_pipelines(domains_of(cfg.train_dataloader.dataset))
+    return {name: image_size(next(parts(stream))[1]) for name, stream in streams.items()}
+
+
+def measure(cfg: Config, sizes: dict[str, tuple[int, int]] | None = None) -> dict[str, float]:
+    """GiB: ``state`` (weights and optimisers), ``gradients`` and ``activations`` at the peak, and their sum; TFLOP.
+
+    Args:
+        sizes: of the images of each stream, by default :func:`sizes_of`.
+    """
+    counts, sizes = batch_sizes_of(cfg.train_dataloader), sizes or sizes_of(cfg)
     hooks = [dict(h) for h in [*cfg.get('default_hooks', {}).values(), *cfg.get('custom_hooks', [])] if h]
     mode = FakeTensorMode()
     model = fake_model(cfg.model, mode)
@@ -160,7 +172,7 @@ def measure(cfg: Config) -> dict[str, float]:
         for tensor in (*model.parameters(), *model.buffers()):
             live.count(tensor)
         with live:
-            data = {name: batch_of(part, sizes[name], labels=is_labelled(name)) for name, part in first.items()}
+            data = {name: batch_of(sizes[name], counts[name], labels=is_labelled(name)) for name in sizes}
             if TARGET not in data:
                 data = data[SOURCE]
             with FlopCounterMode(display=False) as flops:  # it keeps activations alive

@@ -1,8 +1,8 @@
 """DAFormer's and MIC's iteration in the order of the releases' passes, in plain PyTorch, to compare time and memory.
 
 Written from a description of the released code. It computes what :class:`mmseg_adapt.methods.MIC` computes, on the
-same modules, and keeps what the releases keep: the source's graph for the second backward pass of the feature
-distance, and every dict of losses, with its graph, until the iteration ends.
+same modules and with its augmentation, and keeps what the releases keep: the source's graph for the second backward
+pass of the feature distance, and every dict of losses, with its graph, until the iteration ends.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class ReleasedLoop:
     """One iteration of DAFormer, and with ``masked`` of MIC, on the parts of an adapter.
 
     Args:
-        model: a :class:`~mmseg_adapt.methods.MIC` without jitter and blur.
+        model: a :class:`~mmseg_adapt.methods.DAFormer`; a :class:`~mmseg_adapt.methods.MIC` where ``masked``.
         optimizer: of its segmentor.
         masked: whether the fourth pass, MIC's, is made.
     """
@@ -43,7 +43,7 @@ class ReleasedLoop:
             one_hot = F.one_hot(torch.where(labels == 255, 19, labels), 20).permute(0, 3, 1, 2).float()
             share, cell = F.avg_pool2d(one_hot, stride).max(1)
             cell[share < ratio] = 255
-            things = torch.isin(cell, torch.tensor(classes))
+            things = torch.isin(cell, torch.tensor(classes, device=cell.device))
         distance = (features - anchor).norm(dim=1)[things]
         return self.model.weight_fd * (distance.mean() if len(distance) else 0 * features.sum())
 
@@ -65,15 +65,19 @@ class ReleasedLoop:
         logits = F.interpolate(logits, target.shape[2:], mode='bilinear', align_corners=False)
         confidence, pseudo = torch.softmax(logits.detach(), dim=1).max(1)
         q = (confidence >= self.model.pseudo_threshold).sum() / confidence.numel()
-        weight = q * torch.ones(confidence.shape)
+        weight = q * torch.ones_like(confidence)
+        weight[:, : self.model.ignore_top] = 0
+        weight[:, weight.shape[1] - self.model.ignore_bottom :] = 0
 
         mask = class_mask(labels, draw_classes(labels, generator))
-        mixed = self.losses(mix(mask, images, target), mix(mask, labels, pseudo), mix(mask, 1.0, weight))
+        pasted = self.model.augmented(mix(mask, images, target), generator)
+        mixed = self.losses(pasted, mix(mask, labels, pseudo), mix(mask, 1.0, weight))
         mixed['loss'].backward()
         if self.masked:
             settings = self.model.mask
+            seen = self.model.augmented(target, generator, together=True)
             visible = draw_block_mask(len(target), target.shape[2:], settings['block'], settings['ratio'], generator)
-            hidden = self.losses(hide(target, visible), pseudo, weight)
+            hidden = self.losses(hide(seen, visible), pseudo, weight)
             hidden['loss'].backward()
         self.optimizer.step()
         self.t += 1

@@ -8,11 +8,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 aten = torch.ops.aten
 READS = {aten._local_scalar_dense.default, aten.nonzero.default, aten.masked_select.default, aten.equal.default}
+COPIES = {aten._to_copy.default, aten.copy_.default}
 INDEXING = {aten.index.Tensor, aten.index_put.default, aten.index_put_.default}
 
 
 class Waits(TorchDispatchMode):
     """Counts the operations whose result, or whose size, the host must know: ``.item()``, ``nonzero``, boolean masks.
+
+    Copies between devices are counted unless they are ``non_blocking``.
 
     The tensors in which ``optimizers`` count their steps are on the CPU beside a GPU, too: to read them costs nothing.
     What the dispatcher does not show, such as ``.tolist()`` of a CPU tensor, is not counted.
@@ -24,13 +27,26 @@ class Waits(TorchDispatchMode):
         self.found: Counter[str] = Counter()
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        if (func in READS and not self._counts_steps(args[0])) or (func in INDEXING and _masked(args[1])):
+        kwargs = kwargs or {}
+        if (
+            (func in READS and not self._counts_steps(args[0]))
+            or (func in INDEXING and _masked(args[1]))
+            or (func in COPIES and _blocks(func, args, kwargs))
+        ):
             self.found[str(func)] += 1
-        return func(*args, **(kwargs or {}))
+        return func(*args, **kwargs)
 
     def _counts_steps(self, tensor: torch.Tensor) -> bool:
         states = (state for optimizer in self.optimizers for state in optimizer.state.values())
         return any(state.get('step') is tensor for state in states)
+
+
+def _blocks(func, args: tuple, kwargs: dict) -> bool:
+    if func is aten.copy_.default:
+        devices, waits = (args[0].device, args[1].device), not (args[2:] or [kwargs.get('non_blocking')])[0]
+    else:
+        devices, waits = (args[0].device, kwargs.get('device') or args[0].device), not kwargs.get('non_blocking')
+    return waits and len({torch.device(device).type for device in devices}) == 2
 
 
 def _masked(indices: list) -> bool:

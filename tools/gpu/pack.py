@@ -1,0 +1,70 @@
+"""Pack the data and the weights of Cityscapes → IDD-Lite: ``python tools/gpu/pack.py OUT.tar [--mib 40]``.
+
+They are read from data/ and weights/ as docs/real_images.md says. Images are encoded again as JPEG, at the highest
+quality with which everything fits; labels and weights stay as they are.
+"""
+
+import io
+import sys
+import tarfile
+from argparse import ArgumentParser
+from pathlib import Path
+
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+PARTS = (
+    'data/cityscapes_small/{}/train',
+    'data/idd_lite/{}/train',
+    'data/idd_lite/{}/val',
+)
+WEIGHTS = 'weights/mobilenetv2_imagenet.pth'
+
+
+def members(quality: int | None) -> dict[str, bytes]:
+    """Name in the archive → content. ``quality``: of images that become smaller by it; None keeps all as they are."""
+    found = {}
+    for part in PARTS:
+        for kind in ('images', 'labels'):
+            folder = ROOT / part.format(kind)
+            if not folder.is_dir():
+                sys.exit(f'error: {folder} does not exist: link the data as docs/real_images.md says')
+            for file in sorted(folder.iterdir()):
+                data = file.read_bytes()
+                if kind == 'images' and quality:
+                    data = min(data, encoded(data, quality), key=len)
+                found[str(file.relative_to(ROOT))] = data
+    if not (ROOT / WEIGHTS).exists():
+        sys.exit(f'error: {ROOT / WEIGHTS} does not exist: link it as docs/real_images.md says')
+    return found
+
+
+def encoded(data: bytes, quality: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(data)).convert('RGB').save(buffer, 'JPEG', quality=quality, optimize=True)
+    return buffer.getvalue()
+
+
+def main() -> None:
+    parser = ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('out', type=Path)
+    parser.add_argument('--mib', type=float, default=40, help='that images and labels may take')
+    args = parser.parse_args()
+    for quality in (None, 92, 88, 84, 80, 75, 70):
+        found = members(quality)
+        size = sum(-(-len(data) // 512) * 512 + 512 for data in found.values())
+        print(f'JPEG quality {quality or "as it is"}: {size / 2**20:.1f} MiB')
+        if size <= args.mib * 2**20:
+            break
+    else:
+        sys.exit(f'error: images and labels take more than {args.mib} MiB: raise --mib')
+    found[WEIGHTS] = (ROOT / WEIGHTS).read_bytes()
+    with tarfile.open(args.out, 'w') as archive:
+        for name, data in found.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,44 @@
+"""Stage c: seconds per image that AAN renders at 1280×720, of noise, by every recipe."""
+
+import torch
+from benchmark_aan import recipe_rows, timed
+from kit import ROOT, Results, arguments
+from mmengine.config import Config
+
+from mmseg_adapt.style import style_of
+from mmseg_adapt.style.job import RenderJob
+
+RECIPES = {  # name → arguments of AppearanceAdapter; a line is a row
+    'paper': dict(),
+    'fast': dict(fast=True),
+}
+
+
+def job_of(device: str) -> tuple[RenderJob, str]:
+    """AAN in VGG-16 with the weights that are there, and how they are called."""
+    cfg = Config.fromfile(ROOT / 'configs/_base_/aan/vgg16_hed.py').aan.to_dict()
+    if (ROOT / cfg['encoder']['init_cfg']['checkpoint']).exists():
+        return RenderJob.from_config(cfg, device), 'edges'
+    cfg['encoder'].pop('init_cfg')
+    return RenderJob.from_config(cfg, device), 'random weights'
+
+
+def main() -> None:
+    args = arguments(__doc__.splitlines()[0])
+    results = Results(args.out, 'aan')
+    job, weights = job_of(args.device)
+    height, width = (48, 64) if args.tiny else (720, 1280)
+    generator = torch.Generator().manual_seed(0)
+    source, *pool = (255 * torch.rand(1, 3, height, width, generator=generator).to(args.device) for _ in range(5))
+    style = style_of(job.encoder, pool)
+    few = dict(levels=((1.0, 3),)) if args.tiny else {}
+    recipes = {f'{name}, VGG-16, {weights}': {**recipe, **few} for name, recipe in RECIPES.items()}
+    timed(lambda: job.encoder(source), args.device)  # warm up
+    for name, recipe in recipes.items():
+        with results.row(name):
+            (row,) = recipe_rows(job, source, style, {name: recipe})
+            results.add(**row, size=[width, height])
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,37 @@
+"""Stage a: the tests that need a GPU, or on the CPU their rehearsal; the outcome of each is on the disk at once."""
+
+import os
+import sys
+
+import pytest
+from kit import ROOT, Results, arguments
+
+
+class Recorder:
+    """A pytest plugin that keeps how each test ended, how long it took, and why it failed or was skipped."""
+
+    def __init__(self, results: Results) -> None:
+        self.results = results
+
+    def pytest_runtest_logreport(self, report) -> None:
+        if report.when != 'call' and report.outcome == 'passed':
+            return
+        crash = getattr(report.longrepr, 'reprcrash', None)
+        why = report.longrepr[2] if isinstance(report.longrepr, tuple) else crash.message if crash else ''
+        seconds = round(report.duration, 2)
+        self.results.add(name=report.nodeid, outcome=report.outcome, seconds=seconds, why=' '.join(why.split())[:300])
+
+
+def main() -> None:
+    args = arguments(__doc__.splitlines()[0])
+    sys.argv = ['pytest', '-m', 'gpu', 'tests']  # tests/conftest.py looks for the word gpu before it hides the GPU
+    if args.device == 'cpu':
+        sys.argv = ['pytest', '-m', 'not gpu', 'tests/test_gpu.py', *(['-k', 'fp32'] if args.tiny else [])]
+    os.environ['PYTEST_DISABLE_PLUGIN_AUTOLOAD'] = '1'  # of the machine's own packages
+    options = ['-q', '--rootdir', str(ROOT), '-W', 'ignore::DeprecationWarning']  # of a Python newer than the stack
+    code = pytest.main([*sys.argv[1:], *options], plugins=[Recorder(Results(args.out, 'tests'))])
+    sys.exit(code)
+
+
+if __name__ == '__main__':
+    main()
