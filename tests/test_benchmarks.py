@@ -106,14 +106,18 @@ def shrink(cfg: Config, root: Path) -> None:
     """The config's own data, game, optimisers and evaluation, on small images and a narrow ResNet-18 or VGG."""
     discriminator = cfg.model.get('discriminator', {}).get('backbone', {})
     stride_256 = discriminator.get('type') == 'OutputSpaceDiscriminator'  # its own 32 times the features' 8
-    height = 256 if stride_256 else 64
+    two_scales = cfg.model.get('segmentor', {}).get('type') == 'HRDASegmentor'  # one of which sees half the crop
+    height = 256 if stride_256 else 128 if two_scales else 64
+    crop = (96, 128) if two_scales else (48, 64)
     small = dict(
         Resize=dict(scale=(2 * height, height)),
-        RandomCrop=dict(crop_size=(48, 64)),
-        RareClassCrop=dict(crop_size=(48, 64), min_pixels=64),
+        RandomCrop=dict(crop_size=crop),
+        RareClassCrop=dict(crop_size=crop, min_pixels=64),
+        HRDASegmentor=dict(detail_crop=(48, 64)),
         RareClassOrder=dict(min_pixels=64, statistics=str(root / 'statistics')),
         AANStyleTransfer=dict(renders=str(root / 'renders')),
         AdaptBNHook=dict(batch_size=2),
+        PseudoLabelMargins=dict(top=2, bottom=4, left=2, right=2),
     )
     shrink_model(cfg.model)
 

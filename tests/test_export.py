@@ -268,6 +268,8 @@ def test_a_graph_that_differs_from_pytorch_is_not_written(deeplab, tmp_path, mon
 class Traced(torch.nn.Module):
     """A graph whose output is not a number where the image is larger than the one it is traced on, or that raises."""
 
+    images = staticmethod(graph.images)
+
     def __init__(self, beyond: float) -> None:
         super().__init__()
         self.output, self.beyond, self.size = 'probabilities', beyond, None

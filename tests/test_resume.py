@@ -141,7 +141,7 @@ def check(case: str, folder: Path) -> None:
     iteration = iteration.removesuffix('v')
     assert (folder / case / f'iter_{iteration}.pth').exists()
     log = (folder / f'{case}.log').read_text()
-    assert f'resumed epoch: 0, iter: {iteration}' in log
+    assert f'iterations   20, {iteration} of them done' in log
     assert 'Advance dataloader' not in log  # no replay
     expected, ours = (load(folder / name / 'iter_20.pth') for name in (uninterrupted(case), case))
     for part in STATE:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import torch
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from ..errors import UserError
 from ..models.losses import labels_of
 from .dacs import DACS
-from .feature_distance import feature_distance
+from .feature_distance import feature_distance, frozen_features
 from .turn import unwrapped
 
 
@@ -46,8 +45,7 @@ class DAFormer(DACS):
         """L_seg(S(I_s), Y_s) + λ_FD ‖F_S(I_s) − F_ImageNet(I_s)‖."""
         if self.feature_distance is None:
             return super().learn(inputs, data_samples)
-        with torch.no_grad():
-            anchor = self.imagenet(unwrapped(self.segmentor).backbone_input(inputs))[-1]
+        anchor = frozen_features(self.imagenet, unwrapped(self.segmentor), inputs)
         outputs, labels = self.segmentor(inputs, mode='tensor'), labels_of(data_samples)
         distance = feature_distance(outputs['backbone'], anchor, labels, **self.feature_distance)
         return {**self.supervised(outputs, labels), 'loss_feature_distance': self.weight_fd * distance}

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from .mixing import at_least_float32
 
@@ -56,6 +56,12 @@ def cosine_distance(student: Tensor, frozen: Tensor) -> Tensor:
         student = F.interpolate(student, frozen.shape[2:], mode='bilinear', align_corners=False)
     angle = 1 - F.cosine_similarity(student, frozen, dim=1)
     return (0.9 * angle + 0.1 * F.smooth_l1_loss(student, frozen, reduction='none').mean(1)).mean()
+
+
+@torch.no_grad()
+def frozen_features(network: nn.Module, segmentor: nn.Module, images: Tensor) -> Tensor:
+    """The last features, (N, C, h, w), of a frozen network that sees what the segmentor's backbone sees of images."""
+    return network(segmentor.backbone_input(images))[-1]
 
 
 def majority(labels: Tensor, rows: int, columns: int) -> tuple[Tensor, Tensor]:

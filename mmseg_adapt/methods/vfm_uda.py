@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 import torch
 from mmseg.registry import MODELS
+from mmseg.utils import add_prefix
 from torch import Tensor
 
 from ..errors import UserError
 from ..models.losses import labels_of
-from .feature_distance import cosine_distance
+from .feature_distance import cosine_distance, frozen_features
 from .mic import MIC
 from .self_training import Domain, Lesson
 from .turn import unwrapped
@@ -46,7 +47,9 @@ class VFMUDA(MIC):
 
     def learn(self, inputs: Tensor, data_samples: list) -> dict[str, Tensor]:
         """L_seg(S(I_s), Y_s) + λ d(proj(F_S(I_s)), F_frozen(I_s))."""
-        anchor = self.anchor(inputs)
+        if self.feature_distance is None:
+            return super().learn(inputs, data_samples)
+        anchor = frozen_features(self.imagenet, unwrapped(self.segmentor), inputs)
         outputs = self.segmentor(inputs, mode='tensor')
         return {**self.supervised(outputs, labels_of(data_samples)), **self.distance(outputs, anchor)}
 
@@ -60,18 +63,8 @@ class VFMUDA(MIC):
         """λ d(proj(F_S(I_t)), F_frozen(I_t)), or what MIC's lesson teaches."""
         if lesson.name != TARGET:
             return {**super().study(lesson), **self.idle({})}
-        anchor = self.anchor(lesson.images)
-        distance = self.distance(self.segmentor(lesson.images, mode='tensor', levels=()), anchor)
-        return {f'{TARGET}.{name}': value for name, value in distance.items()}
+        anchor = frozen_features(self.imagenet, unwrapped(self.segmentor), lesson.images)
+        return add_prefix(self.distance(self.segmentor(lesson.images, mode='tensor', levels=()), anchor), TARGET)
 
-    @torch.no_grad()
-    def anchor(self, images: Tensor) -> Tensor | None:
-        """The frozen encoder's features."""
-        if self.feature_distance is None:
-            return None
-        return self.imagenet(unwrapped(self.segmentor).backbone_input(images))[-1]
-
-    def distance(self, outputs: dict[str, Tensor], anchor: Tensor | None) -> dict[str, Tensor]:
-        if anchor is None:
-            return {}
+    def distance(self, outputs: dict[str, Tensor], anchor: Tensor) -> dict[str, Tensor]:
         return {'loss_feature_distance': self.weight_fd * cosine_distance(outputs['projected'], anchor)}

@@ -78,6 +78,8 @@ def peaks(cfg: Config, size: tuple[int, int]) -> dict[str, float]:
                 live.count(tensor)
             with live:
                 data = {d: batch_of(size, 1, labels=d == 'source') for d in ('source', 'target')}
+                for batch in data.values():  # the plain loop is given what has been prepared
+                    batch['inputs'] = [image.float() for image in batch['inputs']]
                 step(data)
                 live.forget_peak()
                 step(data)
