@@ -140,7 +140,8 @@ ITERATION = ('train_step', 'learn_target', 'deceive', 'judge', 'teach', 'study')
 @pytest.mark.parametrize('method', METHODS, ids=lambda m: m.__name__)
 def test_a_methods_file_is_short_and_leaves_the_iteration_alone(method):
     (family,) = [family for family in FAMILIES if issubclass(method, family)]
-    assert all(getattr(method, name) is getattr(family, name) for name in ITERATION if hasattr(family, name))
+    own = {'study'} if method is methods.VFMUDA else set()  # its lesson on the target has no labels
+    assert all(getattr(method, n) is getattr(family, n) for n in ITERATION if hasattr(family, n) and n not in own)
     file = Path(methods.__file__).with_name(method.__module__.split('.')[-1] + '.py')
     longer = {methods.DACS: 100, methods.VFMUDA: 70}  # its line's first; two papers
     assert len(file.read_text().splitlines()) <= longer.get(method, 60)
