@@ -47,6 +47,7 @@ class NoiseStreams(Dataset):
     """
 
     def __init__(self, sizes: dict[str, tuple[int, int]], classes: int = 19) -> None:
+        self.metainfo = dict(classes=tuple(map(str, range(classes))))
         self.sample, generator = {}, torch.Generator().manual_seed(0)
         for name, (height, width) in sizes.items():
             (sample,) = batch_of((height, width), 1, labels=is_labelled(name))['data_samples']
