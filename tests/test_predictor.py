@@ -19,7 +19,7 @@ from mmseg_adapt.cli.adapt_bn import dataset_of
 from mmseg_adapt.cli.predict import collect
 from mmseg_adapt.errors import UserError
 from mmseg_adapt.export import export_segmentor
-from mmseg_adapt.style.job import images_in
+from mmseg_adapt.style.reading import images_in
 
 from .test_convert import CONVERTER, release
 from .test_training import failure

@@ -21,7 +21,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ..errors import UserError
-from ..style.job import RenderJob, images_in
+from ..style.job import RenderJob
+from ..style.reading import images_in
 from ..style.store import RenderStore
 from .launch import read_config
 

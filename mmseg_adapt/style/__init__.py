@@ -1,4 +1,6 @@
 from .aan_style_transfer import AANStyleTransfer
+from .colour import colour_map
+from .colour_transfer import ColourTransfer
 from .encoder import ResNetStyleEncoder, VGGStyleEncoder, build_encoder
 from .gram import Style, gram_matrix, style_of
 from .objective import Objective
@@ -9,6 +11,7 @@ from .store import RenderStore
 __all__ = [
     'AANStyleTransfer',
     'AppearanceAdapter',
+    'ColourTransfer',
     'FAST',
     'Objective',
     'PAPER',
@@ -18,6 +21,7 @@ __all__ = [
     'Style',
     'VGGStyleEncoder',
     'build_encoder',
+    'colour_map',
     'gram_matrix',
     'style_of',
 ]

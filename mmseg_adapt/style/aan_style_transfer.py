@@ -14,6 +14,7 @@ from torch.utils.data import get_worker_info
 from ..errors import UserError
 from ..pictures import repainted
 from .job import RenderJob
+from .reading import check_reading
 from .store import RenderStore
 
 
@@ -73,16 +74,15 @@ class AANStyleTransfer(BaseTransform):
 
     def check_reading(self, results: dict) -> None:
         """Raises: UserError: renders of images that were read with another range of values or other bands."""
-        steps = self.store.manifest()['settings'].get('content') or [{}] if self._reading is None else ()
-        for step in steps[:1]:
-            self._reading = {key: step.get(key) and tuple(step[key]) for key in ('value_range', 'channels')}
-        for key, theirs in self._reading.items():
-            if results.get(key) != theirs:
-                raise UserError(
-                    f'the renders in {self.store.folder} were made with {key}={theirs}, LoadImage of this pipeline has '
-                    f'{key}={results.get(key)}: set aan.content and aan.style of the config that renders to the same '
-                    'LoadImage, and render into another folder'
-                )
+        if self._reading is None:
+            self._reading = (self.store.manifest()['settings'].get('content') or [{}])[0]
+        check_reading(
+            results,
+            self._reading,
+            f'the renders in {self.store.folder} were made',
+            'set aan.content and aan.style of the config that renders to the same LoadImage, and render into another '
+            'folder',
+        )
 
     def render(self, file: Path) -> Path:
         """Render a file into the store, under the name that the tool would give it."""

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 from ..random_state import seeded
+from .colour import COLOUR, colour_features
 
 CAFFE_MEAN = (104.00698793, 116.66876762, 122.67891434)  # BGR
-COLOUR = 'colour'
 
 
 class StyleEncoder(BaseModule):
@@ -70,7 +70,7 @@ class StyleEncoder(BaseModule):
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         features = {}
         if COLOUR in self.layers:
-            features[COLOUR] = torch.cat([images, torch.full_like(images[:, :1], 255.0)], 1)
+            features[COLOUR] = colour_features(images)
         x = images.flip(1) if self.bgr_to_rgb else images
         x = (x - self.mean) / self.std
         for name, module in self.stages():

@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
-from mmcv.transforms import Compose
-from mmseg.registry import TRANSFORMS
 from torch import Tensor
 
-from ..errors import UserError, first_line
-from ..files.listing import IMAGE_ENDINGS, check_endings, images_below
-from ..pictures import visible
+from ..errors import UserError
 from .encoder import build_encoder
 from .gram import Style, style_of
 from .objective import Objective
+from .reading import loaded, loader, named
 from .render import AppearanceAdapter
-
-
-@contextmanager
-def _named(section: str) -> Iterator[None]:
-    """What a registry or a constructor says of a wrong setting, with the section that holds it."""
-    try:
-        yield
-    except (KeyError, TypeError) as error:
-        raise UserError(f'{section}: {first_line(error)}') from None
 
 
 class RenderJob:
@@ -64,15 +51,13 @@ class RenderJob:
                     f'aan.content has {step["type"]}: renders stand for whole images, whose labels stay; move it into '
                     'the pipeline of the data set'
                 )
-        with _named('aan.objective'):
+        with named('aan.objective'):
             self.objective = Objective(**objective or {})
-        with _named('aan.encoder'):
+        with named('aan.encoder'):
             self.encoder = build_encoder(encoder).to(device)
-        with _named('aan.content or aan.style'):
-            self.pipelines = {
-                role: Compose([TRANSFORMS.build(dict(step)) for step in steps])
-                for role, steps in (('content', content), ('style', style))
-            }
+        self.pipelines = {
+            role: loader(steps, f'aan.{role}') for role, steps in dict(content=content, style=style).items()
+        }
         for key in ('content_weights', 'style_weights'):
             if unknown := set(getattr(self.objective, key) or ()) - set(self.encoder.layers):
                 raise UserError(
@@ -114,9 +99,7 @@ class RenderJob:
 
     def load(self, file: Path, role: str) -> Tensor:
         """A file as ``'content'`` or ``'style'``: BGR 0–255 (1, 3, H, W); of more bands the first three."""
-        results = self.pipelines[role](dict(img_path=str(file), seg_fields=[]))
-        image = np.ascontiguousarray(visible(results['img']).transpose(2, 0, 1))
-        return torch.from_numpy(image)[None].float().to(self.device)
+        return loaded(self.pipelines[role], file)[0].to(self.device)
 
     def style_of(self, files: list[Path], progress: Callable = iter) -> Style:
         """The style of a pool of files."""
@@ -131,21 +114,6 @@ class RenderJob:
         seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], 'big')
         image = self.adapter.render(self.load(file, 'content'), style, [seed]).images[0]
         return image.round().byte().permute(1, 2, 0).cpu().numpy()
-
-
-def images_in(folder: Path, option: str) -> dict[str, Path]:
-    """Name (path below the folder without its suffix) → file, sorted.
-
-    Raises:
-        UserError: no such folder, no image in it, two images of one name.
-    """
-    if not folder.is_dir():
-        raise UserError(f'{folder} does not exist: name a folder of images with {option}')
-    files = sorted(map(Path, images_below(folder)))
-    if not files:
-        raise UserError(f'{folder} holds no image ({", ".join(IMAGE_ENDINGS)}): name another folder with {option}')
-    check_endings(str(folder), list(map(str, files)))
-    return {file.with_suffix('').as_posix(): folder / file for file in files}
 
 
 def fingerprint_of(files: list[Path]) -> str:

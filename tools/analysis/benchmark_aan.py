@@ -19,7 +19,8 @@ from torch.nn.functional import interpolate
 from mmseg_adapt.cli.launch import read_config
 from mmseg_adapt.errors import one_sentence
 from mmseg_adapt.style import AppearanceAdapter, Style, gram_matrix, style_of
-from mmseg_adapt.style.job import RenderJob, images_in
+from mmseg_adapt.style.job import RenderJob
+from mmseg_adapt.style.reading import images_in
 from mmseg_adapt.style.solvers import value_and_gradient
 
 

@@ -17,7 +17,8 @@ from prettytable import PrettyTable, TableStyle
 
 from mmseg_adapt.cli.launch import read_config
 from mmseg_adapt.errors import UserError, one_sentence
-from mmseg_adapt.style.job import RenderJob, images_in
+from mmseg_adapt.style.job import RenderJob
+from mmseg_adapt.style.reading import images_in
 from mmseg_adapt.style.store import RenderStore
 
 Statistics = dict[str, torch.Tensor]  # layer → (images, 2, channels)

@@ -1,0 +1,64 @@
+"""Files for style: the images of a folder, how they are read, and that two sides read them alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmcv.transforms import Compose
+from mmseg.registry import TRANSFORMS
+from torch import Tensor
+
+from ..errors import UserError, first_line
+from ..files.listing import IMAGE_ENDINGS, check_endings, images_below
+from ..pictures import visible
+
+READING = ('value_range', 'channels')  # arguments of LoadImage, which it notes in the results
+
+
+@contextmanager
+def named(section: str) -> Iterator[None]:
+    """What a registry or a constructor says of a wrong setting, with the section that holds it."""
+    try:
+        yield
+    except (KeyError, TypeError) as error:
+        raise UserError(f'{section}: {first_line(error)}') from None
+
+
+def loader(steps: Sequence[dict], section: str) -> Compose:
+    """Transforms that read an image. Raises: UserError: an unknown or wrong one, with the section that names it."""
+    with named(section):
+        return Compose([TRANSFORMS.build(dict(step)) for step in steps])
+
+
+def loaded(steps: Compose, file: Path) -> tuple[Tensor, dict]:
+    """BGR 0–255, float32 (1, 3, H, W), of more bands the first three; and what the transforms noted."""
+    results = steps(dict(img_path=str(file), seg_fields=[]))
+    image = np.ascontiguousarray(visible(results['img']).transpose(2, 0, 1))
+    return torch.from_numpy(image)[None].float(), results
+
+
+def check_reading(results: Mapping, theirs: Mapping, what: str, cure: str) -> None:
+    """Raises: UserError: an image that was read with another range of values or other bands than ``what``."""
+    for key in READING:
+        ours, other = (values.get(key) and tuple(values[key]) for values in (results, theirs))
+        if ours != other:
+            raise UserError(f'{what} with {key}={other}, LoadImage of this pipeline has {key}={ours}: {cure}')
+
+
+def images_in(folder: Path, option: str) -> dict[str, Path]:
+    """Name (path below the folder without its suffix) → file, sorted.
+
+    Raises:
+        UserError: no such folder, no image in it, two images of one name.
+    """
+    if not folder.is_dir():
+        raise UserError(f'{folder} does not exist: name a folder of images with {option}')
+    files = sorted(map(Path, images_below(folder)))
+    if not files:
+        raise UserError(f'{folder} holds no image ({", ".join(IMAGE_ENDINGS)}): name another folder with {option}')
+    check_endings(str(folder), list(map(str, files)))
+    return {file.with_suffix('').as_posix(): folder / file for file in files}
