@@ -15,7 +15,7 @@ from mmseg.registry import MODELS
 from mmseg_adapt import Predictor
 from mmseg_adapt.errors import UserError
 from mmseg_adapt.methods.dacs import DACS
-from mmseg_adapt.weights.parts import loaded, parts_of
+from mmseg_adapt.weights.parts import frozen_names, loaded, parts_of
 
 from .test_training import failure
 from .tiny import load, random_checkpoint, run_tool, tiny_config
@@ -191,6 +191,22 @@ def test_each_part_is_loaded_from_its_own_and_the_teacher_where_it_is_asked_for(
         assert equal(model.teacher.state_dict(), parts[part or 'teacher'])
     with pytest.raises(UserError, match=r'plain.pth has no part teacher: it has segmentor'):
         loaded(model.state_dict(), load(folder / 'plain.pth'), 'plain.pth', 'teacher')
+
+
+def test_a_teacher_without_a_head_is_not_completed_with_the_students(folder):
+    model, checkpoint = dacs(folder / 'adapter.py'), load(folder / 'teacher.pth')
+    frozen = frozen_names(model.segmentor)
+    lacking = {k: v for k, v in checkpoint['state_dict'].items() if not k.startswith('teacher.decode_head')}
+    with pytest.raises(UserError, match='decode_head'):
+        loaded(model.state_dict(), dict(state_dict=lacking), 'lacking.pth', 'teacher', frozen=frozen)
+    model.segmentor.backbone.requires_grad_(False)
+    frozen = frozen_names(model.segmentor)
+    assert frozen
+    once = {k: v for k, v in checkpoint['state_dict'].items() if k.removeprefix('teacher.') not in frozen}
+    state, _ = loaded(model.segmentor.state_dict(), dict(state_dict=once), 'once.pth', 'teacher', frozen=frozen)
+    parts = parts_of(checkpoint['state_dict'])
+    assert equal(parts['segmentor'], {k: v for k, v in state.items() if k in frozen})
+    assert torch.equal(state['decode_head.conv_seg.0.bias'], parts['teacher']['decode_head.conv_seg.0.bias'])
 
 
 def test_the_teacher_can_be_tested_predicted_with_and_exported(folder, street_data, tmp_path, monkeypatch, capsys):

@@ -16,7 +16,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..compat import allow_mmengine_checkpoints
 from ..errors import UserError
-from ..weights.parts import check_whole, loaded
+from ..methods.turn import unwrapped
+from ..weights.parts import check_whole, frozen_names, loaded
 
 
 def is_checkpoint_due(runner: Runner) -> bool:
@@ -84,12 +85,13 @@ class CheckpointGuardHook(Hook):
         _check_finite(checkpoint['state_dict'], runner, checkpoint['meta']['iter'])
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        own = get_state_dict(runner.model)
+        own, model = get_state_dict(runner.model), unwrapped(runner.model)
         file = runner._load_from or f'the checkpoint to resume from in {runner.work_dir}'
         if runner._resume:
             return check_whole(own, checkpoint, file)
         trains = isinstance(runner._train_loop, BaseLoop)
-        checkpoint['state_dict'], notes = loaded(own, checkpoint, file, self.part, self.anew if trains else ())
+        anew, frozen = self.anew if trains else (), frozen_names(unwrapped(getattr(model, 'segmentor', model)))
+        checkpoint['state_dict'], notes = loaded(own, checkpoint, file, self.part, anew, frozen)
         for note in notes if trains else ():
             print_log(f'{file}: {note}', 'current')
 

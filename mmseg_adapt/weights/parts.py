@@ -6,6 +6,8 @@ segmentor, as an export or MMSegmentation itself writes it. Training, testing, p
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from torch import Tensor, nn
 
 from ..errors import UserError
@@ -34,8 +36,18 @@ def _of_adapter(state: State) -> bool:
     return any(key.removeprefix('module.').startswith(f'{SEGMENTOR}.') for key in state)
 
 
+def frozen_names(segmentor: nn.Module) -> set[str]:
+    """The parameters that are not trained."""
+    return {name for name, parameter in segmentor.named_parameters() if not parameter.requires_grad}
+
+
 def loaded(
-    own: State, checkpoint: dict, path: str, part: str | None = None, anew: tuple[str, ...] = ()
+    own: State,
+    checkpoint: dict,
+    path: str,
+    part: str | None = None,
+    anew: tuple[str, ...] = (),
+    frozen: Collection[str] = (),
 ) -> tuple[State, list[str]]:
     """The state of a model that starts from a file, or is used with one; what the file lacks stays as it is in ``own``.
 
@@ -47,6 +59,8 @@ def loaded(
         checkpoint: what was read from ``path``, likewise.
         part: ``'segmentor'`` or ``'teacher'``, to use the model with this part of the file wherever it predicts; by
             default each part is loaded from its own.
+        frozen: the segmentor's parameters that are not trained (:func:`frozen_names`): a teacher shares them with the
+            segmentor, and the file holds them once.
         anew: beginnings of the segmentor's keys that may be missing or of another shape, and start as they are.
 
     Returns:
@@ -59,8 +73,8 @@ def loaded(
     if (part or SEGMENTOR) not in found:
         raise UserError(f'{path} has no part {part}: it has {", ".join(sorted(found))}')
     segmentor = found[part or SEGMENTOR]
-    if part == TEACHER:  # frozen tensors, which it shares with the segmentor, are in the file once
-        segmentor = {**found.get(SEGMENTOR, {}), **segmentor}
+    if part == TEACHER:
+        segmentor = {**{key: x for key, x in found.get(SEGMENTOR, {}).items() if key in frozen}, **segmentor}
     check_fit(mine[SEGMENTOR], segmentor, path, anew)
     notes = _anew(mine[SEGMENTOR], segmentor, anew)
     mine[SEGMENTOR].update(_common(mine[SEGMENTOR], segmentor))

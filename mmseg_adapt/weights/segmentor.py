@@ -12,7 +12,7 @@ from mmseg.registry import DATASETS, MODELS
 
 from ..errors import UserError
 from .load import read_checkpoint
-from .parts import loaded
+from .parts import frozen_names, loaded
 
 
 def segmentor_config(cfg: Config) -> ConfigDict:
@@ -62,7 +62,8 @@ def load_segmentor(cfg: Config, path: str, part: str | None = None) -> tuple[Enc
     """
     checkpoint = read_checkpoint(path)
     model = build_segmentor(cfg)
-    model.load_state_dict(loaded(model.state_dict(), checkpoint, path, part)[0])
+    state, _ = loaded(model.state_dict(), checkpoint, path, part, frozen=frozen_names(model))
+    model.load_state_dict(state)
     return model, checkpoint
 
 
