@@ -15,6 +15,7 @@ SMALL = dict(  # type → arguments
     DeepLabV2VGG=dict(fc_channels=64),
     PSPHead=dict(in_channels=64, channels=8),
     DeepLabV2Head=dict(in_channels=64),
+    HRDASegmentor=dict(detail_crop=(32, 32)),
 )
 
 
