@@ -13,6 +13,12 @@ class Recorder:
     def __init__(self, results: Results) -> None:
         self.results = results
 
+    def pytest_collectreport(self, report) -> None:
+        if report.failed:  # a test file that cannot be imported; the others go on
+            self.results.add(
+                name=report.nodeid, outcome='failed', seconds=0, why=' '.join(str(report.longrepr).split())[-300:]
+            )
+
     def pytest_runtest_logreport(self, report) -> None:
         if report.when != 'call' and report.outcome == 'passed':
             return
@@ -28,7 +34,8 @@ def main() -> None:
     if args.device == 'cpu':
         sys.argv = ['pytest', '-m', 'not gpu', 'tests/test_gpu.py', *(['-k', 'fp32'] if args.tiny else [])]
     os.environ['PYTEST_DISABLE_PLUGIN_AUTOLOAD'] = '1'  # of the machine's own packages
-    options = ['-q', '--rootdir', str(ROOT), '-W', 'ignore::DeprecationWarning']  # of a Python newer than the stack
+    options = ['-q', '--rootdir', str(ROOT), '--continue-on-collection-errors']
+    options += ['-W', 'ignore::DeprecationWarning']  # of a Python newer than the stack
     code = pytest.main([*sys.argv[1:], *options], plugins=[Recorder(Results(args.out, 'tests'))])
     sys.exit(code)
 
