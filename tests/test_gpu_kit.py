@@ -117,4 +117,5 @@ def test_every_stage_ends_in_a_rehearsal_on_the_cpu(tmp_path):
     assert 'failed' not in {row['outcome'] for row in rows['tests']}
     assert len([row for row in rows['tests'] if row['outcome'] == 'passed']) > 10
     assert {row['config'] for row in rows['real']} >= {'real/cs2idd_source_only', 'real/cs2idd_mic'}
-    assert all(row['plain_seconds'] for row in rows['speed'] if 'precision' in row)
+    without = {row['config'] for row in rows['speed'] if 'precision' in row and not row['plain_seconds']}
+    assert without == {'mic/gta2cs_hrda_mitb5', 'vfm/gta2cs_vitb'}  # of which there is no plain loop
