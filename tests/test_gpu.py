@@ -21,7 +21,6 @@ from .test_style import images, vgg
 from .tiny import CONFIGS, random_checkpoint, tiny_config
 
 GPU = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')]
-SIZES = dict(source=(64, 64), target=(64, 64))
 METHODS = [  # a line adds a method
     'adaptseg/gta2cs_multilevel',
     'adaptseg/gta2cs_singlelevel_lsgan',
@@ -31,6 +30,8 @@ METHODS = [  # a line adds a method
     'dacs/gta2cs_deeplabv2',
     'daformer/gta2cs_mitb5',
     'mic/gta2cs_mitb5',
+    'mic/gta2cs_hrda_mitb5',
+    'vfm/gta2cs_vitb',
 ]
 
 
@@ -98,6 +99,11 @@ class Profiled(Hook):
             self.profile.stop()
 
 
+def sizes_of(name: str) -> dict[str, tuple[int, int]]:
+    side = 56 if name.startswith('vfm') else 64  # patches of 14 pixels
+    return dict.fromkeys(('source', 'target'), (side, side))
+
+
 def config(name: str) -> Config:
     cfg = Config.fromfile(CONFIGS / f'{name}.py')
     shrink_model(cfg.model)
@@ -113,7 +119,7 @@ def test_every_method_trains_in_every_precision(name, precision, device):
     cfg = config(name)
     if precision != 'fp32':
         enable_amp(cfg, precision)
-    seen = run(cfg, 2, dict(type='Seen'), SIZES)
+    seen = run(cfg, 2, dict(type='Seen'), sizes_of(name))
     assert len(seen.logs) == 2
     assert all(np.isfinite(value) for log in seen.logs for value in log.values())
     assert all(p.device.type == device and torch.isfinite(p).all() for p in seen.model.parameters())
@@ -126,27 +132,29 @@ def test_between_two_logs_the_host_never_waits(name, precision, device):
     if precision == 'bf16':
         enable_amp(cfg, precision)
     if device == 'cpu':  # where the host reads random numbers of its own, which is no wait, but is counted as one
+        if 'hrda' in name:
+            pytest.skip('the place of the detail crop is such a number')
         cfg.model.update({key: None for key in ('jitter', 'blur') if key in cfg.model})
-    found = run(cfg, 5, dict(type='Unwaited'), SIZES).found
+    found = run(cfg, 5, dict(type='Unwaited'), sizes_of(name)).found
     assert len(found) == 3 and not any(found), found
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
-@pytest.mark.parametrize('name', [METHODS[0], METHODS[-1]])
+@pytest.mark.parametrize('name', [METHODS[0], 'mic/gta2cs_mitb5'])
 def test_between_two_logs_nothing_is_copied_to_the_host(name):
-    profile = run(config(name), 5, dict(type='Profiled'), SIZES).profile
+    profile = run(config(name), 5, dict(type='Profiled'), sizes_of(name)).profile
     kinds = [event.name for event in profile.events()]
     assert any('Memcpy HtoD' in kind for kind in kinds)  # the batch: such copies are seen
     assert not [kind for kind in kinds if 'Memcpy DtoH' in kind]
 
 
-@pytest.mark.parametrize('name', [METHODS[0], METHODS[-1]])
+@pytest.mark.parametrize('name', [METHODS[0], 'mic/gta2cs_mitb5'])
 def test_a_compiled_channels_last_segmentor_trains_without_a_warning(name, device):
     cfg = config(name)
     compile_ = dict(dynamic=False) if device == 'cuda' else dict(backend='eager')  # Inductor takes minutes on a CPU
     cfg.default_hooks.fast = dict(type='FastSegmentorHook', channels_last=True, compile=compile_)
-    seen = run(cfg, 2, dict(type='Seen'), SIZES)  # every warning is an error: pyproject.toml
+    seen = run(cfg, 2, dict(type='Seen'), sizes_of(name))  # every warning is an error: pyproject.toml
     assert all(np.isfinite(value) for log in seen.logs for value in log.values())
 
 

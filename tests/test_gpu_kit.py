@@ -32,7 +32,7 @@ def test_an_output_folder_that_exists_and_an_unknown_stage_are_refused(monkeypat
     said = refusal(monkeypatch, tmp_path, '--out', tmp_path)
     assert said == f'{tmp_path} exists: choose another folder with --out'
     said = refusal(monkeypatch, tmp_path, '--out', tmp_path / 'out', '--stages', 'speed,sped')
-    assert said == "--stages names 'sped': choose from tests, speed, aan, memory, real"
+    assert said == "--stages names 'sped': choose from tests, speed, aan, real, memory"
     assert not (tmp_path / 'out').exists()
 
 
@@ -114,6 +114,8 @@ def test_every_stage_ends_in_a_rehearsal_on_the_cpu(tmp_path):
     assert files == sorted([*(f'{name}.json' for name in ('card', *stages)), 'log.txt', 'report.txt'])
     rows = {name: json.loads((tmp_path / f'out/{name}.json').read_text()) for name in stages}
     assert not [row for name in stages for row in rows[name] if 'skipped' in row]
-    assert {row['outcome'] for row in rows['tests']} == {'passed'}
+    assert 'failed' not in {row['outcome'] for row in rows['tests']}
+    assert len([row for row in rows['tests'] if row['outcome'] == 'passed']) > 10
     assert {row['config'] for row in rows['real']} >= {'real/cs2idd_source_only', 'real/cs2idd_mic'}
-    assert all(row['plain_seconds'] for row in rows['speed'] if 'precision' in row)
+    without = {row['config'] for row in rows['speed'] if 'precision' in row and not row['plain_seconds']}
+    assert without == {'mic/gta2cs_hrda_mitb5', 'vfm/gta2cs_vitb'}  # of which there is no plain loop

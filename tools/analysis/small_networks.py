@@ -15,6 +15,8 @@ SMALL = dict(  # type → arguments
     DeepLabV2VGG=dict(fc_channels=64),
     PSPHead=dict(in_channels=64, channels=8),
     DeepLabV2Head=dict(in_channels=64),
+    FoundationViT=dict(depth=2, embed_dim=24, num_heads=2),
+    SETRUPHead=dict(in_channels=24, channels=16),
     HRDASegmentor=dict(detail_crop=(32, 32)),
 )
 

@@ -22,11 +22,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 STAGES = {  # in order of value → seconds that a stage may take
-    'tests': 150,
-    'speed': 240,
-    'aan': 90,
-    'memory': 60,
+    'tests': 120,
+    'speed': 180,
+    'aan': 60,
     'real': 420,
+    'memory': 300,
 }
 EXPECTED = ('torch', 'torchvision', 'numpy', 'scipy', 'cv2', 'matplotlib', 'PIL', 'yaml', 'rich', 'packaging', 'pytest')
 

@@ -6,6 +6,7 @@ from kit import ROOT, Results, arguments
 from mmengine.config import Config
 
 from mmseg_adapt.style import style_of
+from mmseg_adapt.style.colour import colour_gram, recoloured
 from mmseg_adapt.style.job import RenderJob
 
 RECIPES = {  # name → arguments of AppearanceAdapter; a line is a row
@@ -38,6 +39,11 @@ def main() -> None:
         with results.row(name):
             (row,) = recipe_rows(job, source, style, {name: recipe})
             results.add(**row, size=[width, height])
+    with results.row('colour map'):
+        target = sum(colour_gram(image) for image in pool)[0] / len(pool)
+        recoloured(source, target)  # warm up
+        _, seconds = timed(lambda: recoloured(source, target), args.device)
+        results.add(name='colour map', seconds=seconds, evaluations=0, objective=None, size=[width, height])
 
 
 if __name__ == '__main__':
