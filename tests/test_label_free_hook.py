@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.hooks import CheckpointHook
+from mmengine.logging import MessageHub
 
 from mmseg_adapt.cli.launch import _settle
 from mmseg_adapt.errors import UserError
@@ -91,9 +93,36 @@ def test_a_resumed_run_logs_and_keeps_what_the_uninterrupted_one_does(whole, str
 
 
 @pytest.mark.slow
-def test_without_a_validation_every_checkpoint_is_scored(street_data, tmp_path):
-    train(config_of(street_data, tmp_path / 'unvalidated', iterations=2, val=False))
-    assert sorted(logged(tmp_path / 'unvalidated')) == [2]
+def test_without_a_validation_every_checkpoint_is_scored_and_the_best_is_kept(whole, street_data, tmp_path):
+    folder = tmp_path / 'unvalidated'
+    train(config_of(street_data, folder, best='flip_consistency', val=False))
+    assert logged(folder) == logged(whole / 'run')
+    (kept,) = folder.glob('best_*')
+    assert [kept.name] == [file.name for file in whole.glob('run/best_*')]
+    step = int(kept.stem.split('_')[-1])
+    weights, same = (load(file)['state_dict'] for file in (kept, folder / f'iter_{step}.pth'))
+    assert all(torch.equal(weights[name], value) for name, value in same.items())
+    ours, theirs = (load(f / 'iter_4.pth')['message_hub']['runtime_info'] for f in (folder, whole / 'run'))
+    assert ours['best_score'] == theirs['best_score']
+
+
+def test_a_better_checkpoint_replaces_the_best_and_a_worse_one_does_not(tmp_path):
+    hub, saved = MessageHub('label_free'), []
+
+    class Runner:
+        work_dir, message_hub, hooks = tmp_path, hub, [CheckpointHook(save_best='flip_consistency', rule='greater')]
+
+        def save_checkpoint(self, folder, name, **_):
+            saved.append(name)
+            (folder / name).touch()
+
+    hook = LabelFreeHook()
+    for hook.step, score in ((1, 50.0), (2, 60.0), (3, 55.0), (4, 60.0)):
+        hook.values = {'flip_consistency': score}
+        hook._keep_best(Runner())
+    assert saved == ['best_flip_consistency_iter_1.pth', 'best_flip_consistency_iter_2.pth']
+    assert [file.name for file in tmp_path.iterdir()] == saved[1:]
+    assert hub.get_info('best_score') == 60.0
 
 
 def test_a_run_without_target_or_test_pipeline_is_refused_before_it_trains(street_data, tmp_path):

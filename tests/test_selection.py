@@ -23,9 +23,10 @@ from mmseg_adapt.selection.pool import Notes, Pool
 from mmseg_adapt.selection.rule import Scores, certainty_of, guarded, pick, scores_of
 from mmseg_adapt.selection.samples import spread
 from mmseg_adapt.selection.snapshots import snapshots_of
-from mmseg_adapt.selection.verdict import words
+from mmseg_adapt.selection.verdict import of_classes, words
 from mmseg_adapt.selection.views import PIXELS, stride_of, thinned
 
+from .test_training import failure
 from .tiny import load, random_checkpoint, run_tool, tiny_config
 
 # ------------------------------------------------------------------------------------------------- formulas, in NumPy
@@ -255,6 +256,11 @@ def test_what_changed_what_vanished_and_whether_it_may_have_hurt_is_said_in_word
     assert 'adaptation changed 0.0 % of the pixels (a/iter_9 against base/iter_9)' in said
     vanish = "class 'train' has vanished from the predictions of b/iter_9 (0 % of the pixels, expected about 17 %)"
     assert vanish in said
+    pools = pool_of(base, *(notes_of(f'b/iter_{i}', WITHOUT) for i in range(5)))
+    (lost,) = of_classes(pools, range(6), base.shares)  # one sentence per class
+    assert "'train' has vanished from the predictions of b/iter_0, b/iter_1, b/iter_2 and 2 more snapshots (0 %" in lost
+    (lost,) = of_classes(pools, range(1, 6), base.shares)
+    assert 'the predictions of all 5 snapshots (' in lost
     assert not any('hurt' in sentence for sentence in said)
     worse = pool_of(base, notes_of('c/iter_9', ROAD), bad)
     scores = [score('base/iter_9', 0.9), score('c/iter_9', 0.6), score('b/iter_9', 0.5)]
@@ -395,10 +401,15 @@ def test_the_bench_says_what_every_rule_loses_and_which_symptom_would_have_warne
     last = next(line for line in lines if line.startswith('| last |'))
     assert last == '| last | 2 | 16.25 | 20.0 | 75 % | 0 % | 0.0 |'
 
-    sound = dict(source=0.0, flip=0.0, changed=0.1, divergence=0.0, vanished=0)
-    runs = [dict(sound, run='a', spoilt=False), dict(sound, run='b', spoilt=True, source=0.3)]
-    (tmp_path / 'harm.json').write_text(json.dumps([*runs, dict(sound, run='c', spoilt=True)]))
+    sound = dict(source=0.0, flip=0.0, changed=0.1, divergence=0.0, vanished=0, before=0.5, after=0.55)
+    runs = [dict(sound, run='sound/a/seed0'), dict(sound, run='spoilt/b/seed0', source=0.3, after=0.4)]
+    (tmp_path / 'harm.json').write_text(json.dumps([*runs, dict(sound, run='spoilt/b/seed1')]))
     run_tool('analysis/bench_selection.py', 'harm', '--from', tmp_path / 'harm.json', monkeypatch=monkeypatch)
     text = capsys.readouterr().out
     assert '| any |  | 50 % of 2 | 0 % of 1 |' in text
-    assert '* c (missed)' in text
+    assert '| spoilt/b | 2 | 50.0 | 47.5 | 1 |' in text
+
+
+def test_a_folder_without_spoilt_runs_is_named(tmp_path, monkeypatch, capsys):
+    message = failure('analysis/bench_selection.py', 'harm', tmp_path, monkeypatch=monkeypatch, capsys=capsys)
+    assert str(tmp_path) in message and 'spoil.py' in message

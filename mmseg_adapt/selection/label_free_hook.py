@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import torch
 from mmengine.dataset import Compose
-from mmengine.dist import all_reduce, get_rank, get_world_size
-from mmengine.hooks import Hook
+from mmengine.dist import all_reduce, get_rank, get_world_size, is_main_process
+from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 from torch import nn
@@ -32,8 +33,8 @@ class LabelFreeHook(Hook):
     teacher ``teacher_agreement``, the mIoU between the student's labels and the teacher's. Both in percent, over all
     classes: one that neither shows counts 0, so that a model that loses classes is not rewarded.
 
-    A validation's metrics hold them as well, so that ``default_hooks.checkpoint.save_best='flip_consistency'`` keeps
-    the best snapshot without looking at a label.
+    ``default_hooks.checkpoint.save_best='flip_consistency'`` keeps the best snapshot without looking at a label: the
+    best of all validations, whose metrics hold the scores as well, or, without a validation loop, of all checkpoints.
 
     Nothing of the training changes: no random number is drawn, every module keeps its mode, and a resumed run is the
     uninterrupted one. Several ranks share the images.
@@ -64,6 +65,8 @@ class LabelFreeHook(Hook):
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         if is_checkpoint_due(runner):
             self._score(runner, runner.iter + 1)
+            if runner.val_loop is None:
+                self._keep_best(runner)
 
     def before_val_epoch(self, runner: Runner) -> None:
         self._score(runner, runner.iter)
@@ -71,6 +74,21 @@ class LabelFreeHook(Hook):
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
         if metrics is not None:
             metrics.update(self.values)  # the same dict goes on to CheckpointHook
+
+    def _keep_best(self, runner: Runner) -> None:
+        """What ``CheckpointHook`` does after a validation. The score is noted before this iteration's checkpoint is
+        written, so that a resumed run knows it."""
+        keepers = (hook for hook in runner.hooks if isinstance(hook, CheckpointHook) and hook.save_best)
+        key = next((key for hook in keepers for key in hook.key_indicators if key in self.values), None)
+        noted = runner.message_hub.runtime_info
+        if key is None or self.values[key] <= noted.get('best_score', -np.inf):
+            return
+        before, name = noted.get('best_ckpt'), f'best_{key}_iter_{self.step}.pth'
+        runner.save_checkpoint(runner.work_dir, name, save_optimizer=False, by_epoch=False)
+        runner.message_hub.update_info('best_score', self.values[key])
+        runner.message_hub.update_info('best_ckpt', str(Path(runner.work_dir, name)))
+        if before and is_main_process():
+            Path(before).unlink(missing_ok=True)
 
     def _score(self, runner: Runner, step: int) -> None:
         if step == self.step or not hasattr(self, 'paths'):

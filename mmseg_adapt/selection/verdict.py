@@ -61,14 +61,25 @@ def of_change(pool: Pool, scores: list[Scores], compared: int, baseline: int) ->
 
 
 def of_classes(pool: Pool, members: Iterable[int], source_shares: np.ndarray | None) -> list[str]:
-    """The classes that have vanished from the predictions of some snapshots."""
+    """The classes that have vanished from the predictions of some snapshots, a sentence each."""
     reference = reference_shares(pool, source_shares)
-    return [
-        f'class {pool.classes[index]!r} has vanished from the predictions of {notes.name} '
-        f'({100 * notes.shares[index]:.2g} % of the pixels, expected about {100 * reference[index]:.2g} %)'
-        for notes in (pool.notes[i] for i in members)
-        for index in vanished(notes.shares, reference)
-    ]
+    taken = [pool.notes[i] for i in members]
+    lost = {notes.name: vanished(notes.shares, reference) for notes in taken}
+    said = []
+    for index in sorted(set().union(*lost.values())):
+        names = [name for name in lost if index in lost[name]]
+        largest = max(notes.shares[index] for notes in taken if notes.name in names)
+        where = _some(names) if len(names) < len(taken) or len(names) == 1 else f'all {len(names)} snapshots'
+        said.append(
+            f'class {pool.classes[index]!r} has vanished from the predictions of {where} '
+            f'({100 * largest:.2g} % of the pixels, expected about {100 * reference[index]:.2g} %)'
+        )
+    return said
+
+
+def _some(names: list[str], most: int = 3) -> str:
+    shown = ', '.join(names[:most])
+    return shown if len(names) <= most else f'{shown} and {len(names) - most} more snapshots'
 
 
 def _of_adaptation(pool: Pool, scores: list[Scores], best: int, baselines: Sequence[int]) -> list[str]:

@@ -1,7 +1,7 @@
 """What label-free scores are worth: rules of selection and the alarm for harm, on work dirs with target labels.
 
     python tools/analysis/bench_selection.py pools --pool demo work_dirs/demo/* --pool camvid work_dirs/carla2camvid_*
-    python tools/analysis/bench_selection.py harm --baseline WORK_DIR --spoilt WORK_DIR… --sound WORK_DIR…
+    python tools/analysis/bench_selection.py harm FOLDER_OF_SPOIL
     python tools/analysis/bench_selection.py cost WORK_DIR
 
 ``pools``: for each pool, and for each run of at least three snapshots as a pool of its own: rank correlation of every
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmseg_adapt.errors import one_sentence
+from mmseg_adapt.errors import UserError, one_sentence
 from mmseg_adapt.selection.compare import Comparison, compare
 from mmseg_adapt.selection.harm import Limits, measures, symptoms
 from mmseg_adapt.selection.pool import Pool, take
@@ -163,12 +163,20 @@ def row(*cells: object, head: bool = False) -> list[str]:
 
 
 def measure_harm(args: Namespace) -> list[dict]:
-    """A row of measures per run, of its last snapshot beside the baseline's."""
+    """A row of measures per run of ``spoil.py``: its last snapshot beside the baseline of its seed, and both mIoUs."""
     rows = []
-    for spoilt, work_dirs in ((True, args.spoilt), (False, args.sound)):
-        for work_dir in work_dirs:
-            found = compare([newest(args.baseline), newest(work_dir)], args.target, args.images)
-            rows.append(dict(run=str(work_dir), spoilt=spoilt, **beside(found)))
+    for kind in ('sound', 'spoilt'):
+        for run in sorted(args.runs.glob(f'{kind}/*/seed*')):
+            pair = [newest(args.runs / 'baseline' / run.name), newest(run)]
+            try:
+                found = compare(pair, args.target, args.images, labels=True)
+            except UserError as error:  # the weights are not finite, say
+                print(error)
+                continue
+            before, after = (score.miou for score in found.scores)
+            rows.append(dict(run='/'.join(run.parts[-3:]), before=before, after=after, **beside(found)))
+    if not rows:
+        raise UserError(f'{args.runs} holds no sound or spoilt run: train them with tools/analysis/spoil.py')
     return rows
 
 
@@ -177,17 +185,16 @@ def beside(found: Comparison) -> dict[str, float]:
     return measures(notes[1], scores[1], notes[0], scores[0])
 
 
-def newest(work_dir: str) -> Path:
-    files = sorted(Path(work_dir).glob('iter_*.pth'), key=lambda f: int(f.stem.split('_')[-1]))
-    return files[-1] if files else Path(work_dir)
+def newest(work_dir: Path) -> Path:
+    files = sorted(work_dir.glob('iter_*.pth'), key=lambda f: int(f.stem.split('_')[-1]))
+    return files[-1] if files else work_dir
 
 
 def alarm_table(rows: list[dict]) -> str:
-    """Markdown: recall and false alarms of all symptoms, of each, and of each at the best threshold for 10 % of false
-    alarms; then the runs that were judged wrongly."""
-    spoilt = np.array([r['spoilt'] for r in rows])
-    said = [symptoms(r) for r in rows]
-    alarm = np.array([bool(s) for s in said])
+    """Markdown: recall and false alarms of all symptoms, of each, and of each at the limit that gives 10 % of false
+    alarms; then every kind of run: what it did to the true mIoU, and how often the alarm rang."""
+    spoilt = np.array([r['run'].startswith('spoilt') for r in rows])
+    alarm = np.array([bool(symptoms(r)) for r in rows])
     lines = row('symptom', 'limit', 'recall', 'false alarms', 'limit for 10 % false alarms', 'recall there', head=True)
     lines += row('any', '', *rates(alarm, spoilt), '', '')
     for name in ('source', 'flip', 'changed', 'divergence', 'vanished'):
@@ -196,8 +203,12 @@ def alarm_table(rows: list[dict]) -> str:
         best = np.quantile(values[~spoilt], 0.9, method='higher') if (~spoilt).any() else np.inf
         there = rates(values > best, spoilt)[0]
         lines += row(name, limit, *rates(values > limit, spoilt), f'{best:.3f}', there)
-    wrong = [(r, s) for r, s, a in zip(rows, said, alarm) if a != r['spoilt']]
-    return '\n'.join([*lines, '', *(f'* {r["run"]} ({"missed" if r["spoilt"] else ", ".join(s)})' for r, s in wrong)])
+    lines += ['', *row('kind', 'runs', 'mIoU before', 'after', 'alarms', head=True)]
+    for kind in dict.fromkeys(r['run'].rsplit('/', 1)[0] for r in rows):
+        own = [i for i, r in enumerate(rows) if r['run'].rsplit('/', 1)[0] == kind]
+        before, after = (f'{100 * np.mean([rows[i][key] for i in own]):.1f}' for key in ('before', 'after'))
+        lines += row(kind, len(own), before, after, int(alarm[own].sum()))
+    return '\n'.join(lines)
 
 
 def rates(alarm: np.ndarray, spoilt: np.ndarray) -> tuple[str, str]:
@@ -256,9 +267,7 @@ def main() -> None:
     commands = parser.add_subparsers(dest='command', required=True)
     pools, harm, cost = (commands.add_parser(name) for name in ('pools', 'harm', 'cost'))
     pools.add_argument('--pool', nargs='+', action='append', default=[], metavar=('NAME', 'WORK_DIR'))
-    harm.add_argument('--baseline', help='work dir of the source-only run')
-    harm.add_argument('--spoilt', nargs='*', default=[], metavar='WORK_DIR')
-    harm.add_argument('--sound', nargs='*', default=[], metavar='WORK_DIR')
+    harm.add_argument('runs', nargs='?', type=Path, help='the folder that spoil.py --out wrote')
     cost.add_argument('work_dir', nargs=1)
     cost.add_argument('--rounds', type=int, default=3)
     for command in (pools, harm, cost):
