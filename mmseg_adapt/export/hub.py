@@ -65,7 +65,9 @@ def fetch(name: str) -> Path:
     if not REPOSITORY.fullmatch(repository):
         raise UserError(f'{name} is not the name of a model: write {PREFIX}USER/NAME or {PREFIX}USER/NAME@REVISION')
     if unsafe():
-        raise UserError(f'{name}: downloaded weights are never loaded with code: leave out --unsafe, and unset {UNSAFE}')
+        raise UserError(
+            f'{name}: downloaded weights are never loaded with code: leave out --unsafe, and unset {UNSAFE}'
+        )
     hub = _library()
     try:
         found = hub.snapshot_download(
@@ -83,17 +85,16 @@ def _library() -> ModuleType:
     try:
         import huggingface_hub
     except ImportError:
-        raise UserError(
-            f"{PREFIX} and --push need huggingface_hub: run: pip install 'mmseg_adapt[hub]'"
-        ) from None
+        raise UserError(f"{PREFIX} and --push need huggingface_hub: run: pip install 'mmseg_adapt[hub]'") from None
     return huggingface_hub
 
 
-def _said(error: Exception) -> str:
-    """The sentence of an error without the address and the request id around it."""
+def _said(error: BaseException) -> str:
+    """What went wrong, without the address and the request id around it; of a chain of errors the first."""
+    while error.__cause__:
+        error = error.__cause__
     response = getattr(error, 'response', None)
-    status = f'the Hub answered {response.status_code}' if response is not None else ''
-    return status or first_line(error)
+    return f'the Hub answered {response.status_code}' if response is not None else first_line(error)
 
 
 def _cure(error: Exception) -> str:

@@ -10,10 +10,9 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from unittest import mock
 
 from mmengine.config import Config
-from mmengine.registry import WEIGHT_INITIALIZERS
+from mmengine.registry import WEIGHT_INITIALIZERS, registry
 from mmseg.registry import MODELS, TASK_UTILS, TRANSFORMS
 
 from .. import __version__
@@ -84,20 +83,24 @@ def check_types(part: object, file: Path) -> None:
 def _is_known(name: str) -> bool:
     if name in LOOKS_UP:
         return False
-    for registry in (MODELS, TRANSFORMS, TASK_UTILS, WEIGHT_INITIALIZERS):
-        while registry is not None:
-            found = registry.module_dict.get(name)
+    for types in (MODELS, TRANSFORMS, TASK_UTILS, WEIGHT_INITIALIZERS):
+        while types is not None:
+            found = types.module_dict.get(name)
             if getattr(found, '__module__', '').partition('.')[0] in TRUSTED:
                 return True
-            registry = registry.parent
+            types = types.parent
     return False
 
 
 @contextmanager
 def registered_types_only() -> Iterator[None]:
-    """Within it, mmengine's registries import nothing by its name."""
-    with mock.patch('mmengine.registry.registry.get_object_from_string', lambda name: None):
+    """Within it, mmengine's registries import nothing by its name: for types that hide in other arguments."""
+    import_by_name = registry.get_object_from_string
+    registry.get_object_from_string = lambda name: None
+    try:
         yield
+    finally:
+        registry.get_object_from_string = import_by_name
 
 
 def _encoded(value: object, path: str) -> object:
