@@ -249,7 +249,7 @@ def test_the_commands_of_the_docs_write_the_least_confident_image_first(exported
     tasks = json.loads((tmp_path / 'prelabels_labelstudio/labelstudio.json').read_text())
     assert [task['data']['image'].partition('?d=')[2] for task in tasks] == [f'street/{name}.png' for name in order]
     for row, value in zip(coco['images'], values):
-        labels = np.asarray(Image.open((tmp_path / 'prelabels_coco/labels' / row['file_name'])))
+        labels = np.asarray(Image.open(tmp_path / 'prelabels_coco/labels' / row['file_name']))
         assert labels.shape == (row['height'], row['width'])
         assert row['confidence'] == pytest.approx(value, abs=1e-4)
         mine = [a for a in coco['annotations'] if a['image_id'] == row['id']]

@@ -9,9 +9,9 @@ from mmengine.config import Config, ConfigDict
 from mmseg.apis import init_model
 from mmseg.registry import MODELS
 
+from mmseg_adapt import Predictor
 from mmseg_adapt.cli.launch import enable_amp
 from mmseg_adapt.errors import UserError
-from mmseg_adapt import Predictor
 from mmseg_adapt.export import export_segmentor, plain
 
 from . import forked

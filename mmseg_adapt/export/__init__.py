@@ -33,7 +33,8 @@ def export_segmentor(
     overwrite: bool = False,
     name: str | None = None,
 ) -> Path:
-    """Write the folder ``out``: model.pth, config.py, model.json, README.md and what else is asked for; whole or not at all.
+    """Write the folder ``out``: model.pth, config.py, model.json, README.md and what else is asked for; whole or not
+    at all.
 
     Args:
         cfg: the training config.
