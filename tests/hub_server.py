@@ -1,7 +1,7 @@
 """A stand-in for the Hugging Face Hub on this machine: the requests of huggingface_hub that push and fetch make.
 
-Repositories are made, cards are checked, files of weights go through Git LFS and others into the commit, every commit is
-a revision, and a private repository is not there for who has no token. Xet, the faster way for weights, is off.
+Repositories are made, cards are checked, files of weights go through Git LFS and others into the commit, every commit
+is a revision, and who has no token is told that a private one does not exist. Xet, the faster way for weights, is off.
 """
 
 import base64

@@ -1,13 +1,14 @@
-"""Pre-labels as the annotation tools' own libraries read them: ``python tests/read_back.py cvat|labelstudio FILE OUT.npz``.
+"""Pre-labels as the annotation tools' own libraries read them: ``tests/read_back.py cvat|labelstudio FILE OUT.npz``.
 
-A script for the environment that ``make formats`` makes: datumaro (CVAT's reader) and label-studio-sdk bring versions of
-NumPy and OpenCV of their own. OUT holds an array per image and class, ``NAME/CLASS``: (H, W) bool.
+A script for the environment that ``make formats`` makes: datumaro (CVAT's reader) and label-studio-sdk bring versions
+of NumPy and OpenCV of their own. OUT holds an array per image and class, ``NAME/CLASS``: (H, W) bool.
 """
 
 import json
 import sys
 import tempfile
 import zipfile
+from pathlib import Path
 
 import numpy as np
 
@@ -27,7 +28,7 @@ def labelstudio(file: str) -> dict[str, np.ndarray]:
     from label_studio_sdk.converter.brush import decode_from_annotation
 
     masks = {}
-    for task in json.load(open(file)):
+    for task in json.loads(Path(file).read_text()):
         results = task['predictions'][0]['result']
         layers = decode_from_annotation('brush', [{**result, **result['value']} for result in results])
         name = task['data']['image'].partition('?d=')[2].rpartition('.')[0]

@@ -20,6 +20,8 @@ from mmseg_adapt.errors import UserError
 from mmseg_adapt.export import export_segmentor, hub
 from mmseg_adapt.export.card_head import card_head
 from mmseg_adapt.export.model_json import read_model_json, registered_types_only, write_model_json
+from mmseg_adapt.export.plain import plain_config
+from mmseg_adapt.files.config import config_of, shipped
 
 from .hub_server import TOKEN, serving
 from .test_training import failure
@@ -179,6 +181,22 @@ def test_the_model_as_data_is_the_config_tuples_included(trained, tmp_path):
     config.model.backbone.depths = {1: 2}
     with pytest.raises(UserError, match=r'backbone: depths is {1: 2}, which JSON cannot hold'):
         write_model_json(config, dict(classes=[], palette=[]), tmp_path / 'model.json')
+
+
+def check_data(name: str, file: Path) -> None:
+    config = plain_config(config_of(name))
+    write_model_json(config, dict(classes=['a'], palette=[[1, 2, 3]]), file)
+    assert read_model_json(file).model.to_dict() == config.model.to_dict()
+
+
+def test_a_config_that_inherits_from_mmsegmentation_is_exported_as_data(tmp_path):
+    check_data('adaptseg/gta2cs_segformer_b0', tmp_path / 'model.json')
+
+
+@pytest.mark.slow
+def test_every_config_that_comes_with_the_package_is_exported_as_data(tmp_path):
+    for name in shipped():
+        check_data(name, tmp_path / 'model.json')
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from types import ModuleType
 
-from ..errors import UserError, first_line
+from ..errors import FULL, UserError, first_line
 from ..weights.load import UNSAFE, unsafe
 from .card import FILES
 from .model_json import NAME
@@ -103,4 +103,6 @@ def _cure(error: Exception) -> str:
         return 'name a branch, a tag or a commit of the repository after @'
     if kind in ('RepositoryNotFoundError', 'GatedRepoError'):
         return 'check the name; if the repository is private, run hf auth login or set HF_TOKEN'
+    if getattr(error, 'errno', None) in FULL:
+        return 'free some space, or set HF_HOME to another disk'
     return 'check the network, or export the model to a folder and name that'

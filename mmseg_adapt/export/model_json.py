@@ -21,6 +21,7 @@ from ..errors import UserError, first_line
 
 NAME = 'model.json'
 VERSION = 1
+SCOPE = 'mmseg'  # whose registry, and its parents, types are looked up in; mmengine imports the package of another
 TRUSTED = ('mmseg_adapt', 'mmseg', 'mmcv', 'mmengine', 'torch')  # packages that types may come from
 LOOKS_UP = ('Albu', 'VPD')  # types that import what their arguments spell
 
@@ -54,7 +55,7 @@ def read_model_json(file: Path) -> Config:
         model, *pipeline = [{**part, 'type': part['type']} for part in (data['model'], *data['pipeline'])]
         metainfo = dict(classes=list(data['classes']), palette=list(data['palette']))
         dataset = dict(type='BaseSegDataset', pipeline=pipeline, metainfo=metainfo)
-        cfg = Config(dict(default_scope='mmseg', model=model, test_dataloader=dict(dataset=dataset)))
+        cfg = Config(dict(default_scope=SCOPE, model=model, test_dataloader=dict(dataset=dataset)))
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f'{file} is not what an export writes ({first_line(error)}): export the model again') from error
     if version != VERSION:
@@ -70,18 +71,18 @@ def check_types(part: object, file: Path) -> None:
             check_types(value, file)
     if not isinstance(part, dict):
         return
-    name = part.get('type', 'ReLU')
-    if '_scope_' in part or not isinstance(name, str) or not _is_known(name):
+    name, scope = part.get('type'), part.get('_scope_', SCOPE)
+    if ('type' in part and not _is_known(name)) or scope != SCOPE:
         raise UserError(
-            f'{file} names the type {part.get("_scope_", name)!r}, which neither OpenMMLab nor mmseg_adapt defines, or '
-            'which imports other code: use config.py and model.pth, if you trust their author'
+            f'{file} names the type {name!r} of {scope}, which neither OpenMMLab nor mmseg_adapt defines, or which '
+            'imports other code: use config.py and model.pth, if you trust their author'
         )
     for value in part.values():
         check_types(value, file)
 
 
-def _is_known(name: str) -> bool:
-    if name in LOOKS_UP:
+def _is_known(name: object) -> bool:
+    if not isinstance(name, str) or name in LOOKS_UP:
         return False
     for types in (MODELS, TRANSFORMS, TASK_UTILS, WEIGHT_INITIALIZERS):
         while types is not None:

@@ -12,7 +12,7 @@ from .labelled import Labelled, dump_rows, is_background, runs
 
 
 def write_coco(images: list[Labelled], classes: list[str], palette: list[list[int]], out: Path, model: str) -> None:
-    """Write ``out/coco.json`` for the label maps in ``out/labels``. The id of a category is that of its class plus 1."""
+    """Write ``out/coco.json`` for the label maps in ``out/labels``. A category's id is its class index plus 1."""
     head = dict(
         info=dict(description=f'predicted by {model}, the least confident image first'),
         licenses=[],

@@ -1,7 +1,7 @@
 """Label Studio: ``labelstudio.json``, tasks with a prediction each, whose regions are brush masks.
 
-A mask is packed as the tool's own "rle" (its source: rle-pack of thi.ng/umbrella): a head of 53 bits, then runs of
-bytes. Every pixel is four bytes, red, green, blue and alpha, all 255 in the mask.
+A mask is packed in the tool's own "rle": a head of 53 bits, then runs of bytes. Every pixel is four bytes, red, green,
+blue and alpha, all 255 in the mask.
 """
 
 from __future__ import annotations
