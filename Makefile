@@ -1,5 +1,7 @@
 # make demo    the whole method in minutes on a CPU        make test       the test suite
 # make lint    ruff and codespell                          test-slow  its long tests
+# make formats reads pre-labels back with the libraries    test-slow  its long tests
+#              of the annotation tools
 # STACK=onedl with any of them: the same on the maintained fork of OpenMMLab
 # Each target makes its own virtual environment; a second call reuses it.
 PYTHON ?= python3
@@ -9,7 +11,7 @@ VENV := $(if $(filter onedl,$(STACK)),.venv-onedl,.venv)
 REQUIREMENTS := $(if $(filter onedl,$(STACK)),requirements-onedl.txt,requirements.txt)
 PY := $(VENV)/bin/python
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-slow formats lint clean
 
 demo: $(VENV)/ready
 	$(PY) -W ignore tools/demo.py --seed $(SEED)
@@ -19,6 +21,15 @@ test: $(VENV)/ready
 
 test-slow: $(VENV)/ready
 	OMP_NUM_THREADS=1 $(PY) -m pytest -m slow
+
+# The libraries with which annotation tools read pre-labels: they need versions of NumPy and OpenCV of their own
+formats: .venv-formats/ready $(VENV)/ready
+	$(PY) -m pytest -m slow tests/test_prelabels.py
+
+.venv-formats/ready:
+	$(PYTHON) -m venv .venv-formats
+	.venv-formats/bin/python -m pip install -q datumaro==1.13.12 label-studio-sdk==2.1.2
+	touch $@
 
 lint: $(VENV)/ready
 	$(PY) -m pip install -q -e '.[lint]'
@@ -35,4 +46,4 @@ $(VENV)/ready: $(REQUIREMENTS) setup.py pyproject.toml
 	touch $@
 
 clean:
-	rm -rf .venv .venv-onedl build *.egg-info
+	rm -rf .venv .venv-onedl .venv-formats build *.egg-info

@@ -60,7 +60,8 @@ def version_of(distribution: str) -> str | None:
 def doctor() -> int:
     """Print the installed stack and, where the package cannot be imported, the cure; 0 if all is well."""
     print(f'Python {sys.version.split()[0]}, mmseg_adapt {version_of("mmseg_adapt") or "from its source tree"}')
-    for name in ('torch', 'torchvision', 'numpy', *STACKS['upstream'], *STACKS['onedl'], 'timm', 'onnxruntime'):
+    extras = ('timm', 'onnxruntime', 'huggingface_hub')
+    for name in ('torch', 'torchvision', 'numpy', *STACKS['upstream'], *STACKS['onedl'], *extras):
         if found := version_of(name):
             print(f'  {name} {found}')
     mixed = [stack for stack, names in STACKS.items() if any(map(version_of, names))]

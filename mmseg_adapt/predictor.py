@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from math import log
 from pathlib import Path
@@ -16,6 +17,8 @@ from torch import Tensor
 
 from .datasets.pipelines import LABEL_LOADERS
 from .errors import UserError
+from .export.hub import fetch, is_hub
+from .export.model_json import NAME, read_model_json, registered_types_only
 from .files.config import config_of
 from .files.image import scaled
 from .models.probabilities import predicted_probabilities
@@ -37,6 +40,7 @@ class Prediction:
     confidence: np.ndarray  # (H, W) float32, the probability of that class
     entropy: np.ndarray  # (H, W) float32, of the class probabilities: 0 certain … 1 uniform
     palette: list[list[int]]
+    file_size: tuple[int, int]  # height, width before any crop
 
     def colours(self) -> np.ndarray:
         """(H, W, 3) uint8, RGB: every pixel in its class's colour."""
@@ -51,7 +55,9 @@ class Predictor:
     """A trained segmentor, ready for images.
 
     Args:
-        model: a folder that ``tools/export_segmentor.py`` wrote, or a config.
+        model: a folder that ``tools/export_segmentor.py`` wrote, one on the Hugging Face Hub (``'hf://USER/NAME'`` or
+            ``'hf://USER/NAME@REVISION'``), or a config. A config is code and is run; a folder with a model.json is
+            built from that, and nothing in it is run.
         checkpoint: the weights; those in the folder by default.
         device: 'cuda' where there is a GPU, else 'cpu', by default.
         part: ``'teacher'`` to predict with the teacher of a checkpoint instead of its segmentor.
@@ -74,17 +80,22 @@ class Predictor:
         device: str | torch.device | None = None,
         part: str | None = None,
     ) -> None:
-        model = Path(model)
-        config = model / 'config.py' if model.is_dir() else model
+        model = fetch(str(model)) if is_hub(model) else Path(model)
         if checkpoint is None:
             if not model.is_dir():
                 raise UserError(
                     f'{model} is not a folder of an exported model: name a folder, or a config and a checkpoint'
                 )
             checkpoint = model / 'model.pth'
-        self.cfg = config_of(str(config))
+        described = (model / NAME).is_file()
+        config = model / (NAME if described else 'config.py') if model.is_dir() else model
+        self.cfg = read_model_json(config) if described else config_of(str(config))
+        with registered_types_only() if described else nullcontext():
+            self._build(str(config), str(checkpoint), device, part)
+
+    def _build(self, config: str, checkpoint: str, device: str | torch.device | None, part: str | None) -> None:
         device = device or ('cuda' if torch.cuda.is_available() else 'cpu')
-        segmentor, loaded = load_segmentor(self.cfg, str(checkpoint), part)
+        segmentor, loaded = load_segmentor(self.cfg, checkpoint, part)
         try:
             self.device = torch.device(device)
             self.segmentor = segmentor.to(self.device)
@@ -93,7 +104,7 @@ class Predictor:
         meta = dataset_meta(self.cfg, loaded, segmentor.num_classes)
         self.classes: list[str] = meta['classes']
         self.palette: list[list[int]] = meta['palette']
-        self._build_pipeline(str(config))
+        self._build_pipeline(config)
 
     def _build_pipeline(self, config: str) -> None:
         dataset = (self.cfg.get('test_dataloader') or {}).get('dataset') or {}
@@ -133,24 +144,25 @@ class Predictor:
         Args:
             skipped: is told of every image that cannot be read, which is then left out; by default its error is raised.
         """
-        batch: list[tuple[np.ndarray, dict]] = []
+        batch: list[tuple[np.ndarray, dict, tuple[int, int]]] = []
         for image in images:
             try:
-                pixels, sample = self.read(image)
+                read = self.read(image)
             except UserError as error:
                 if skipped is None:
                     raise
                 skipped(image, error)
                 continue
-            if batch and (len(batch) == batch_size or sample['inputs'].shape != batch[0][1]['inputs'].shape):
+            if batch and (len(batch) == batch_size or read[1]['inputs'].shape != batch[0][1]['inputs'].shape):
                 yield from self._predict(batch)
                 batch = []
-            batch.append((pixels, sample))
+            batch.append(read)
         if batch:
             yield from self._predict(batch)
 
-    def read(self, image: Image) -> tuple[np.ndarray, dict]:
-        """The image in the size that is predicted, (H, W, 3) BGR, and what the test pipeline makes of it: a sample."""
+    def read(self, image: Image) -> tuple[np.ndarray, dict, tuple[int, int]]:
+        """The image in the size that is predicted, (H, W, 3) BGR; what the test pipeline makes of it, a sample; the
+        height and width of the file."""
         reading = getattr(self._load_file, 'reading', {})
         plain = not any(reading.values())  # neither value_range nor channels: 8 bits, three bands
         if isinstance(image, np.ndarray) and plain and (image.dtype != np.uint8 or image.shape[2:] != (3,)):
@@ -168,16 +180,17 @@ class Predictor:
             raise
         except Exception as error:  # image libraries raise almost anything
             raise UserError(f'{image} cannot be read as an image: restore the file or remove it') from error
+        file_size = pixels.shape[:2]
         for step in self._steps:
             sample = step(sample)
             if 'img' in sample and sample['img'].shape[:2] == tuple(sample['ori_shape']):  # after a crop, say
                 pixels = sample['img']
-        return pixels, sample
+        return pixels, sample, file_size
 
     @torch.no_grad()
-    def _predict(self, batch: list[tuple[np.ndarray, dict]]) -> Iterator[Prediction]:
-        results = self.segmentor.test_step(pseudo_collate([sample for _, sample in batch]))
-        for (pixels, _), result in zip(batch, results):
+    def _predict(self, batch: list[tuple[np.ndarray, dict, tuple[int, int]]]) -> Iterator[Prediction]:
+        results = self.segmentor.test_step(pseudo_collate([sample for _, sample, _ in batch]))
+        for (pixels, _, file_size), result in zip(batch, results):
             labels = result.pred_sem_seg.data[0].long()
             confidence, entropy = certainty(result.seg_logits.data, labels)
             yield Prediction(
@@ -186,6 +199,7 @@ class Predictor:
                 confidence=confidence.cpu().numpy(),
                 entropy=entropy.cpu().numpy(),
                 palette=self.palette,
+                file_size=file_size,
             )
 
 

@@ -17,7 +17,7 @@ FLOORS = (  # from the bottom; rooms of one floor may import each other
     ('log', 'optim'),
     ('engine',),
     ('runs',),
-    ('export', 'predictor'),
+    ('export', 'predictor', 'prelabels'),
     ('selection',),
     ('report',),
     ('demo', 'cli'),

@@ -9,6 +9,7 @@ from mmengine.config import Config, ConfigDict
 from mmseg.apis import init_model
 from mmseg.registry import MODELS
 
+from mmseg_adapt import Predictor
 from mmseg_adapt.cli.launch import enable_amp
 from mmseg_adapt.errors import UserError
 from mmseg_adapt.export import export_segmentor, plain
@@ -118,6 +119,8 @@ def test_an_export_merges_adapters_into_a_model_of_mmsegmentation_s_own(part, st
     stock = init_model(exported, str(out / 'model.pth'), device='cpu')
     found = stock.decode_head(stock.extract_feat(images))
     assert (found - expected).abs().max() < 1e-6 * expected.abs().max()
+    ours = Predictor(out, device='cpu').segmentor  # and nothing is downloaded
+    assert torch.equal(ours.decode_head(ours.extract_feat(images)), found)
     other = getattr(model, 'segmentor' if part else 'teacher').logits(images)
     assert (found - other).abs().max() > 1e-3 * expected.abs().max()
 

@@ -1,14 +1,15 @@
 """Export a trained segmentor: ``python tools/export_segmentor.py CONFIG CHECKPOINT OUT`` writes the folder OUT.
 
 OUT holds a plain MMSegmentation checkpoint (model.pth) with a config that is complete in itself (config.py), for
-``mmseg.apis.init_model``, MMSegmentation's own ``tools/test.py`` and ``mmseg_adapt.Predictor``, and a model card.
+``mmseg.apis.init_model`` and MMSegmentation's own ``tools/test.py``, the model as data (model.json), which
+``mmseg_adapt.Predictor`` builds, and a model card. ``--push USER/NAME`` uploads it to the Hugging Face Hub.
 """
 
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 
 from mmengine.config import DictAction
 
-from ..export import export_segmentor
+from ..export import export_segmentor, hub
 from ..export.graph import OUTPUTS
 from ..files.config import config_of
 from ..weights.load import allow_unsafe
@@ -27,6 +28,8 @@ def main() -> None:
         help='also write model.onnx, checked in onnxruntime, and sliding.py where the model is tested in windows',
     )
     parser.add_argument('--safetensors', action='store_true', help='also write model.safetensors')
+    parser.add_argument('--push', metavar='USER/NAME', help='also upload OUT to this repository of the Hub')
+    parser.add_argument('--private', action='store_true', help='--push: make the repository private, if it is new')
     parser.add_argument('--part', help="'teacher': export the checkpoint's teacher instead of its segmentor")
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides of the config')
     parser.add_argument('--overwrite', action='store_true', help='replace what an earlier export wrote in OUT')
@@ -34,8 +37,13 @@ def main() -> None:
     args = parser.parse_args()
     if args.unsafe:
         allow_unsafe()
+    if args.push:
+        hub.check_push(args.push)
     cfg = config_of(args.config)
     cfg.merge_from_dict(args.cfg_options or {})
-    options = dict(onnx=args.onnx, safetensors=args.safetensors, part=args.part)
+    name = f'{hub.PREFIX}{args.push}' if args.push else None
+    options = dict(onnx=args.onnx, safetensors=args.safetensors, part=args.part, name=name)
     out = export_segmentor(cfg, args.checkpoint, args.out, overwrite=args.overwrite, **options)
     print(f'wrote {out}: {", ".join(sorted(path.name for path in out.iterdir()))}')
+    if args.push:
+        print(f'pushed to {hub.push(out, args.push, args.private)}: Predictor({name!r}) uses it')

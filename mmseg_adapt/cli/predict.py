@@ -1,13 +1,18 @@
 """Predict images: ``python tools/predict.py MODEL IMAGES|FOLDER|VIDEO --out DIR``.
 
-MODEL is a folder that tools/export_segmentor.py wrote, or a config followed by a checkpoint:
-``python tools/predict.py CONFIG CHECKPOINT IMAGES|FOLDER|VIDEO --out DIR``. DIR then holds
+MODEL is a folder that tools/export_segmentor.py wrote, the name of one on the Hugging Face Hub (hf://USER/NAME), or a
+config followed by a checkpoint: ``python tools/predict.py CONFIG CHECKPOINT IMAGES|FOLDER|VIDEO --out DIR``. DIR then
+holds
 
     labels/NAME.png     class indices, a palette PNG (read it with Pillow: OpenCV returns the colours)
     overlay/NAME.png    the colours over the image; overlay/NAME.mp4 of a video
     legend.png          the colours and names of the classes
+    confidence.csv      mean confidence and entropy of every image, the least confident first
     confidence/NAME.png with --confidence: probability of the predicted class, 255 is 1
     entropy/NAME.png    with --entropy: entropy of the class probabilities, 255 is all classes alike
+    coco.json           with --format coco: masks per class and image, for pycocotools and all that reads COCO
+    cvat.zip            with --format cvat: for CVAT's "Segmentation mask 1.1"; cvat_labels.json are the task's labels
+    labelstudio.json    with --format labelstudio: tasks with brush masks; labelstudio.xml is the labelling interface
 """
 
 import os
@@ -21,9 +26,12 @@ from PIL import Image
 from rich.progress import track
 
 from ..errors import UserError, writing
+from ..export.hub import is_hub
 from ..files.listing import IMAGE_ENDINGS, images_below, is_image
 from ..files.whole import staged
 from ..predictor import Prediction, Predictor
+from ..prelabels import FORMATS, Labelled, write_confidence
+from ..prelabels.labelstudio import LOCAL
 from ..weights.load import allow_unsafe
 
 VIDEOS = ('.mp4', '.avi', '.mov', '.mkv', '.webm')
@@ -31,13 +39,15 @@ VIDEOS = ('.mp4', '.avi', '.mov', '.mkv', '.webm')
 
 def parse() -> Namespace:
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
-    parser.add_argument('model', help='folder of an exported model, or a config')
+    parser.add_argument('model', help='folder of an exported model, hf://USER/NAME, or a config')
     parser.add_argument('inputs', nargs='+', help='(after a config: its checkpoint, then) images, folders, videos')
     parser.add_argument('--out', required=True, help='the folder to write')
     parser.add_argument('--batch-size', type=int, default=1, help='images of one size predicted at once')
     parser.add_argument('--opacity', type=float, default=0.5, help='of the colours in overlays, 0 to 1')
     parser.add_argument('--confidence', action='store_true', help='also write the probability of the predicted class')
     parser.add_argument('--entropy', action='store_true', help='also write the entropy of the class probabilities')
+    parser.add_argument('--format', choices=['png', *FORMATS], default='png', help='also write what a tool imports')
+    parser.add_argument('--image-url', default=LOCAL, help='labelstudio: what stands before the name of an image file')
     parser.add_argument('--part', help="'teacher': predict with the checkpoint's teacher instead of its segmentor")
     parser.add_argument('--device', help='cuda, cuda:1, cpu (default: a GPU where there is one)')
     parser.add_argument('--overwrite', action='store_true', help='replace what an earlier prediction wrote in DIR')
@@ -53,40 +63,63 @@ def main() -> None:
         raise UserError(f'--batch-size {args.batch_size}: predict at least one image at a time')
     if not 0 <= args.opacity <= 1:
         raise UserError(f'--opacity {args.opacity}: give a number from 0 to 1')
-    if not Path(args.model).exists():
+    whole = is_hub(args.model) or Path(args.model).is_dir()
+    if not whole and not Path(args.model).exists():
         raise UserError(f'{args.model} does not exist: name the folder of an exported model, or a config')
-    checkpoint, inputs = (None, args.inputs) if Path(args.model).is_dir() else (args.inputs[0], args.inputs[1:])
+    checkpoint, inputs = (None, args.inputs) if whole else (args.inputs[0], args.inputs[1:])
     if checkpoint and not inputs:
         raise UserError(f'{args.model} is a config: name its checkpoint and then the images, or an exported folder')
     images, videos = collect(inputs)
+    if videos and args.format != 'png':
+        raise UserError(
+            f'--format {args.format} describes image files, {next(iter(videos.values()))} is a video: save its frames '
+            'as images first, or leave out --format'
+        )
     broken: dict[Path, str] = {}
+    done: list[Labelled] = []
     with staged(args.out, args.overwrite, folder=True) as out:
         predictor = Predictor(args.model, checkpoint, args.device, args.part)
-        predict_images(predictor, images, out, args, broken)
+        predict_images(predictor, images, out, args, broken, done)
         for name, path in videos.items():
             try:
-                predict_video(predictor, path, out, name, args)
+                predict_video(predictor, path, out, name, args, done)
             except UserError as error:
                 broken[path] = str(error)
         if len(broken) == len(images) + len(videos):
             raise UserError('; '.join(broken.values()))
         legend(predictor).save(out / 'legend.png')
-    done = (len(set(files.values()) - broken.keys()) for files in (images, videos))
-    print('wrote {}: {} images, {} videos'.format(args.out, *done))
+        summarise(predictor, done, out, args)
+    counts = (len(set(files.values()) - broken.keys()) for files in (images, videos))
+    print('wrote {}: {} images, {} videos'.format(args.out, *counts))
     if broken:
         raise UserError(f'{len(broken)} files were skipped: ' + '; '.join(broken.values()))
 
 
+def summarise(predictor: Predictor, done: list[Labelled], out: Path, args: Namespace) -> None:
+    """Write what speaks of all images, the least confident first."""
+    done = sorted(done, key=lambda image: (image.confidence, image.name))
+    write_confidence(done, out / 'confidence.csv')
+    if args.format != 'png':
+        options = dict(url=args.image_url) if args.format == 'labelstudio' else {}
+        model = args.model if is_hub(args.model) else Path(args.model).stem
+        FORMATS[args.format](done, predictor.classes, predictor.palette, out, model, **options)
+
+
 def predict_images(
-    predictor: Predictor, images: dict[str, Path], out: Path, args: Namespace, broken: dict[Path, str]
+    predictor: Predictor,
+    images: dict[str, Path],
+    out: Path,
+    args: Namespace,
+    broken: dict[Path, str],
+    done: list[Labelled],
 ) -> None:
-    """Write what is predicted; an image that cannot be read is left out and noted in ``broken``."""
+    """Write what is predicted and append it to ``done``; an image that cannot be read is noted in ``broken``."""
     stream = predictor.stream(
         images.values(), args.batch_size, skipped=lambda path, error: broken.update({path: str(error)})
     )
     names = (name for name, path in images.items() if path not in broken)  # asked after the prediction before it
     for prediction, name in zip(track(stream, 'images', total=len(images), disable=not images), names):
-        write(out, name, prediction, args)
+        done.append(write(out, name, images[name].suffix, prediction, args))
         save(out / 'overlay' / f'{name}.png', Image.fromarray(prediction.overlay(args.opacity)))
 
 
@@ -119,7 +152,14 @@ def collect(inputs: list[str]) -> tuple[dict[str, Path], dict[str, Path]]:
     return images, videos
 
 
-def write(out: Path, name: str, prediction: Prediction, args: Namespace) -> None:
+def write(out: Path, name: str, ending: str, prediction: Prediction, args: Namespace) -> Labelled:
+    """Raises: UserError: a crop, where the format speaks of the whole file."""
+    if args.format != 'png' and prediction.labels.shape != prediction.file_size:
+        (height, width), (whole, across) = prediction.labels.shape, prediction.file_size
+        raise UserError(
+            f'{name}{ending} has {across}×{whole} pixels, but test_pipeline crops it to {width}×{height}, and --format '
+            f'{args.format} needs masks of the whole image: remove the crop from the config, or leave out --format'
+        )
     labels = Image.fromarray(prediction.labels)
     labels.putpalette(np.uint8(prediction.palette).tobytes())
     save(out / 'labels' / f'{name}.png', labels)
@@ -127,6 +167,7 @@ def write(out: Path, name: str, prediction: Prediction, args: Namespace) -> None
         if getattr(args, kind):
             grey = np.round(255 * getattr(prediction, kind)).astype(np.uint8)
             save(out / kind / f'{name}.png', Image.fromarray(grey))
+    return Labelled.of(name, f'{name}{ending}', prediction.labels, prediction.confidence, prediction.entropy)
 
 
 def save(path: Path, image: Image.Image) -> None:
@@ -135,7 +176,9 @@ def save(path: Path, image: Image.Image) -> None:
         image.save(path)
 
 
-def predict_video(predictor: Predictor, path: Path, out: Path, name: str, args: Namespace) -> None:
+def predict_video(
+    predictor: Predictor, path: Path, out: Path, name: str, args: Namespace, done: list[Labelled]
+) -> None:
     """Raises: UserError: a video that OpenCV cannot read or write."""
     video = cv2.VideoCapture(str(path))
     count = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
@@ -153,7 +196,7 @@ def predict_video(predictor: Predictor, path: Path, out: Path, name: str, args: 
                     f'{target.name} cannot be written: this OpenCV cannot encode videos, install opencv-python'
                 )
         writer.write(picture)
-        write(out, f'{name}{os.sep}{i:06d}', prediction, args)
+        done.append(write(out, f'{name}{os.sep}{i:06d}', '', prediction, args))
     if writer is None:
         raise UserError(f'{path} cannot be read as a video: restore or convert the file')
     writer.release()

@@ -19,6 +19,7 @@ from ..weights.load import read_checkpoint
 from ..weights.segmentor import dataset_meta, load_segmentor
 from .card import model_card
 from .graph import ImageToLabels, slides, write_onnx, write_sliding
+from .model_json import NAME, read_model_json, write_model_json
 from .plain import plain_config
 
 
@@ -30,8 +31,10 @@ def export_segmentor(
     safetensors: bool = False,
     part: str | None = None,
     overwrite: bool = False,
+    name: str | None = None,
 ) -> Path:
-    """Write the folder ``out``: model.pth, config.py, README.md and what else is asked for; whole or not at all.
+    """Write the folder ``out``: model.pth, config.py, model.json, README.md and what else is asked for; whole or not
+    at all.
 
     Args:
         cfg: the training config.
@@ -39,6 +42,7 @@ def export_segmentor(
         onnx: ``'probabilities'`` or ``'labels'``, to write model.onnx as well, and sliding.py where the model is tested
             in sliding windows.
         part: ``'teacher'`` to export the teacher of the checkpoint instead of its segmentor.
+        name: by which the model card calls the model in its examples, such as ``'hf://USER/NAME'``.
 
     Raises:
         UserError: see :func:`~mmseg_adapt.weights.segmentor.load_segmentor`, :func:`.graph.write_onnx`; ``out`` exists.
@@ -49,13 +53,14 @@ def export_segmentor(
         plain = plain_config(cfg)
         plain.dump(folder / 'config.py')
         state = {key: value.cpu().contiguous() for key, value in model.state_dict().items()}
-        meta = dict(dataset_meta=dataset_meta(cfg, loaded, model.num_classes))
-        torch.save(dict(state_dict=state, meta=meta), folder / 'model.pth')
+        meta = dataset_meta(cfg, loaded, model.num_classes)
+        torch.save(dict(state_dict=state, meta=dict(dataset_meta=meta)), folder / 'model.pth')
+        _write_data(plain, meta, folder / NAME)
         if safetensors:
             _save_safetensors(state, folder / 'model.safetensors')
         _check_strict(folder)
         graphs = {'model.onnx': _write_graph(model, onnx, folder)} if onnx else {}
-        card = model_card(cfg, plain, loaded, Path(checkpoint), folder, graphs)
+        card = model_card(cfg, plain, loaded, Path(checkpoint), folder, graphs, name)
         (folder / 'README.md').write_text(card, encoding='utf-8')
     return Path(out)
 
@@ -96,6 +101,17 @@ def _save_safetensors(state: dict, path: Path) -> None:
     except ImportError:
         raise UserError("--safetensors needs safetensors: run: pip install 'mmseg_adapt[export]'") from None
     path.write_bytes(save(state))
+
+
+def _write_data(plain: Config, meta: dict, file: Path) -> None:
+    """model.json, but for a model that needs code of others; that it cannot be pushed, then, is said."""
+    try:
+        write_model_json(plain, meta, file)
+    except UserError as error:
+        print_log(f'{NAME} is not written, and --push is not possible: {error}', 'current', level=logging.WARNING)
+        return
+    if read_model_json(file).model.to_dict() != plain.model.to_dict():
+        raise UserError(f'{NAME} does not hold the model of config.py: report this with your config')
 
 
 def _check_strict(folder: Path) -> None:

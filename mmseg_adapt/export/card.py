@@ -12,6 +12,7 @@ from ..datasets.pipelines import LABEL_LOADERS
 from ..datasets.streams import domains_of, is_labelled, parts
 from ..log.scalars import scalars_of
 from ..weights.segmentor import dataset_meta, segmentor_config
+from .card_head import card_head
 
 LICENCES = {  # type of a data set → what its authors allow
     'GTADataset': 'GTA5: research and education only',
@@ -21,20 +22,30 @@ LICENCES = {  # type of a data set → what its authors allow
 }
 FILES = {
     'model.pth': 'weights, a plain MMSegmentation checkpoint',
-    'config.py': 'its config, complete in itself',
+    'config.py': 'its config, complete in itself; a config is code, which MMSegmentation runs when it reads it',
+    'model.json': 'the model as data: what Predictor builds, without running config.py',
     'model.safetensors': 'the same weights as safetensors',
     'model.onnx': 'ONNX',
     'sliding.py': 'sliding windows over model.onnx, with onnxruntime and NumPy',
 }
 
 
-def model_card(cfg: Config, plain: Config, checkpoint: dict, path: Path, folder: Path, graphs: dict[str, str]) -> str:
-    """Markdown.
+def model_card(
+    cfg: Config,
+    plain: Config,
+    checkpoint: dict,
+    path: Path,
+    folder: Path,
+    graphs: dict[str, str],
+    name: str | None = None,
+) -> str:
+    """Markdown with a head in YAML.
 
     Args:
         cfg, path: the config and the checkpoint that were exported; ``checkpoint`` is what the file holds.
         plain, folder: what was written, and where it lies.
         graphs: file name → what is said of it.
+        name: what ``Predictor`` is given to use the model; ``folder``'s name by default.
     """
     model = segmentor_config(cfg)
     head = model.decode_head[-1] if isinstance(model.decode_head, list) else model.decode_head  # of a cascade the last
@@ -46,7 +57,10 @@ def model_card(cfg: Config, plain: Config, checkpoint: dict, path: Path, folder:
         if file.name in FILES
     )
     needs = 'mmsegmentation and mmseg_adapt' if plain.get('custom_imports') else 'mmsegmentation'
-    return f"""# {Path(cfg.filename or folder.name).stem}
+    title = Path(cfg.filename or folder.name).stem
+    row = measured_row(path, checkpoint)
+    data_sets = [part for _, part in _data_sets(cfg)]
+    return f"""{card_head(title, data_sets, row and round(row['mIoU'], 2))}# {title}
 
 {head.type} on {model.backbone.type}, {len(meta['classes'])} classes; exported by mmseg_adapt {__version__}
 from `{path.name}`{_iteration(checkpoint)}.
@@ -56,7 +70,7 @@ from `{path.name}`{_iteration(checkpoint)}.
 ```python
 from mmseg_adapt import Predictor
 
-predictor = Predictor('{folder.name}')
+predictor = Predictor('{name or folder.name}')
 labels = predictor('street.png').labels  # (height, width), uint8
 ```
 
@@ -89,7 +103,7 @@ result = inference_model(model, 'street.png').pred_sem_seg
 
 ## Measured
 
-{_measured(path, checkpoint)}
+{_measured(row, checkpoint)}
 
 ## Licence
 
@@ -154,18 +168,27 @@ def _role(stream: str) -> str:
     return f'{"labelled" if is_labelled(stream) else "unlabelled"} {stream.removeprefix("labeled_")}'
 
 
-def _measured(path: Path, checkpoint: dict) -> str:
+def measured_row(path: Path, checkpoint: dict) -> dict | None:
+    """What the log of the run says of the validation of this very checkpoint, if anything."""
     meta = checkpoint.get('meta') or {}
-    if images := meta.get('adapted_bn'):
-        return f'Not measured: BN statistics were adapted to {images} target images after the last validation.'
     iteration = meta.get('iter')
+    if meta.get('adapted_bn') or iteration is None:
+        return None
     for log in sorted(path.parent.glob('*/vis_data/scalars.json'), reverse=True):
         for row in reversed(scalars_of(log)):
-            if 'mIoU' in row and row.get('step') == iteration is not None:
-                classes = {k.removeprefix('IoU.'): v for k, v in row.items() if k.startswith('IoU.')}
-                head = f'mIoU {row["mIoU"]:.2f} on the validation images of the config at iteration {iteration}.'
-                return head + ''.join(f'\n* {name}: {value:.2f}' for name, value in classes.items())
-    return 'Not measured.'
+            if 'mIoU' in row and row.get('step') == iteration:
+                return row
+    return None
+
+
+def _measured(row: dict | None, checkpoint: dict) -> str:
+    if images := (checkpoint.get('meta') or {}).get('adapted_bn'):
+        return f'Not measured: BN statistics were adapted to {images} target images after the last validation.'
+    if row is None:
+        return 'Not measured.'
+    classes = {k.removeprefix('IoU.'): v for k, v in row.items() if k.startswith('IoU.')}
+    head = f'mIoU {row["mIoU"]:.2f} on the validation images of the config at iteration {row["step"]}.'
+    return head + ''.join(f'\n* {name}: {value:.2f}' for name, value in classes.items())
 
 
 def _licences(cfg: Config) -> str:

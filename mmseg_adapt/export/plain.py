@@ -92,7 +92,7 @@ def load_images(part):
         if part.get('type') == 'LoadImage' and part.keys() <= LOADER | {'type'}:
             return type(part)({'imdecode_backend': 'pillow', **part, 'type': 'LoadImageFromFile'})
         return part
-    return [load_images(value) for value in part] if isinstance(part, (list, tuple)) else part
+    return type(part)(map(load_images, part)) if isinstance(part, (list, tuple)) else part
 
 
 def stock(part):
@@ -101,7 +101,7 @@ def stock(part):
     if isinstance(part, dict):
         equal = ConfigDict({key: stock(value) for key, value in _equal_of(part).items()})
         return load_images(part) if 'pipeline' in part and ours(equal) else equal
-    return [stock(value) for value in part] if isinstance(part, (list, tuple)) else part
+    return type(part)(map(stock, part)) if isinstance(part, (list, tuple)) else part
 
 
 def _equal_of(part: dict) -> dict:

@@ -32,6 +32,8 @@ def segmentor_config(cfg: Config) -> ConfigDict:
 def _forget_init(part) -> None:
     if isinstance(part, dict):
         part.pop('pretrained', None)
+        if part.get('type') == 'TIMMBackbone':  # its default downloads
+            part['pretrained'] = False
         for key in [key for key, value in part.items() if key == 'init_cfg' and 'Pretrained' in str(value)]:
             part[key] = None
         for value in part.values():

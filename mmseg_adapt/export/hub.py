@@ -1,0 +1,108 @@
+"""Exported models on the Hugging Face Hub: ``hf://USER/NAME``, or ``hf://USER/NAME@REVISION``.
+
+Of what is downloaded nothing is run: the model is built from model.json, and weights are read as tensors.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import ModuleType
+
+from ..errors import FULL, UserError, first_line
+from ..weights.load import UNSAFE, unsafe
+from .card import FILES
+from .model_json import NAME
+
+PREFIX = 'hf://'
+REPOSITORY = re.compile(r'[\w.-]+/[\w.-]+')
+
+
+def is_hub(name: str | Path) -> bool:
+    return str(name).startswith(PREFIX)
+
+
+def check_push(repository: str) -> None:
+    """Raises: UserError: what would make a later :func:`push` fail and can be known before."""
+    if not REPOSITORY.fullmatch(repository):
+        raise UserError(f'--push {repository}: write USER/NAME, the name of a repository on the Hub')
+    if not _library().get_token():
+        raise UserError('--push needs an access token of the Hub: run hf auth login, or set HF_TOKEN')
+
+
+def push(folder: Path, repository: str, private: bool = False) -> str:
+    """Upload what an export wrote to a repository, which is made where it does not exist, as one commit.
+
+    Returns:
+        The address of the repository.
+
+    Raises:
+        UserError: a folder without model.json, no network, no right to write there.
+    """
+    if not (folder / NAME).is_file():
+        raise UserError(f'{folder} has no {NAME}, so nobody could use it without running its config: export it again')
+    hub = _library()
+    try:
+        api = hub.HfApi()
+        url = api.create_repo(repository, private=private or None, exist_ok=True)
+        files = dict(folder_path=folder, allow_patterns=[*FILES, 'README.md'])
+        api.upload_folder(repo_id=repository, commit_message='Export of mmseg_adapt', **files)
+    except Exception as error:  # the library's own, its HTTP client's, the card's
+        raise UserError(
+            f'{folder} is written, but cannot be pushed to {repository} ({_said(error)}): mend that, then run: '
+            f'hf upload {repository} {folder}'
+        ) from error
+    return str(url)
+
+
+def fetch(name: str) -> Path:
+    """Download a model, or find it in the library's cache, and return its folder: one commit's files.
+
+    Raises:
+        UserError: a name that is none, a repository, revision or file that does not exist, no network.
+    """
+    repository, _, revision = name.removeprefix(PREFIX).partition('@')
+    if not REPOSITORY.fullmatch(repository):
+        raise UserError(f'{name} is not the name of a model: write {PREFIX}USER/NAME or {PREFIX}USER/NAME@REVISION')
+    if unsafe():
+        raise UserError(
+            f'{name}: downloaded weights are never loaded with code: leave out --unsafe, and unset {UNSAFE}'
+        )
+    hub = _library()
+    try:
+        found = hub.snapshot_download(
+            repository, revision=revision or None, allow_patterns=[NAME, 'model.pth'], library_name='mmseg_adapt'
+        )
+    except Exception as error:  # the library's own, and its HTTP client's
+        raise UserError(f'{name} cannot be downloaded ({_said(error)}): {_cure(error)}') from error
+    folder = Path(found)
+    if missing := [file for file in (NAME, 'model.pth') if not (folder / file).is_file()]:
+        raise UserError(f'{name} has no {missing[0]}: name a model that mmseg-adapt export --push has uploaded')
+    return folder
+
+
+def _library() -> ModuleType:
+    try:
+        import huggingface_hub
+    except ImportError:
+        raise UserError(f"{PREFIX} and --push need huggingface_hub: run: pip install 'mmseg_adapt[hub]'") from None
+    return huggingface_hub
+
+
+def _said(error: BaseException) -> str:
+    """What went wrong, without the address and the request id around it; of a chain of errors the first."""
+    while error.__cause__:
+        error = error.__cause__
+    response = getattr(error, 'response', None)
+    return f'the Hub answered {response.status_code}' if response is not None else first_line(error)
+
+
+def _cure(error: Exception) -> str:
+    kind = type(error).__name__
+    if kind == 'RevisionNotFoundError':
+        return 'name a branch, a tag or a commit of the repository after @'
+    if kind in ('RepositoryNotFoundError', 'GatedRepoError'):
+        return 'check the name; if the repository is private, run hf auth login or set HF_TOKEN'
+    if getattr(error, 'errno', None) in FULL:
+        return 'free some space, or set HF_HOME to another disk'
+    return 'check the network, or export the model to a folder and name that'
