@@ -235,7 +235,7 @@ def measure_cost(args: Namespace) -> str:
     paths, _ = target_images([config_of(str(snapshot.config))], args.target, args.images)
     samples = {path: predictor.read(path) for path in paths}
     predictor.read = samples.__getitem__
-    inputs = [(sample['inputs'], sample['data_samples'].metainfo) for _, sample in samples.values()]
+    inputs = [(sample['inputs'], sample['data_samples'].metainfo) for _, sample, _ in samples.values()]
 
     def bare() -> None:
         for x, meta in inputs:
