@@ -15,7 +15,7 @@ model = dict(
 )
 default_hooks = dict(
     logger=dict(interval=20),
-    checkpoint=dict(interval=100, max_keep_ckpts=4),
+    checkpoint=dict(interval=75, max_keep_ckpts=2),
     fast=dict(type='FastSegmentorHook', channels_last=True),
     label_free=dict(type='LabelFreeHook', images=50, target='data/idd_lite/images/train'),
 )
