@@ -16,8 +16,8 @@ def write_run(folder, *values, config='method', text=''):
     (folder / f'{config}.py').write_text(text)
     for i, part in enumerate(values):
         (folder / f'2026010{i}_000000/vis_data').mkdir(parents=True)
-        names = ('step', 'mIoU', 'flip_consistency')
-        lines = [json.dumps({**dict(zip(names, row)), 'IoU.road': row[1] + 1}) for row in part]
+        lines = [json.dumps({'step': row[0], 'mIoU': row[1], 'IoU.road': row[1] + 1}) for row in part]
+        lines += [json.dumps(dict(step=row[0], flip_consistency=row[2])) for row in part if row[2:]]
         lines.insert(0, json.dumps(dict(step=1, loss=0.5, time=2.0)))
         (folder / f'2026010{i}_000000/vis_data/scalars.json').write_text('\n'.join(lines))
 

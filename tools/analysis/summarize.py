@@ -55,9 +55,12 @@ def validations(work_dir: Path) -> list[dict]:
     Raises:
         UserError: a folder without a validated run.
     """
-    rows = {}
+    rows: dict[int, dict] = {}
     for file in sorted(work_dir.glob('*/vis_data/scalars.json')):
-        rows.update((row['step'], row) for row in scalars_of(file) if 'mIoU' in row)
+        for row in scalars_of(file):
+            if 'mIoU' in row or 'flip_consistency' in row:
+                rows[row['step']] = rows.get(row['step'], {}) | row
+    rows = {step: row for step, row in rows.items() if 'mIoU' in row}
     if not rows:
         raise UserError(f'{work_dir} holds no validated run: name work dirs of tools/train.py')
     return [rows[step] for step in sorted(rows)]
