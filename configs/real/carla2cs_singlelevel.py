@@ -1,7 +1,7 @@
 # AdaptSegNet, single-level, CARLA → Cityscapes on the CPU. Ours: docs/results.md.
 #   python tools/train.py configs/real/carla2cs_singlelevel.py
 _base_ = [
-    '../_base_/models/deeplabv3plus_mobilenetv2.py',
+    '../_base_/models/segformerhead_mobilenetv2.py',
     '../_base_/datasets/carla2cs.py',
     '../_base_/schedules/cs2idd.py',
     '../_base_/default_runtime.py',

@@ -41,7 +41,7 @@ def unpack(args: Namespace, folder: Path) -> None:
         write_noise(folder / 'data')
         weights = folder / 'weights/mobilenetv2_imagenet.pth'
         weights.parent.mkdir()
-        backbone = Config.fromfile(ROOT / 'configs/_base_/models/deeplabv3plus_mobilenetv2.py').model.backbone
+        backbone = Config.fromfile(ROOT / 'configs/_base_/models/segformerhead_mobilenetv2.py').model.backbone
         torch.save(MODELS.build(dict(backbone, init_cfg=None)).state_dict(), weights)
     else:
         sys.exit(f'error: {packed} does not exist: run tools/gpu/prepare.sh, or leave real out of --stages')

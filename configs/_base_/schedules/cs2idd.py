@@ -2,7 +2,7 @@
 optim_wrapper = dict(
     constructor='PlayerOptimWrapperConstructor',
     segmentor=dict(
-        optimizer=dict(type='AdamW', lr=2e-4, weight_decay=0.01),
+        optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=5e-4),
         paramwise_cfg=dict(custom_keys={'decode_head': dict(lr_mult=10), 'auxiliary_head': dict(lr_mult=10)}),
     ),
     discriminator=dict(optimizer=dict(type='Adam', lr=1e-3, betas=(0.9, 0.99))),
