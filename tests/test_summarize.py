@@ -6,7 +6,9 @@ import re
 import pytest
 
 from .test_training import failure
-from .tiny import run_tool
+from .tiny import CONFIGS, run_tool
+
+DOCS = CONFIGS.parent / 'docs'
 
 
 def write_run(folder, *values, config='method', text=''):
@@ -14,32 +16,46 @@ def write_run(folder, *values, config='method', text=''):
     (folder / f'{config}.py').write_text(text)
     for i, part in enumerate(values):
         (folder / f'2026010{i}_000000/vis_data').mkdir(parents=True)
-        lines = [json.dumps(dict(step=s, mIoU=v, **{'IoU.road': v + 1})) for s, v in part]
-        lines.insert(0, json.dumps(dict(step=1, loss=0.5)))
+        lines = [json.dumps({'step': row[0], 'mIoU': row[1], 'IoU.road': row[1] + 1}) for row in part]
+        lines += [json.dumps(dict(step=row[0], flip_consistency=row[2])) for row in part if row[2:]]
+        lines.insert(0, json.dumps(dict(step=1, loss=0.5, time=2.0)))
         (folder / f'2026010{i}_000000/vis_data/scalars.json').write_text('\n'.join(lines))
 
 
-def test_last_tail_best_and_spread_over_seeds(tmp_path, monkeypatch, capsys):
-    write_run(tmp_path / 'a', [(10, 30.0), (20, 50.0)], [(20, 40.0), (30, 44.0)])  # resumed: iteration 20 was run twice
-    write_run(tmp_path / 'b', [(10, 30.0), (20, 36.0), (30, 40.0)])
-    out = tmp_path / 'out.json'
-    run_tool(
-        'analysis/summarize.py', tmp_path / 'a', tmp_path / 'b', '--last', 2, '--json', out, monkeypatch=monkeypatch
-    )
-    table = [
-        [c.strip() for c in row.split('|')[1:-1]] for row in capsys.readouterr().out.splitlines() if row.startswith('|')
-    ]
-    assert dict(zip(table[0], table[2])) == {
+def tables(printed):
+    """The first row of every table, under the names of its columns."""
+    blocks = [block.splitlines() for block in printed.split('\n\n') if block.startswith('|')]
+    cells = [[[c.strip() for c in line.split('|')[1:-1]] for line in block] for block in blocks]
+    return [dict(zip(block[0], block[2])) for block in cells]
+
+
+def test_last_picked_best_and_spread_over_seeds(tmp_path, monkeypatch, capsys):
+    write_run(tmp_path / 'a', [(10, 30.0, 7), (20, 50.0, 9)], [(20, 40.0, 8), (30, 44.0, 5)])  # resumed: 20 ran twice
+    write_run(tmp_path / 'b', [(10, 30.0, 4), (20, 36.0, 5), (30, 40.0, 6)])
+    out = tmp_path / 'out.jsonl'
+    runs = [tmp_path / 'a', tmp_path / 'b']
+    run_tool('analysis/summarize.py', *runs, '--last', 2, '--classes', '--json', out, monkeypatch=monkeypatch)
+    printed = capsys.readouterr().out
+    mious, ends, picks = tables(printed)
+    assert mious == {
         'config': 'method',
         'runs': '2',
         'last': '42.0 ± 2.8',
+        'picked': '40.0 ± 0.0',  # of a: iteration 20
+        'best*': '42.0 ± 2.8',
         'mean of last 2': '40.0 ± 2.8',
         'spread within a run': '2.8',
-        'best*': '42.0 ± 2.8',
-        'road': '43.0 ± 2.8',
+        'minutes': '1.0 ± 0.0',  # 30 iterations of 2 seconds
     }
-    runs = json.loads(out.read_text())['method']
-    assert [(r['iterations'], r['best_iteration']) for r in runs] == [(30, 30), (30, 30)]
+    assert (ends['road'], picks['road']) == ('43.0 ± 2.8', '41.0 ± 0.0')
+    run_tool('analysis/summarize.py', '--from', out, '--last', 2, '--classes', monkeypatch=monkeypatch)
+    assert capsys.readouterr().out == printed
+
+
+def test_nothing_is_picked_where_a_snapshot_has_no_flip_consistency(tmp_path, monkeypatch, capsys):
+    write_run(tmp_path / 'a', [(10, 30.0, 7), (20, 50.0)])
+    run_tool('analysis/summarize.py', tmp_path / 'a', monkeypatch=monkeypatch)
+    assert tables(capsys.readouterr().out)[0]['picked'] == '–'
 
 
 def test_runs_of_one_config_with_other_settings_have_a_row_of_their_own(tmp_path, monkeypatch, capsys):
@@ -60,7 +76,7 @@ def test_a_line_that_a_kill_cut_short_is_left_out_and_an_average_needs_a_snapsho
     (log,) = tmp_path.rglob('scalars.json')
     log.write_text(log.read_text() + '\n{"mIoU": 60.0, "step": 3')
     run_tool('analysis/summarize.py', tmp_path / 'a', monkeypatch=monkeypatch)
-    assert '| 50.0 |' in capsys.readouterr().out
+    assert tables(capsys.readouterr().out)[0]['last'] == '50.0'
     message = failure('analysis/summarize.py', tmp_path / 'a', '--last', 0, monkeypatch=monkeypatch, capsys=capsys)
     assert '--last 0: average at least one snapshot' in message
 
@@ -69,3 +85,21 @@ def test_a_folder_without_a_run_is_named(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         run_tool('analysis/summarize.py', tmp_path, monkeypatch=monkeypatch)
     assert f'error: {tmp_path} holds no validated run' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('content', [None, 'text', '{"mIoU": 1}', '[1]'])
+def test_a_file_that_holds_no_results_is_named(tmp_path, content, monkeypatch, capsys):
+    file = tmp_path / 'x.jsonl'
+    if content:
+        file.write_text(content)
+    message = failure('analysis/summarize.py', '--from', file, monkeypatch=monkeypatch, capsys=capsys)
+    assert str(file) in message and '--json' in message
+
+
+def test_the_tables_in_the_docs_are_those_of_the_stored_results(monkeypatch, capsys):
+    text = (DOCS / 'results.md').read_text()
+    for file in sorted((DOCS / 'results').glob('*.jsonl')):
+        run_tool('analysis/summarize.py', '--from', file, '--classes', monkeypatch=monkeypatch)
+        blocks = [block.strip() for block in capsys.readouterr().out.split('\n\n')]
+        missing = [block for block in blocks if block.startswith('|') and block not in text]
+        assert not missing, f'{file.name}: copy the tables that summarize.py --from prints into docs/results.md'

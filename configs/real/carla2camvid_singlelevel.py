@@ -13,4 +13,8 @@ model = dict(
     discriminator=dict(decode=dict(type='OutputSpaceDiscriminator', in_channels=3)),
     lambda_adv=dict(decode=0.005),
 )
-default_hooks = dict(logger=dict(interval=10), checkpoint=dict(interval=50, max_keep_ckpts=2))
+default_hooks = dict(
+    logger=dict(interval=10),
+    checkpoint=dict(interval=50, max_keep_ckpts=2),
+    label_free=dict(type='LabelFreeHook', images=50, target='data/camvid/train/images'),
+)

@@ -1,4 +1,4 @@
-# Oracle: supervised on IDD-Lite's own labels, tested like the others. Ours: not measured yet.
+# Oracle: supervised on IDD-Lite's own labels, tested like the others. Ours: docs/results.md.
 #   python tools/train.py configs/real/cs2idd_oracle.py
 _base_ = './cs2idd_source_only.py'
 train_dataloader = dict(

@@ -1,4 +1,4 @@
-# No adaptation, Cityscapes → IDD-Lite on the CPU. Ours: not measured yet.
+# No adaptation, Cityscapes → IDD-Lite on the CPU. Ours: docs/results.md.
 #   python tools/train.py configs/real/cs2idd_source_only.py
 _base_ = './cs2idd_singlelevel.py'
 model = dict(_delete_=True, **_base_.model.segmentor)

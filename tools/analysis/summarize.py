@@ -1,19 +1,23 @@
-"""What a run reached, and how sure that is: last, mean of the last k, best, over snapshots and over seeds.
+"""What runs reached, and how sure that is: last, picked and best snapshot, over seeds.
 
-``python tools/analysis/summarize.py work_dirs/real/*/seed* [--last 3] [--json results.json]``
+    python tools/analysis/summarize.py work_dirs/real/*/seed* [--classes] [--json docs/results/NAME.jsonl]
+    python tools/analysis/summarize.py --from docs/results/NAME.jsonl
 
 Runs of one config that differ only in the seed, and in where files lie, share a row: mean ± sample standard deviation
-over runs. What else differs gives a row of its own, with the folder of its first run. "best*" is the best snapshot by
-validation labels, which an unsupervised method does not have: an oracle's choice.
+over runs. Every other difference makes a row of its own, named after the folder of its first run. "picked" is the
+snapshot with the highest flip consistency, which ``LabelFreeHook`` logs: the rule that ``select`` follows within a run.
+"best*" is the best snapshot by validation labels, which an unsupervised method does not have. ``--json`` keeps one line
+of scalars per run, from which ``--from`` prints the same tables.
 """
 
 import json
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from prettytable import PrettyTable, TableStyle
+from markdown_table import markdown
 
 from mmseg_adapt.errors import UserError, one_sentence
 from mmseg_adapt.files.config import config_of
@@ -51,66 +55,132 @@ def validations(work_dir: Path) -> list[dict]:
     Raises:
         UserError: a folder without a validated run.
     """
-    rows = {}
+    rows: dict[int, dict] = {}
     for file in sorted(work_dir.glob('*/vis_data/scalars.json')):
-        rows.update((row['step'], row) for row in scalars_of(file) if 'mIoU' in row)
+        for row in scalars_of(file):
+            if 'mIoU' in row or 'flip_consistency' in row:
+                rows[row['step']] = rows.get(row['step'], {}) | row
+    rows = {step: row for step, row in rows.items() if 'mIoU' in row}
     if not rows:
         raise UserError(f'{work_dir} holds no validated run: name work dirs of tools/train.py')
     return [rows[step] for step in sorted(rows)]
 
 
-def summary_of(work_dir: Path, last: int) -> dict:
-    """One run: its last and best validation, and mean and spread of the last ``last`` ones."""
-    rows = validations(work_dir)
-    tail = [row['mIoU'] for row in rows[-last:]]
-    best = max(rows, key=lambda row: row['mIoU'])
-    return dict(
-        work_dir=str(work_dir),
-        iterations=rows[-1]['step'],
-        last=rows[-1]['mIoU'],
-        best=best['mIoU'],
-        best_iteration=best['step'],
-        tail_mean=float(np.mean(tail)),
-        tail_std=float(np.std(tail, ddof=1)) if len(tail) > 1 else 0.0,
-        classes={k.removeprefix('IoU.'): v for k, v in rows[-1].items() if k.startswith('IoU.')},
-    )
+def summary_of(work_dir: Path) -> dict:
+    """One run: mIoU, IoU of the classes and flip consistency of every snapshot, and its training time in minutes."""
+    snapshots = [
+        dict(
+            iteration=row['step'],
+            mIoU=row['mIoU'],
+            **({'flip': row['flip_consistency']} if 'flip_consistency' in row else {}),
+            classes={k.removeprefix('IoU.'): v for k, v in row.items() if k.startswith('IoU.')},
+        )
+        for row in validations(work_dir)
+    ]
+    return dict(work_dir='/'.join(work_dir.parts[-2:]), minutes=minutes_of(work_dir), snapshots=snapshots)
 
 
-def over_runs(values: list[float]) -> str:
-    if len(values) == 1:
-        return f'{values[0]:.1f}'
-    return f'{np.mean(values):.1f} ± {np.std(values, ddof=1):.1f}'
+def minutes_of(work_dir: Path) -> float | None:
+    """Training alone: the iterations times the mean time of those that were logged."""
+    rows = [row for file in work_dir.glob('*/vis_data/scalars.json') for row in scalars_of(file)]
+    times = [row['time'] for row in rows if 'time' in row and 'mIoU' not in row]
+    last = max((row['step'] for row in rows if 'step' in row), default=0)
+    return round(float(np.mean(times)) * last / 60, 2) if times else None
 
 
-def table_of(groups: dict[str, list[dict]], last: int) -> PrettyTable:
-    classes = list(next(iter(groups.values()))[0]['classes'])
-    header = ['config', 'runs', 'last', f'mean of last {last}', 'spread within a run', 'best*', *classes]
-    table = PrettyTable(header)
-    table.set_style(TableStyle.MARKDOWN)
-    table.align = 'r'
-    table.align['config'] = 'l'
-    for name, runs in groups.items():
-        row = [over_runs([run[key] for run in runs]) for key in ('last', 'tail_mean')]
-        row += [f'{np.mean([run["tail_std"] for run in runs]):.1f}', over_runs([run['best'] for run in runs])]
-        row += [over_runs([run['classes'].get(c, np.nan) for run in runs]) for c in classes]
-        table.add_row([name, len(runs), *row])
-    return table
+def last(run: dict) -> dict:
+    return run['snapshots'][-1]
+
+
+def picked(run: dict) -> dict | None:
+    """The first snapshot of the highest flip consistency; None where it was not logged for every snapshot."""
+    snapshots = run['snapshots']
+    return max(snapshots, key=lambda s: s['flip']) if all('flip' in s for s in snapshots) else None
+
+
+def best(run: dict) -> dict:
+    return max(run['snapshots'], key=lambda s: s['mIoU'])
+
+
+def over_runs(values: Iterable[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    if not known:
+        return '–'
+    return f'{np.mean(known):.1f}' + (f' ± {np.std(known, ddof=1):.1f}' if len(known) > 1 else '')
+
+
+def miou_table(rows: dict[str, list[dict]], tail: int):
+    """One line per row: mIoU of the last, the picked and the best snapshot, and how much the last ones differ."""
+
+    def line(name: str, runs: list[dict]) -> list:
+        tails = [[s['mIoU'] for s in run['snapshots'][-tail:]] for run in runs]
+        spread = np.mean([np.std(values, ddof=1) if len(values) > 1 else 0.0 for values in tails])
+        return [
+            name,
+            len(runs),
+            over_runs(last(run)['mIoU'] for run in runs),
+            over_runs((picked(run) or {}).get('mIoU') for run in runs),
+            over_runs(best(run)['mIoU'] for run in runs),
+            over_runs(np.mean(values) for values in tails),
+            f'{spread:.1f}',
+            over_runs(run.get('minutes') for run in runs),
+        ]
+
+    header = ['config', 'runs', 'last', 'picked', 'best*', f'mean of last {tail}', 'spread within a run', 'minutes']
+    return markdown(header, [line(name, runs) for name, runs in rows.items()])
+
+
+def class_table(rows: dict[str, list[dict]], snapshot=last):
+    """One line per row: IoU of every class in one snapshot of each run."""
+    classes = list(last(next(iter(rows.values()))[0])['classes'])
+
+    def line(name: str, runs: list[dict]) -> list:
+        found = [(snapshot(run) or {}).get('classes', {}) for run in runs]
+        return [name, *(over_runs(classes.get(c) for classes in found) for c in classes)]
+
+    return markdown(['config', *classes], [line(name, runs) for name, runs in rows.items()])
+
+
+def stored(file: Path) -> dict[str, list[dict]]:
+    """The rows of a file that ``--json`` wrote.
+
+    Raises:
+        UserError: a file that does not exist or has another content.
+    """
+    rows: dict[str, list[dict]] = {}
+    try:
+        for line in file.read_text().splitlines():
+            run = json.loads(line)
+            rows.setdefault(run.pop('row'), []).append(run)
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise UserError(f'{file} is not a file of results, which --json writes ({type(error).__name__})') from None
+    return rows
 
 
 def main() -> None:
-    parser = ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('work_dirs', nargs='+', type=Path)
-    parser.add_argument('--last', type=int, default=3, help='how many of the last snapshots to average')
-    parser.add_argument('--json', type=Path, help='write everything here too')
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument('work_dirs', nargs='*', type=Path, metavar='WORK_DIR')
+    parser.add_argument('--last', type=int, default=3, help='how many of the last snapshots to average (default: 3)')
+    parser.add_argument('--classes', action='store_true', help='also print the IoU of every class')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='also write one line of JSON per run')
+    parser.add_argument('--from', dest='stored', type=Path, metavar='FILE', help='a file of --json, for work dirs')
     args = parser.parse_args()
     if args.last < 1:
         raise UserError(f'--last {args.last}: average at least one snapshot')
-    rows = rows_of(args.work_dirs)
-    groups = {name: [summary_of(work_dir, args.last) for work_dir in runs] for name, runs in rows.items()}
-    print(table_of(groups, args.last))
-    print('\nmIoU in percent, ± over runs; classes: last snapshot; best*: chosen on validation labels (an oracle)')
+    if bool(args.work_dirs) == bool(args.stored):
+        raise UserError('name work dirs, or a file with --from')
+    if args.stored:
+        rows = stored(args.stored)
+    else:
+        rows = {name: [summary_of(run) for run in runs] for name, runs in rows_of(args.work_dirs).items()}
+    print(miou_table(rows, args.last))
+    if args.classes:
+        for name, snapshot in (('last', last), ('picked', picked)):
+            print(f'\n{name}:\n\n{class_table(rows, snapshot)}')
+    print('\nmIoU in percent, ± over runs; picked: without labels; best*: by validation labels; minutes: training alone')
     if args.json:
-        args.json.write_text(json.dumps(groups, indent=1))
+        lines = [json.dumps(dict(row=name, **run), ensure_ascii=False) for name, runs in rows.items() for run in runs]
+        args.json.write_text('\n'.join(lines) + '\n')
         print(f'wrote {args.json}', file=sys.stderr)
 
 

@@ -5,10 +5,9 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
-
 sys.path.append(str(Path(__file__).resolve().parents[1] / 'analysis'))
 from markdown_table import markdown  # noqa: E402
+from summarize import class_table, miou_table  # noqa: E402
 
 
 def number(value: float | None, digits: int = 2) -> str:
@@ -78,22 +77,10 @@ def memory(rows: list[dict]) -> str:
 
 
 def real(rows: list[dict]) -> str:
-    done = [row for row in rows if 'last' in row]
-    classes = list(done[0]['classes']) if done else []
-    lines = []
-    for name in dict.fromkeys(row['config'] for row in done):
-        runs = [row for row in done if row['config'] == name]
-        cells = [over([run[key] for run in runs]) for key in ('last', 'best')]
-        cells += [over([run['classes'][c] for run in runs]) for c in classes]
-        seconds = np.mean([run['seconds'] for run in runs])
-        lines.append([name, len(runs), runs[0]['iterations'], *cells, f'{seconds:.0f}'])
-    header = ['config', 'runs', 'iterations', 'last', 'best*', *classes, 's / run']
-    return f'{markdown(header, lines)}\n{left_out(rows)}'
-
-
-def over(values: list[float]) -> str:
-    """Mean ± sample standard deviation over runs."""
-    return number(np.mean(values), 1) + (f' ± {np.std(values, ddof=1):.1f}' if len(values) > 1 else '')
+    """Last, picked and best mIoU, then every class, of the runs of each config."""
+    done = [row for row in rows if 'snapshots' in row]
+    runs = {name: [row for row in done if row['config'] == name] for name in dict.fromkeys(r['config'] for r in done)}
+    return f'{miou_table(runs, tail=3)}\n\n{class_table(runs)}\n{left_out(rows)}' if runs else left_out(rows)
 
 
 def left_out(rows: list[dict]) -> str:
@@ -105,7 +92,7 @@ STAGES = dict(
     speed=(speed, 'Training at the published sizes, noise images, the paper’s plain loop in turns'),
     aan=(aan, 'AAN'),
     memory=(memory, 'Peak memory of an iteration, predicted without a GPU and allocated'),
-    real=(real, 'Cityscapes → IDD-Lite; best*: chosen on validation labels'),
+    real=(real, 'Cityscapes → IDD-Lite; picked: without labels; best*: by validation labels; classes: last'),
 )
 
 

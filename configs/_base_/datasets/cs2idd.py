@@ -34,6 +34,8 @@ labelled_target_pipeline = [  # of the oracle
 ]
 test_pipeline = [dict(type='LoadImage'), resize, dict(type='LoadLabels'), dict(type='PackSegInputs')]
 
+rare_class_order = dict(type='RareClassOrder', temperature=0.1, min_pixels=200)  # of cs2idd_*_rcs
+
 train_dataloader = dict(
     batch_size=4,
     num_workers=0,

@@ -1,4 +1,5 @@
-# DeepLabV2's head on MMSegmentation's MobileNetV2 at output stride 8 (2.0 M parameters), for two CPU cores.
+# MMSegmentation's MobileNetV2 with SegFormer's decoder (2.0 M parameters), for two CPU cores: of the heads that were
+# tried it learns fastest in a few hundred iterations.
 model = dict(
     type='MultiLevelSegmentor',
     data_preprocessor=dict(
@@ -12,18 +13,19 @@ model = dict(
     ),
     backbone=dict(
         type='MobileNetV2',
-        strides=(1, 2, 2, 1, 1, 1, 1),
-        dilations=(1, 1, 1, 2, 2, 4, 4),
         out_indices=(1, 2, 4, 6),
         norm_cfg=dict(type='BN'),
         init_cfg=dict(type='Pretrained', checkpoint='weights/mobilenetv2_imagenet.pth'),
     ),
     decode_head=dict(
-        type='DeepLabV2Head',
-        in_channels=320,
-        in_index=3,
+        type='SegformerHead',
+        in_channels=[24, 32, 96, 320],
+        in_index=[0, 1, 2, 3],
+        channels=64,
+        dropout_ratio=0.1,
         num_classes=7,
-        dilations=(6, 12),
+        norm_cfg=dict(type='BN'),
+        align_corners=False,
         loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=True),
     ),
     test_cfg=dict(mode='whole', single_upsampling=True),
