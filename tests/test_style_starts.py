@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from mmengine.config import Config
 from PIL import Image
 
 from mmseg_adapt.errors import UserError
@@ -9,9 +10,11 @@ from mmseg_adapt.style import FAST, QUICK, AppearanceAdapter, Objective, Recipe,
 from mmseg_adapt.style.colour import colour_gram, recoloured
 from mmseg_adapt.style.objective import variation
 from mmseg_adapt.style.solvers import lbfgs, value_and_gradient
+from mmseg_adapt.style.job import RenderJob
 from mmseg_adapt.style.store import START
 
 from .test_style import images, vgg
+from .tiny import CONFIGS, run_tool
 
 STILL = dict(levels=((1, 1),))  # the paper's first step of one has length 0
 BALANCED = Objective(1.0, 'balanced', content_weights=dict(colour=0.0))
@@ -82,6 +85,27 @@ def test_quick_reaches_the_objective_of_fast_with_half_its_gradients_and_fast_is
     assert quick.objective <= 1.05 * fast.objective
     assert FAST == Recipe('content', 'lbfgs', ((0.5, 50), (1.0, 40)), 2.0, 'mean', 0.01, 20, True)
     assert QUICK.start == 'best'
+
+
+def test_the_quick_config_starts_from_colours_that_weigh_nothing():
+    aan, fast = (Config.fromfile(CONFIGS / f'_base_/aan/{name}.py').aan.to_dict() for name in ('gta2cs_quick', 'gta2cs'))
+    aan['encoder'].pop('init_cfg')
+    job = RenderJob.from_config(aan, 'cpu')
+    assert job.adapter.recipe == QUICK
+    assert job.objective == Objective(1.0, 'balanced', dict(colour=0.0), dict(colour=0.0))
+    assert {**aan, 'encoder': 0, 'objective': 0, 'fast': True} == {**fast, 'encoder': 0, 'objective': 0}
+
+
+def test_the_cost_of_a_data_set_is_the_gradients_of_the_recipe_at_their_sizes(monkeypatch, capsys):
+    argv = [CONFIGS / '_base_/aan/vgg16.py', '--size', 96, 64, '--images', 9000, '--tflops', 1]
+    options = "aan.encoder.layers=['relu1_1']"
+    run_tool('analysis/render_cost.py', *argv, '--cfg-options', options, monkeypatch=monkeypatch)
+    rows = [[c.strip() for c in line.split('|')[1:-1]] for line in capsys.readouterr().out.splitlines()[3:]]
+    # a multiplication and an addition: the convolution and its gradient, the Gram matrix and its two gradients
+    flops = 2 * 96 * 64 * (2 * 3 * 64 * 9 + 3 * 64 * 64)
+    assert [row[:2] for row in rows] == [['paper', '1000'], ['fast', '90'], ['quick', '18']]
+    assert float(rows[0][3]) == pytest.approx(1000 * flops * 9000 / 1e12 / 3600, abs=0.051)
+    assert float(rows[1][3]) == pytest.approx((50 / 4 + 40) * flops * 9000 / 1e12 / 3600, abs=0.051)
 
 
 def test_a_store_notes_where_a_render_started(tmp_path):
