@@ -8,9 +8,9 @@ from PIL import Image
 from mmseg_adapt.errors import UserError
 from mmseg_adapt.style import FAST, QUICK, AppearanceAdapter, Objective, Recipe, RenderStore, style_of
 from mmseg_adapt.style.colour import colour_gram, recoloured
+from mmseg_adapt.style.job import RenderJob
 from mmseg_adapt.style.objective import variation
 from mmseg_adapt.style.solvers import lbfgs, value_and_gradient
-from mmseg_adapt.style.job import RenderJob
 from mmseg_adapt.style.store import START
 
 from .test_style import images, vgg
@@ -83,12 +83,13 @@ def test_quick_reaches_the_objective_of_fast_with_half_its_gradients_and_fast_is
     fast, quick = (AppearanceAdapter(encoder, BALANCED, fast=f).render(source, style) for f in (True, 'quick'))
     assert quick.evaluations <= 0.55 * fast.evaluations  # which has one level here: 32 pixels cannot be halved
     assert quick.objective <= 1.05 * fast.objective
-    assert FAST == Recipe('content', 'lbfgs', ((0.5, 50), (1.0, 40)), 2.0, 'mean', 0.01, 20, True)
+    assert Recipe('content', 'lbfgs', ((0.5, 50), (1.0, 40)), 2.0, 'mean', 0.01, 20, True) == FAST
     assert QUICK.start == 'best'
 
 
 def test_the_quick_config_starts_from_colours_that_weigh_nothing():
-    aan, fast = (Config.fromfile(CONFIGS / f'_base_/aan/{name}.py').aan.to_dict() for name in ('gta2cs_quick', 'gta2cs'))
+    files = (CONFIGS / f'_base_/aan/{name}.py' for name in ('gta2cs_quick', 'gta2cs'))
+    aan, fast = (Config.fromfile(file).aan.to_dict() for file in files)
     aan['encoder'].pop('init_cfg')
     job = RenderJob.from_config(aan, 'cpu')
     assert job.adapter.recipe == QUICK

@@ -15,7 +15,7 @@ class Recipe:
     Args:
         start: ``'noise'`` (uniform, 0–255), ``'content'`` (the source image), ``'noise+content'`` (their mean),
             ``'colour'`` (the source image in the pool's colours, :mod:`~mmseg_adapt.style.colour`) or ``'best'``
-            (``'content'`` or ``'colour'``, whichever has the lower objective). The last two need the layer ``'colour'``.
+            (``'content'`` or ``'colour'``, whichever has the lower objective). Both need the layer ``'colour'``.
         solver: ``'normalised'`` (the paper's rule), ``'lbfgs'`` or ``'adam'``.
         levels: (scale, iterations) from coarse to fine, the last scale is 1. What a level changed goes on to the next.
         beta: the paper's β, in grey levels.

@@ -52,7 +52,7 @@ class AppearanceAdapter:
         self.encoder = encoder
         self.objective = objective
         if fast not in RECIPES:
-            raise UserError(f"aan.fast = {fast!r}: set it to True, to 'quick', or to False, which is the paper's recipe")
+            raise UserError(f"aan.fast = {fast!r}: set it to True, to 'quick', or to False (the paper's recipe)")
         try:
             self.recipe = replace(RECIPES[fast], **recipe)
         except TypeError as error:
@@ -103,7 +103,9 @@ class AppearanceAdapter:
             return content.clone(), [start] * len(content)
         if start in ('colour', 'best'):
             colours = recoloured(content, colour_gram_of(loss.style, 'aan.recipe.start')).clamp(0, 255)
-            better = loss(colours) < loss(content) if start == 'best' else content.new_ones(len(content)) > 0
+            if start == 'colour':
+                return colours, [start] * len(content)
+            better = loss(colours) < loss(content)
             names = ['colour' if chosen else 'content' for chosen in better.tolist()]
             return torch.where(better.view(-1, 1, 1, 1), colours, content), names
         noise = [torch.rand(content.shape[1:], generator=torch.Generator().manual_seed(seed)) for seed in seeds]

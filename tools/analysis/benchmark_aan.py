@@ -51,7 +51,8 @@ def methods(job: RenderJob, pool: list[Tensor], style: Style, args: Namespace) -
 
     def adapter(smoothness: float = 0.0, **recipe) -> Callable:
         objective = replace(job.objective, smoothness=smoothness)
-        return lambda x, adapter=AppearanceAdapter(job.encoder, objective, **recipe): adapter.render(x, style)
+        rendering = AppearanceAdapter(job.encoder, objective, **recipe)
+        return lambda x: rendering.render(x, style)
 
     named = dict(
         source=lambda x: Rendered(x, None, 0, []),
