@@ -11,12 +11,13 @@ from mmseg_adapt.style.job import RenderJob
 RECIPES = {  # name → arguments of AppearanceAdapter; a line is a row
     'paper': dict(),
     'fast': dict(fast=True),
+    'quick': dict(fast='quick'),
 }
 
 
 def job_of(device: str) -> tuple[RenderJob, str]:
-    """AAN in VGG-16 with the weights that are there, and how they are called."""
-    cfg = Config.fromfile(ROOT / 'configs/_base_/aan/vgg16_hed.py').aan.to_dict()
+    """AAN in VGG-16 and the colours with the weights that are there, and how they are called."""
+    cfg = Config.fromfile(ROOT / 'configs/_base_/aan/carla2camvid_vgg16.py').aan.to_dict()
     if (ROOT / cfg['encoder']['init_cfg']['checkpoint']).exists():
         return RenderJob.from_config(cfg, device), 'edges'
     cfg['encoder'].pop('init_cfg')
