@@ -41,7 +41,8 @@ class AppearanceAdapter:
         encoder: frozen; :func:`~mmseg_adapt.style.encoder.build_encoder`.
         objective: what is minimised.
         fast: which recipe: False is the paper's, True is :data:`~.recipe.FAST`, ``'quick'`` is :data:`~.recipe.QUICK`.
-            All minimise the same objective.
+            All minimise the same objective. ``'quick'`` reaches about that of True in a third of the time, but its
+            renders have less style, and training on them reaches less (docs/aan.md).
         **recipe: fields of :class:`Recipe` that differ from it.
 
     Raises:
