@@ -290,13 +290,16 @@ def test_a_store_keeps_what_it_needs_to_go_on(root):
     ]
 
 
-def test_the_configs_in_the_documentation_are_complete(root):
+def test_the_configs_in_the_documentation_are_complete(root, street_data):
     snippets = re.findall(r'```python\n(.*?)```', (REPO / 'docs/aan.md').read_text(), flags=re.S)
     names: dict = {}
     for snippet in snippets:
         exec(snippet, names)
     names['source_pipeline'][1]['renders'] = str(root / 'source')
     pipeline(*names['source_pipeline'])
+    for key, pool in (('colour_pipeline', 'target/train'), ('test_pipeline', 'source')):
+        names[key][1].update(target=str(street_data / pool / 'images'), prob=1.0)
+        assert pipeline(*names[key])(sample(street_data))['inputs'].shape == (3, 96, 192)
     del names['aan']['encoder']['init_cfg']
     assert RenderJob.from_config(names['aan'], 'cpu').adapter.recipe == FAST
 

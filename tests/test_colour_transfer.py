@@ -193,6 +193,17 @@ def test_what_cannot_be_meant_is_refused_in_a_sentence(folder, tmp_path):
             ColourTransfer(**kwargs)
 
 
+def test_the_row_of_the_test_time_direction_differs_from_source_only_in_the_test_images_colours():
+    plain, row = (
+        Config.fromfile(CONFIGS / f'real/carla2camvid_{name}.py').to_dict() for name in ('source_only', 'target_colour')
+    )
+    for name in ('val_dataloader', 'test_dataloader'):
+        steps = row[name]['dataset']['pipeline']
+        assert steps.pop(3) == dict(type='ColourTransfer', target='data/carla/images')
+        assert steps == plain[name]['dataset']['pipeline']
+    assert row['train_dataloader'] == plain['train_dataloader']
+
+
 @pytest.mark.parametrize('method', ['source_only', 'dacs'])
 def test_colour_rows_differ_from_aans_in_the_transform_alone(method):
     rows = [Config.fromfile(CONFIGS / f'real/carla2camvid_{name}_{method}.py').to_dict() for name in ('colour', 'aan')]

@@ -435,14 +435,33 @@ def test_the_distance_of_channel_statistics_is_that_of_plain_means_and_deviation
     assert rows[3][:2] == ['relu1_1', 'deviation']
 
 
-def test_the_benchmark_prints_both_recipes_and_an_iteration(world, monkeypatch, capsys):
-    argv = arguments(world, 'unused')[:-2]
-    size = ('--size', 48, 32, '--pool', 2, '--iterations', 3)
-    options = ('--device', 'cpu', '--cfg-options', 'aan.fast=True')
-    run_tool('analysis/benchmark_aan.py', *argv, *size, *options, monkeypatch=monkeypatch)
+def test_the_benchmark_prints_every_method_and_an_iteration(world, monkeypatch, capsys):
+    cfg = Config.fromfile(world / 'aan.py')
+    cfg.aan.encoder.layers = ['colour', 'relu1_1']
+    cfg.aan.objective.alpha = 100.0
+    cfg.dump(world / 'coloured.py')
+    argv = [world / 'coloured.py', *arguments(world, 'unused')[1:-2], '--judge', world / 'aan.py', '--device', 'cpu']
+    size = ('--size', 48, 32, '--pool', 2, '--iterations', 3, '--frames', 2, '--smoothness', 1)
+    run_tool('analysis/benchmark_aan.py', *argv, *size, monkeypatch=monkeypatch)
     text = capsys.readouterr().out
     rows = {row[0]: row for line in text.splitlines() if len(row := [c.strip() for c in line.split('|')[1:-1]]) > 2}
     assert float(rows['naive'][1]) > 0 < float(rows['ours'][1])
-    assert rows['paper, 3 iterations'][2] == '3'
-    assert rows['paper, 3 iterations'][4:] == ['1.000', '1.000']
-    assert float(rows['fast'][3]) < float(rows['paper, 3 iterations'][3])
+    starts = ['source', 'colour', 'colour + 5', 'colour + 10', 'colour + 20']
+    paper = 'paper, 3 iterations'
+    assert {*starts, 'quick', 'fast', 'fast, smoothness 1', paper} < set(rows)
+    assert (rows['fast'][1], rows[paper][1]) == ('2', '1')
+    assert rows[paper][4] == '3'
+    assert float(rows['colour + 20'][2]) < float(rows['colour + 5'][2]) < float(rows['colour'][2])
+    assert rows['source'][4:7] == ['0', '1.00', '0.0']
+    assert rows['fast'][9:] == ['1.00', '1.00']
+    assert all(float(cell) >= 0 for cell in rows['fast'][1:])
+    assert float(rows['fast, smoothness 1'][5]) < float(rows['fast'][5])
+
+
+def test_a_store_notes_the_start_that_was_chosen(world, monkeypatch):
+    argv = arguments(world, world / 'started', '--count', 1, '--device', 'cpu', '--cfg-options')
+    layers, start = "aan.encoder.layers=['colour','relu1_1']", 'aan.recipe.start=best'
+    run_tool('render_aan.py', *argv, layers, start, 'aan.recipe.levels=[(1.0,1)]', monkeypatch=monkeypatch)
+    with Image.open(next((world / 'started').rglob('*.png'))) as file:
+        assert file.info['start'] in ('content', 'colour')
+    assert json.loads((world / 'started' / MANIFEST).read_text())['settings']['recipe']['start'] == 'best'

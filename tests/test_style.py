@@ -351,6 +351,7 @@ def test_the_thin_caffe_resnet_fills_its_encoder():
     [
         (lambda: Objective(weights='equal'), "aan.objective.weights = 'equal' is neither 'unit' nor 'balanced'"),
         (lambda: Objective(alpha=-1), 'cannot be negative'),
+        (lambda: Objective(smoothness=-1), 'aan.objective.smoothness = -1: it weighs a loss'),
         (lambda: Recipe(start='black'), "aan.recipe.start = 'black' is none of"),
         (lambda: Recipe(patience=0), 'aan.recipe.patience = 0: a number of iterations, at least 1'),
         (lambda: Recipe(levels=[(1.0,)]), r'aan.recipe.levels = \[\(1.0,\)\]: '),

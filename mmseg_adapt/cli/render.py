@@ -93,12 +93,12 @@ def render_all(job: RenderJob, store: RenderStore, todo: dict[str, Path], target
             continue
         started = time.time()
         try:
-            image = job.render(file, name, style)
+            image, start = job.render(file, name, style)
         except UserError as error:
             CONSOLE.print(f'skipped: {error}')
             broken.append(str(error))
             continue
-        size, seconds = store.add(name, image, file), time.time() - started
+        size, seconds = store.add(name, image, file, start), time.time() - started
         if not announced:
             write_preview(preview, job, file, image, targets[len(targets) // 2])
             announce(len(todo) - 1, seconds, size, preview)

@@ -4,7 +4,7 @@ from .colour_transfer import ColourTransfer
 from .encoder import ResNetStyleEncoder, VGGStyleEncoder, build_encoder
 from .gram import Style, gram_matrix, style_of
 from .objective import Objective
-from .recipe import FAST, PAPER, Recipe
+from .recipe import FAST, PAPER, QUICK, Recipe
 from .render import AppearanceAdapter
 from .store import RenderStore
 
@@ -15,6 +15,7 @@ __all__ = [
     'FAST',
     'Objective',
     'PAPER',
+    'QUICK',
     'Recipe',
     'RenderStore',
     'ResNetStyleEncoder',

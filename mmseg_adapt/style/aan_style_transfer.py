@@ -104,7 +104,8 @@ class AANStyleTransfer(BaseTransform):
         name = below[0].with_suffix('').as_posix()
         if not self.store.holds(name, file):
             self._job = self._job or RenderJob.from_settings(manifest['settings'], device)
-            self.store.add(name, self._job.render(file, name, self.store.style()), file)
+            image, start = self._job.render(file, name, self.store.style())
+            self.store.add(name, image, file, start)
         return self.store.path(name)
 
     def command(self) -> str:

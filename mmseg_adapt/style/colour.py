@@ -7,6 +7,8 @@ distributions the optimal transport is linear and symmetric (Olkin and Pukelshei
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
@@ -27,13 +29,18 @@ def colour_gram(images: Tensor) -> Tensor:
     return gram_matrix(colour_features(images.double())) / images[0, 0].numel()
 
 
-def colour_gram_of(style: Style, owner: str) -> Tensor:
-    """The pool's, (4, 4). Raises: UserError: a style that says nothing of colours; ``owner`` is what asks for them."""
-    if COLOUR not in style.grams:
+def check_colours(layers: Iterable[str], owner: str) -> None:
+    """Raises: UserError: layers that say nothing of colours; ``owner`` is what asks for them."""
+    if COLOUR not in layers:
         raise UserError(
-            f"{owner} needs the target's colours, and the style has the layers {', '.join(style.grams)}: add 'colour' "
-            'to aan.encoder.layers, with 0 in content_weights and style_weights of aan.objective if it is not to count'
+            f"{owner} needs the target's colours, and the style has the layers {', '.join(layers)}: add 'colour' to "
+            'aan.encoder.layers, with 0 in content_weights and style_weights of aan.objective if it should not count'
         )
+
+
+def colour_gram_of(style: Style, owner: str) -> Tensor:
+    """The pool's, (4, 4). Raises: UserError: see :func:`check_colours`."""
+    check_colours(style.grams, owner)
     return style.grams[COLOUR].double()
 
 

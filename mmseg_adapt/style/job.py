@@ -25,7 +25,7 @@ class RenderJob:
     Args:
         encoder: config of a :class:`~mmseg_adapt.style.encoder.StyleEncoder`.
         objective: arguments of :class:`~mmseg_adapt.style.objective.Objective`.
-        fast: False is the paper's recipe.
+        fast: which recipe: False is the paper's, True or ``'quick'`` are ours.
         recipe: fields that differ from it, :class:`~mmseg_adapt.style.recipe.Recipe`.
         content: transforms that read an image to render; they may resize it but not crop it, as its labels stay.
         style: transforms that read an image of the pool.
@@ -39,7 +39,7 @@ class RenderJob:
         self,
         encoder: dict,
         objective: dict | None = None,
-        fast: bool = True,
+        fast: bool | str = True,
         recipe: dict | None = None,
         content: Sequence[dict] = (dict(type='LoadImage'),),
         style: Sequence[dict] = (dict(type='LoadImage'),),
@@ -55,6 +55,8 @@ class RenderJob:
             self.objective = Objective(**objective or {})
         with named('aan.encoder'):
             self.encoder = build_encoder(encoder).to(device)
+            if torch.device(device).type == 'cuda':
+                self.encoder.to(memory_format=torch.channels_last)
         self.pipelines = {
             role: loader(steps, f'aan.{role}') for role, steps in dict(content=content, style=style).items()
         }
@@ -90,7 +92,7 @@ class RenderJob:
         """All that decides what a render looks like."""
         return dict(
             self.config,
-            objective=asdict(self.objective),
+            objective={k: v for k, v in asdict(self.objective).items() if k != 'smoothness' or v},  # as older stores
             recipe=asdict(self.adapter.recipe),
             encoder_fingerprint=self.encoder.fingerprint(),
             target_images=len(targets),
@@ -109,11 +111,11 @@ class RenderJob:
         style.about.update(about, files=fingerprint_of(files))
         return style
 
-    def render(self, file: Path, name: str, style: Style) -> np.ndarray:
-        """A file in a style: BGR (H, W, 3) uint8. Its noise depends on its name alone."""
+    def render(self, file: Path, name: str, style: Style) -> tuple[np.ndarray, str]:
+        """A file in a style, BGR (H, W, 3) uint8, and what it started from. Its noise depends on its name alone."""
         seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], 'big')
-        image = self.adapter.render(self.load(file, 'content'), style, [seed]).images[0]
-        return image.round().byte().permute(1, 2, 0).cpu().numpy()
+        rendered = self.adapter.render(self.load(file, 'content'), style, [seed])
+        return rendered.images[0].round().byte().permute(1, 2, 0).cpu().numpy(), rendered.starts[0]
 
 
 def fingerprint_of(files: list[Path]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +12,12 @@ from ..errors import UserError
 from .gram import Style, at_least_single, gram_matrix
 
 PAPER_ALPHA = 1e-14
+
+
+def variation(images: Tensor) -> Tensor:
+    """Total variation: mean |difference| of neighbours, rounded off below a grey level: (N, C, H, W) → (N,)."""
+    differences = images.diff(dim=2), images.diff(dim=3)
+    return sum(((d.square() + 1).sqrt() - 1).flatten(1).mean(1) for d in differences)
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,8 @@ class Objective:
             paper does not print its weights.
         content_weights, style_weights: layer → a factor on top of ``weights``; layers that are not named have 1.
         squared: False takes distances without the square.
+        smoothness: weight of the render's total variation, as a share of the source's (:meth:`roughness`). Unlike the
+            paper; 0 leaves it out.
     """
 
     alpha: float = PAPER_ALPHA
@@ -33,43 +41,59 @@ class Objective:
     content_weights: Mapping[str, float] | None = None
     style_weights: Mapping[str, float] | None = None
     squared: bool = True
+    smoothness: float = 0.0
 
     def __post_init__(self) -> None:
         if self.weights not in ('unit', 'balanced'):
             raise UserError(f"aan.objective.weights = {self.weights!r} is neither 'unit' nor 'balanced'")
-        if not self.alpha >= 0:
-            raise UserError(f'aan.objective.alpha = {self.alpha}: it weighs a loss and cannot be negative')
+        for key in ('alpha', 'smoothness'):
+            if not getattr(self, key) >= 0:
+                raise UserError(f'aan.objective.{key} = {getattr(self, key)}: it weighs a loss and cannot be negative')
+
+    def roughness(self, images: Tensor, source: Tensor) -> Tensor:
+        """smoothness · TV(x_o) / (TV(x_s) + 1): (N, 3, H, W) of BGR 0–255, twice → (N,)."""
+        return self.smoothness * variation(images) / (variation(source) + 1)
 
     def content(self, features: dict[str, Tensor], content: dict[str, Tensor], style: Style) -> Tensor:
         """Σ_l w_s^l ‖M_o^l − M_s^l‖² of every image: (N,)."""
         terms = []
-        for name, maps in features.items():
+        for name, maps, factor in self._counted(features, self.content_weights):
             # what ‖M_t‖² is on average, at this number of positions
             scale = style.grams[name].trace() * maps[0, 0].numel() if self.weights == 'balanced' else 1.0
-            terms.append(self._distance(maps, content[name], scale, self.content_weights, name))
-        return sum(terms)
+            terms.append(factor * self._distance(maps, content[name], scale))
+        return sum(terms, _zeros(features))
 
     def style(self, features: dict[str, Tensor], style: Style) -> Tensor:
         """Σ_l w_t^l ‖G_o^l − Ḡ_t^l‖² of every image, without α: (N,)."""
         terms = []
-        for name, maps in features.items():
+        for name, maps, factor in self._counted(features, self.style_weights):
             target = style.grams[name] * maps[0, 0].numel()
             scale = target.square().sum() if self.weights == 'balanced' else 1.0
-            terms.append(self._distance(gram_matrix(maps), target, scale, self.style_weights, name))
-        return sum(terms)
+            terms.append(factor * self._distance(gram_matrix(maps), target, scale))
+        return sum(terms, _zeros(features))
 
     def __call__(self, features: dict[str, Tensor], content: dict[str, Tensor], style: Style) -> Tensor:
         """(N,): a batch is a set of separate problems."""
         loss = self.content(features, content, style)
         return loss + self.alpha * self.style(features, style) if self.alpha else loss
 
-    def _distance(self, a: Tensor, b: Tensor, scale, factors: Mapping[str, float] | None, name: str) -> Tensor:
-        factor = (factors or {}).get(name, 1.0)
-        if not factor:
-            return a.new_zeros(len(a))
+    def _distance(self, a: Tensor, b: Tensor, scale: Tensor | float) -> Tensor:
         difference = (at_least_single(a) - at_least_single(b)).flatten(1)
         if self.squared:
-            distance = difference.square().sum(1) / scale
-        else:  # vector_norm has a gradient at zero
-            distance = torch.linalg.vector_norm(difference, dim=1) / (scale**0.5)
-        return factor * distance
+            return difference.square().sum(1) / scale
+        return torch.linalg.vector_norm(difference, dim=1) / (scale**0.5)  # which has a gradient at zero
+
+    @staticmethod
+    def _counted(
+        features: dict[str, Tensor], factors: Mapping[str, float] | None
+    ) -> Iterator[tuple[str, Tensor, float]]:
+        """The layers whose factor is not 0."""
+        for name, maps in features.items():
+            if factor := (factors or {}).get(name, 1.0):
+                yield name, maps, factor
+
+
+def _zeros(features: dict[str, Tensor]) -> Tensor:
+    """(N,)"""
+    maps = next(iter(features.values()))
+    return at_least_single(maps.new_zeros(len(maps)))

@@ -15,21 +15,23 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ..errors import UserError
+from .colour import check_colours, colour_gram_of, recoloured
 from .encoder import StyleEncoder
 from .gram import Style
 from .objective import Objective
-from .recipe import FAST, PAPER
+from .recipe import RECIPES
 from .solvers import SOLVERS
 
 SMALLEST = 32  # pixels of the shorter side below which a coarse level is left out
 
 
 class Rendered(NamedTuple):
-    """Images BGR 0–255 (N, 3, H, W), the objective they reach (N,), and how often its gradient was taken."""
+    """Images BGR 0–255 (N, 3, H, W), the objective they reach (N,), how often its gradient was taken, their starts."""
 
     images: Tensor
     objective: Tensor
     evaluations: int
+    starts: list[str]
 
 
 class AppearanceAdapter:
@@ -38,17 +40,26 @@ class AppearanceAdapter:
     Args:
         encoder: frozen; :func:`~mmseg_adapt.style.encoder.build_encoder`.
         objective: what is minimised.
-        fast: start from :data:`FAST` instead of the paper's recipe. Both minimise the same objective.
+        fast: which recipe: False is the paper's, True is :data:`~.recipe.FAST`, ``'quick'`` is :data:`~.recipe.QUICK`.
+            All minimise the same objective. ``'quick'`` reaches about that of True in a third of the time, but its
+            renders have less style, and training on them reaches less (docs/aan.md).
         **recipe: fields of :class:`Recipe` that differ from it.
+
+    Raises:
+        UserError: no such recipe or field; a start from the colours with an encoder that says nothing of them.
     """
 
-    def __init__(self, encoder: StyleEncoder, objective: Objective, fast: bool = False, **recipe) -> None:
+    def __init__(self, encoder: StyleEncoder, objective: Objective, fast: bool | str = False, **recipe) -> None:
         self.encoder = encoder
         self.objective = objective
+        if fast not in RECIPES:
+            raise UserError(f"aan.fast = {fast!r}: set it to True, to 'quick', or to False (the paper's recipe)")
         try:
-            self.recipe = replace(FAST if fast else PAPER, **recipe)
+            self.recipe = replace(RECIPES[fast], **recipe)
         except TypeError as error:
             raise UserError(f'aan.recipe: {error}') from None
+        if self.recipe.start in ('colour', 'best'):
+            check_colours(encoder.layers, f"aan.recipe.start = '{self.recipe.start}'")
 
     def render(self, source: Tensor, style: Style, seeds: Sequence[int] | None = None) -> Rendered:
         """Render a batch: (N, 3, H, W) BGR 0–255. Image n does not depend on the others, its noise on ``seeds[n]``.
@@ -64,7 +75,8 @@ class AppearanceAdapter:
         groups = [[n] for n in range(len(source))] if apart else [list(range(len(source)))]
         parts = [self._render(source[group], style, [seeds[n] for n in group]) for group in groups]
         images, objective = (torch.cat([part[i] for part in parts]) for i in (0, 1))
-        return Rendered(images, objective, sum(part.evaluations for part in parts))
+        starts = [start for part in parts for start in part.starts]
+        return Rendered(images, objective, sum(part.evaluations for part in parts), starts)
 
     def _render(self, source: Tensor, style: Style, seeds: list[int]) -> Rendered:
         x, before, evaluations = None, None, 0
@@ -73,27 +85,39 @@ class AppearanceAdapter:
             if scale != 1 and min(size) < SMALLEST:
                 continue
             content = source if scale == 1 else interpolate(source, size, mode='area')
-            changed = None if x is None else interpolate(x - before, size, mode='bilinear')
-            x = self._start(content, seeds) if changed is None else content + changed
             loss = _Loss(self, content, style)
+            if x is None:
+                x, starts = self._start(loss, seeds)
+            else:
+                x = content + interpolate(x - before, size, mode='bilinear')
             self._descend(loss, x, iterations)
             evaluations, before = evaluations + loss.evaluations, content
         with torch.no_grad():
             image = x.clamp(0, 255)
-            return Rendered(image, loss(image), evaluations)
+            return Rendered(image, loss(image), evaluations, starts)
 
-    def _start(self, content: Tensor, seeds: list[int]) -> Tensor:
-        if self.recipe.start == 'content':
-            return content.clone()
+    @torch.no_grad()
+    def _start(self, loss: _Loss, seeds: list[int]) -> tuple[Tensor, list[str]]:
+        """Images to start from, and what each of them is."""
+        start, content = self.recipe.start, loss.source
+        if start == 'content':
+            return content.clone(), [start] * len(content)
+        if start in ('colour', 'best'):
+            colours = recoloured(content, colour_gram_of(loss.style, 'aan.recipe.start')).clamp(0, 255)
+            if start == 'colour':
+                return colours, [start] * len(content)
+            better = loss(colours) < loss(content)
+            names = ['colour' if chosen else 'content' for chosen in better.tolist()]
+            return torch.where(better.view(-1, 1, 1, 1), colours, content), names
         noise = [torch.rand(content.shape[1:], generator=torch.Generator().manual_seed(seed)) for seed in seeds]
         noise = 255 * torch.stack(noise).to(content)
-        return noise if self.recipe.start == 'noise' else (noise + content) / 2
+        return noise if start == 'noise' else (noise + content) / 2, [start] * len(content)
 
     def features(self, x: Tensor) -> dict[str, Tensor]:
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.recipe.amp and x.is_cuda):
             return self.encoder(x)
 
-    def _descend(self, loss, x: Tensor, iterations: int) -> None:
+    def _descend(self, loss: _Loss, x: Tensor, iterations: int) -> None:
         recipe, best = self.recipe, None
         steps = SOLVERS[recipe.solver](loss, x, iterations, recipe)
         for i, values in enumerate(steps):
@@ -110,10 +134,13 @@ class _Loss:
     def __init__(self, adapter: AppearanceAdapter, content: Tensor, style: Style) -> None:
         self.adapter = adapter
         self.style = style
+        self.source = content
         self.evaluations = 0
         with torch.no_grad():
             self.content = adapter.features(content)
 
     def __call__(self, x: Tensor) -> Tensor:
         self.evaluations += x.requires_grad
-        return self.adapter.objective(self.adapter.features(x), self.content, self.style)
+        objective = self.adapter.objective
+        loss = objective(self.adapter.features(x), self.content, self.style)
+        return loss + objective.roughness(x, self.source) if objective.smoothness else loss

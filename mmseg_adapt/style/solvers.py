@@ -50,23 +50,28 @@ def lbfgs(loss: Loss, x: Tensor, iterations: int, recipe: Recipe) -> Iterator[Te
     """L-BFGS with a line search (strong Wolfe conditions) on one image, yielding every ``patience`` iterations.
 
     Its variable is x in units of ``β √(3HW)`` grey levels, so that a first step of length 1 is no smaller than the
-    image needs. A line search may take several gradients: at most 1 + 1.25 ``patience`` between two yields.
+    image needs. A line search may take several gradients: at most 1 + 1.25 ``patience`` between two yields. The point
+    at which a step ends is the one at which the next begins: its gradient is kept.
     """
     unit = recipe.beta * x[0].numel() ** 0.5
     z = (x / unit).contiguous()
     options = dict(history_size=10, line_search_fn='strong_wolfe', tolerance_grad=0, tolerance_change=0)
     optimiser = torch.optim.LBFGS([z], lr=1, **options)
 
+    last = None  # the point, its value and its gradient
+
     def closure() -> Tensor:
-        values, gradient = value_and_gradient(loss, z * unit)
-        z.grad = (gradient * unit).contiguous()
-        return values.sum()
+        nonlocal last
+        if last is None or not torch.equal(last[0], z):
+            values, gradient = value_and_gradient(loss, z * unit)
+            last = z.clone(), values, (gradient * unit).contiguous()
+        z.grad = last[2]
+        return last[1].sum()
 
     for start in range(0, iterations, recipe.patience):
         steps = min(recipe.patience, iterations - start)
         optimiser.param_groups[0].update(max_iter=steps, max_eval=steps + steps // 4 + 1)
-        with torch.no_grad():
-            yield loss(x)
+        yield closure().view(1)
         optimiser.step(closure)
         x.copy_(z * unit)
 

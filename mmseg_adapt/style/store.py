@@ -19,10 +19,8 @@ from ..files.whole import PART, remove_dead_parts, write_whole
 from .gram import Style
 
 MANIFEST, STYLE = 'aan.json', 'style.pth'
-SOURCE_BYTES, SOURCE_CRC = (
-    'source bytes',
-    'source crc32',
-)  # texts in the PNG: renders are found by name, and names repeat
+# texts in the PNG: renders are found by name, and names repeat
+SOURCE_BYTES, SOURCE_CRC, START = 'source bytes', 'source crc32', 'start'
 
 
 class RenderStore:
@@ -99,11 +97,16 @@ class RenderStore:
     def path(self, name: str) -> Path:
         return self.folder / f'{name}.png'
 
-    def add(self, name: str, image: np.ndarray, source: Path) -> int:
-        """Write the render of a file, BGR (H, W, 3) uint8, with the file's size and checksum; returns its own size."""
+    def add(self, name: str, image: np.ndarray, source: Path, start: str | None = None) -> int:
+        """Write the render of a file, BGR (H, W, 3) uint8, with the file's size and checksum and what it started from.
+
+        Returns the render's own size in bytes.
+        """
         buffer, text = io.BytesIO(), PngInfo()
         text.add_text(SOURCE_BYTES, str(source.stat().st_size))
         text.add_text(SOURCE_CRC, checksum_of(source))
+        if start is not None:
+            text.add_text(START, start)
         Image.fromarray(image[..., ::-1]).save(buffer, 'PNG', pnginfo=text)
         write_whole(self.folder, f'{name}.png', buffer.getvalue())
         return buffer.tell()

@@ -1,27 +1,36 @@
-"""What a render costs: the paper's recipe against ``fast=True``, and an iteration against a naive loop.
+"""What a render costs and how it looks: the source, its colours alone, and every recipe of AAN, frame by frame.
 
-``python tools/analysis/benchmark_aan.py configs/_base_/aan/vgg16_hed.py --source FOLDER --target FOLDER``
+``python tools/analysis/benchmark_aan.py configs/_base_/aan/carla2camvid.py --source FOLDER --target FOLDER``
 
-Prints two tables and asserts nothing. Seconds are CPU seconds of this process on the CPU, else seconds on the clock.
+Prints tables and asserts nothing; that of the recipes again after every frame, so stop it when you like. The methods
+take turns on each frame. Seconds are CPU seconds of this process on the CPU, else seconds on the clock.
 """
 
 import time
-from argparse import ArgumentParser
-from collections.abc import Callable, Iterator
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from markdown_table import markdown
 from mmengine.config import DictAction
 from prettytable import PrettyTable
+from render_quality import Judge, relative_variation, shift_error
+from torch import Tensor
 from torch.nn.functional import interpolate
 
 from mmseg_adapt.cli.launch import read_config
 from mmseg_adapt.errors import one_sentence
 from mmseg_adapt.style import AppearanceAdapter, Style, gram_matrix, style_of
+from mmseg_adapt.style.colour import COLOUR, colour_gram, recoloured
 from mmseg_adapt.style.job import RenderJob
 from mmseg_adapt.style.reading import images_in
+from mmseg_adapt.style.render import Rendered
 from mmseg_adapt.style.solvers import value_and_gradient
+
+COLUMNS = ('objective', 'seconds', 'gradients', 'variation', 'shift', 'mean', 'deviation')
+DIGITS = (3, 2, 0, 2, 1, 2, 2)
 
 
 def timed(action: Callable, device: str) -> tuple:
@@ -36,36 +45,68 @@ def timed(action: Callable, device: str) -> tuple:
     return result, clock() - started
 
 
-def recipe_rows(job: RenderJob, source: torch.Tensor, style: Style, recipes: dict[str, dict]) -> Iterator[dict]:
-    """One image by each recipe: its name → arguments of AppearanceAdapter."""
-    for name, recipe in recipes.items():
-        adapter = AppearanceAdapter(job.encoder, job.objective, **recipe)
-        rendered, seconds = timed(lambda adapter=adapter: adapter.render(source, style), job.device)
-        objective = rendered.objective.item()
-        yield dict(name=name, seconds=seconds, evaluations=rendered.evaluations, objective=objective)
+def methods(job: RenderJob, pool: list[Tensor], style: Style, args: Namespace) -> dict[str, Callable]:
+    """Name → (image → Rendered). Where the encoder says nothing of colours, no recipe can start from them."""
+    colours = sum(colour_gram(image)[0] for image in pool) / len(pool)
+
+    def adapter(smoothness: float = 0.0, **recipe) -> Callable:
+        objective = replace(job.objective, smoothness=smoothness)
+        rendering = AppearanceAdapter(job.encoder, objective, **recipe)
+        return lambda x: rendering.render(x, style)
+
+    named = dict(
+        source=lambda x: Rendered(x, None, 0, []),
+        colour=lambda x: Rendered(recoloured(x, colours).clamp(0, 255), None, 0, []),
+    )
+    if COLOUR in job.encoder.layers:
+        start = dict(fast=True, start='colour', plateau=0.0)
+        named |= {f'colour + {n}': adapter(**start, levels=((1.0, n),)) for n in (5, 10, 20)}
+        named['quick'] = adapter(fast='quick')
+    named['fast'] = adapter(fast=True)
+    if args.smoothness:
+        named[f'fast, smoothness {args.smoothness:g}'] = adapter(args.smoothness, fast=True)
+    return named | {f'paper, {args.iterations} iterations': adapter(levels=((1.0, args.iterations),))}
 
 
-def recipes(job: RenderJob, source: torch.Tensor, style: Style, iterations: int) -> PrettyTable:
-    """One image by the paper's recipe and by the fast one."""
-    paper = {f'paper, {iterations} iterations': dict(levels=((1.0, iterations),))}
-    rows, reference = [], None
-    for row in recipe_rows(job, source, style, {**paper, 'fast': dict(fast=True)}):
-        reference = reference or row
-        ratios = [f'{row[key] / reference[key]:.3f}' for key in ('objective', 'seconds')]
-        rows.append([row['name'], f'{row["seconds"]:.1f}', row['evaluations'], f'{row["objective"]:.5g}', *ratios])
-        print(rows[-1], flush=True)
-    return markdown(['recipe', 'seconds', 'gradients', 'objective', 'of the paper’s', 'of its time'], rows)
+def recipes(job: RenderJob, sources: list[Tensor], pool: list[Tensor], style: Style, args: Namespace) -> PrettyTable:
+    """Every method on every frame; the paper's on the first of them, and the shift on the first without the paper's."""
+    judge = Judge(args.judge, pool) if args.judge else lambda image: (torch.nan, torch.nan)
+    rows: dict[str, list[list[float]]] = {}
+    for i, source in enumerate(sources):
+        for name, method in methods(job, pool, style, args).items():
+            if (paper := name.startswith('paper')) and i >= args.paper_frames:
+                continue
+            (image, _, gradients, _), seconds = timed(lambda method=method, x=source: method(x), job.device)
+            with torch.no_grad():
+                objective = job.objective(job.encoder(image), job.encoder(source), style).item()
+            shift = torch.nan
+            if i < args.shift_frames and not paper:
+                shift = shift_error(lambda x, method=method: method(x).images, source)
+            row = [objective, seconds, gradients, relative_variation(image, source), shift, *judge(image)]
+            rows.setdefault(name, []).append(row)
+        print(f'\n{i + 1} frames', table := table_of(rows), sep='\n', flush=True)
+    return table
 
 
-def iterations(job: RenderJob, source: torch.Tensor, pool: list[torch.Tensor], style: Style, count: int) -> PrettyTable:
+def table_of(rows: dict[str, list[list[float]]]) -> PrettyTable:
+    """Means over a method's frames; objective and seconds also as shares of those of ``fast`` on the same frames."""
+    lines = []
+    for name, values in rows.items():
+        means, reference = (torch.tensor(v[: len(values)]).nanmean(0) for v in (values, rows['fast']))
+        cells = ['–' if m != m else f'{m:.{d}f}' for m, d in zip(means.tolist(), DIGITS)]
+        lines.append([name, len(values), *cells, *(f'{share:.2f}' for share in (means / reference)[:2].tolist())])
+    return markdown(['', 'frames', *COLUMNS, 'objective of fast', 'seconds of fast'], lines)
+
+
+def iterations(job: RenderJob, source: Tensor, pool: list[Tensor], style: Style, count: int) -> PrettyTable:
     """One gradient of the objective, with what stays the same computed once and every time."""
     with torch.no_grad():
         content = job.encoder(source)
 
-    def ours(x: torch.Tensor) -> torch.Tensor:
+    def ours(x: Tensor) -> Tensor:
         return job.objective(job.encoder(x), content, style)
 
-    def naive(x: torch.Tensor) -> torch.Tensor:
+    def naive(x: Tensor) -> Tensor:
         grams = [{k: gram_matrix(v)[0] / v[0, 0].numel() for k, v in job.encoder(image).items()} for image in pool]
         mean = Style({k: sum(g[k] for g in grams) / len(grams) for k in grams[0]})
         return job.objective(job.encoder(x), job.encoder(source), mean)
@@ -78,33 +119,41 @@ def iterations(job: RenderJob, source: torch.Tensor, pool: list[torch.Tensor], s
     return markdown([f'one iteration, pool of {len(pool)}', 'seconds', 'times as fast'], rows)
 
 
-def main() -> None:
+def parse() -> Namespace:
     parser = ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('config', help='a config with a section aan')
     parser.add_argument('--source', type=Path, required=True)
     parser.add_argument('--target', type=Path, required=True)
     parser.add_argument('--size', type=int, nargs=2, default=(320, 160), metavar=('WIDTH', 'HEIGHT'))
-    parser.add_argument('--pool', type=int, default=8, help='target images, from the whole folder')
-    parser.add_argument('--iterations', type=int, default=1000, help="of the paper's recipe; 0 leaves the recipes out")
+    parser.add_argument('--pool', type=int, default=40, help='target images, at equal distances')
+    parser.add_argument('--frames', type=int, default=1, help='source images, at equal distances')
+    parser.add_argument('--paper-frames', type=int, default=1, help="how many of them by the paper's recipe")
+    parser.add_argument('--shift-frames', type=int, default=1, help='how many of them are rendered shifted, too')
+    parser.add_argument('--iterations', type=int, default=1000, help="of the paper's recipe")
+    parser.add_argument('--smoothness', type=float, default=0.0, help='a row of fast with aan.objective.smoothness')
+    parser.add_argument('--judge', help='a config whose aan.encoder looks at the renders: another network')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='e.g. aan.objective.alpha=2')
     parser.set_defaults(launcher='none', work_dir=None, local_rank=0)
-    args = parser.parse_args()
+    return parser.parse_args()
 
+
+def main() -> None:
+    args = parse()
     job = RenderJob.from_config(read_config(args).to_dict().get('aan'), args.device)
-    sources, targets = (
-        list(images_in(folder, o).values()) for folder, o in ((args.source, '--source'), (args.target, '--target'))
-    )
-    size = args.size[::-1]
-    source = interpolate(job.load(sources[len(sources) // 2], 'content'), size, mode='bilinear')
-    chosen = targets[:: max(1, len(targets) // args.pool)][: args.pool]
-    pool = [interpolate(job.load(file, 'style'), size, mode='bilinear', antialias=True) for file in chosen]
+
+    def spread(folder: Path, option: str, role: str, count: int) -> list[Tensor]:
+        files = list(images_in(folder, option).values())
+        chosen = [files[(2 * i + 1) * len(files) // (2 * count)] for i in range(count)]
+        return [interpolate(job.load(f, role), args.size[::-1], mode='bilinear', antialias=True) for f in chosen]
+
+    sources = spread(args.source, '--source', 'content', args.frames)
+    pool = spread(args.target, '--target', 'style', args.pool)
     style = style_of(job.encoder, pool)
-    width, height = args.size
-    print(f'{type(job.encoder).__name__} at {width}×{height}, {torch.get_num_threads()} threads, {args.device}')
-    print(iterations(job, source, pool, style, count=3), flush=True)
-    if args.iterations:
-        print(recipes(job, source, style, args.iterations))
+    size, threads = '×'.join(map(str, args.size)), torch.get_num_threads()
+    print(f'{type(job.encoder).__name__} at {size}, pool of {len(pool)}, {threads} threads, {args.device}')
+    print(iterations(job, sources[0], pool[:8], style, count=3), flush=True)
+    recipes(job, sources, pool, style, args)
 
 
 if __name__ == '__main__':

@@ -8,7 +8,7 @@ over channels and images; for a target image it is about 0.8 (the mean of |z| of
 """
 
 from argparse import ArgumentParser
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
@@ -25,13 +25,15 @@ Statistics = dict[str, torch.Tensor]  # layer → (images, 2, channels)
 
 
 @torch.no_grad()
+def channel_statistics(encoder: Callable, image: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Layer → mean and standard deviation of every channel over one image: (2, channels)."""
+    maps = {name: maps[0].flatten(1) for name, maps in encoder(image).items()}
+    return {name: torch.stack([flat.mean(1), flat.std(1)]) for name, flat in maps.items()}
+
+
 def statistics_of(job: RenderJob, files: Iterable[Path], role: str) -> Statistics:
-    rows: dict[str, list] = {}
-    for file in files:
-        for name, maps in job.encoder(job.load(file, role)).items():
-            flat = maps[0].flatten(1)
-            rows.setdefault(name, []).append(torch.stack([flat.mean(1), flat.std(1)]))
-    return {name: torch.stack(row) for name, row in rows.items()}
+    rows = [channel_statistics(job.encoder, job.load(file, role)) for file in files]
+    return {name: torch.stack([row[name] for row in rows]) for name in rows[0]}
 
 
 def distance(images: torch.Tensor, target: torch.Tensor) -> tuple[float, float]:
