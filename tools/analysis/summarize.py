@@ -177,7 +177,9 @@ def main() -> None:
     if args.classes:
         for name, snapshot in (('last', last), ('picked', picked)):
             print(f'\n{name}:\n\n{class_table(rows, snapshot)}')
-    print('\nmIoU in percent, ± over runs; picked: without labels; best*: by validation labels; minutes: training alone')
+    print(
+        '\nmIoU in percent, ± over runs; picked: without labels; best*: by validation labels; minutes: training alone'
+    )
     if args.json:
         lines = [json.dumps(dict(row=name, **run), ensure_ascii=False) for name, runs in rows.items() for run in runs]
         args.json.write_text('\n'.join(lines) + '\n')

@@ -1,5 +1,6 @@
 # CARLA (rendered, labelled) → Cityscapes at 256×128 (1,500 images without labels for training; the first 200 of 500
-# labelled images for testing). Three shared classes. docs/real_images.md says where the data come from and how they lie on disk.
+# labelled images for testing). Three shared classes. docs/real_images.md says where the data come from and how they
+# lie on disk.
 classes = ('other', 'road', 'sidewalk')
 metainfo = dict(classes=classes, palette=[[70, 70, 70], [128, 64, 128], [244, 35, 232]])
 carla_ids = {0: 0, 1: 1, 2: 2, 3: 1, 255: 255}  # road marking (3) is road
