@@ -415,7 +415,7 @@ def test_the_pick_within_a_run_is_compared_with_its_last_best_and_mean_snapshot(
         [(40, 5), (60, 9), (50, 7)],
         [(50, 9), (40, 2), (60, 8)],
         [(1, 1), (2, 2)],
-    ]  # mIoU, flip; the third is short
+    ]  # mIoU, flip
     lines = [
         dict(row='a', work_dir='a/0', snapshots=[dict(iteration=i, mIoU=m, flip=f) for i, (m, f) in enumerate(run)])
         for run in runs
