@@ -9,8 +9,8 @@
 score with the true mIoU, and of every rule of selection the mIoU lost to the best, how often it lies below the pool's
 mean, the worst case, and which part of what lies between last and best it recovers. ``runs``: what the pick within a
 run is worth, from stored results (``summarize.py --json``). ``harm``: recall and false alarms of every symptom and of
-all. ``cost``: seconds beside the bare forward passes. ``--json FILE`` keeps what was measured; ``--from FILE`` evaluates
-it again.
+all. ``cost``: seconds beside the bare forward passes. ``--json FILE`` keeps what was measured; ``--from FILE``
+evaluates it again.
 """
 
 from __future__ import annotations
