@@ -256,8 +256,8 @@ def test_a_pair_of_domains_trains_validates_renders_and_predicts(kind, street_da
     _, _, ending, count, high = KINDS[kind]
     run(COMMAND, monkeypatch)
     said = capsys.readouterr().out
-    assert f'0…{high} are read as 0…255; another range: --source-value-range 0,{high}' in said
-    assert ('4 bands, of which the network sees all; others: --target-channels 0,1,2,3' in said) == (count == 4)
+    assert f'0…{high} is mapped to 0…255; change it with --source-value-range 0,{high}' in said
+    assert ('4 bands, all are used; change this with --target-channels 0,1,2,3' in said) == (count == 4)
     cfg = Config.fromfile('own.py')
     loader = cfg.train_dataloader.dataset.source.pipeline[0]
     assert loader == cfg.val_dataloader.dataset.pipeline[0]
@@ -340,7 +340,7 @@ def test_renders_of_images_that_were_read_otherwise_are_refused(street_data, tmp
         ),
         (
             lambda p: write_tiff(p, values('uint16', 5, 99, (96, 192))),
-            'the domains give the network different numbers of channels .source: 5, target: 3.',
+            'the domains have different numbers of channels .source: 5, target: 3.',
         ),
     ],
 )
@@ -359,7 +359,7 @@ def test_a_folder_of_8_and_16_bits_is_refused(tmp_path):
     Image.fromarray(values('uint8', 3)).save(tmp_path / 'a/2.png')
     look = look_at(str(tmp_path / 'a'))
     with pytest.raises(
-        UserError, match='holds images of several kinds .1 are uint16 of 1 bands, such as .*1.png; 1 are uint8 of 3'
+        UserError, match='contains images of several kinds .1 are uint16 of 1 bands, such as .*1.png; 1 are uint8 of 3'
     ):
         readings_of(dict(source=look), dict(source=None), dict(source=None))
 

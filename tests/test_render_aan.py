@@ -134,7 +134,7 @@ def test_one_process_makes_the_store_of_two_and_a_second_call_renders_nothing(
     run_tool('render_aan.py', *arguments(world, tmp_path / 'store', '--count', 4), monkeypatch=monkeypatch)
     text = capsys.readouterr().out
     assert '0 rendered, 4 to render' in text
-    assert '3 to go: about' in text
+    assert '3 left: about' in text
     assert 'MiB here; preview (source, render, target)' in text
     assert cv2.imread(str(tmp_path / 'store.preview.png')).shape == (32, 3 * 48, 3)
     renders = {k: v for k, v in content(tmp_path / 'store').items() if k.endswith('.png')}
@@ -228,7 +228,7 @@ def test_a_broken_source_image_is_skipped_listed_and_ends_in_an_error(world, tmp
     [
         (['--shard', '2/2'], '--shard 2/2: write i/n with 0 ≤ i < n'),
         (['--shard', 'half'], '--shard half: write i/n'),
-        (['--count', '0'], '--count 0: render at least one image'),
+        (['--count', '0'], '--count 0 must be at least 1'),
         (['--source', 'nowhere'], 'nowhere does not exist: name a folder of images with --source'),
         (['--target', 'configs'], 'configs holds no image'),
         (
@@ -243,7 +243,7 @@ def test_a_broken_source_image_is_skipped_listed_and_ends_in_an_error(world, tmp
             'aan.objective.style_weights names relu9_9, aan.encoder.layers has relu1_1',
         ),
         (['--cfg-options', 'aan.content=[Resize]'], 'aan: string indices must be integers'),
-        (['--device', 'cuda'], '--device cuda: PyTorch finds no GPU here'),
+        (['--device', 'cuda'], '--device cuda: PyTorch finds no GPU'),
         (
             ['--cfg-options', 'aan.encoder.init_cfg.checkpoint=nowhere.pth'],
             'nowhere.pth does not exist: put or link',

@@ -112,7 +112,7 @@ def test_labels_baseline_target_folder_and_snapshots_may_be_missing(work_dirs, t
 
 
 def test_a_work_dir_that_is_none_is_one_sentence(tmp_path):
-    with pytest.raises(UserError, match='nowhere does not exist: name the work dir'):
+    with pytest.raises(UserError, match='nowhere does not exist: pass the work dir'):
         main(['nowhere'])
     with pytest.raises(UserError, match=r'holds no config \(\*.py\): name the work dir that tools/train.py wrote'):
         main([str(tmp_path)])

@@ -65,12 +65,12 @@ def test_the_length_of_a_run_sets_its_schedule_and_its_snapshots(street_data, tm
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
     (tmp_path / 'letters.txt').write_text('mine')
-    with pytest.raises(UserError, match='is not empty and does not hold a run'):
+    with pytest.raises(UserError, match='is not empty and does not contain a run'):
         run.remember(Namespace(out=tmp_path))
 
 
 @pytest.mark.parametrize(('option', 'value'), [('--minutes', '0'), ('--iterations', '-1')])
 def test_a_run_without_length_is_refused(option, value, street_data, monkeypatch):
     monkeypatch.setattr('sys.argv', ['run', *map(str, arguments(street_data)), option, value])
-    with pytest.raises(UserError, match=f'{option} .*: name a number above 0'):
+    with pytest.raises(UserError, match=f'{option} .* must be above 0'):
         run.parse()

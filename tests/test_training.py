@@ -180,7 +180,7 @@ def test_options_that_are_no_pairs_are_refused(config_file, monkeypatch, capsys)
     with pytest.raises(SystemExit) as stop:
         run_tool('train.py', config_file(), '--cfg-options', 'model.lambda_adv', monkeypatch=monkeypatch)
     assert stop.value.code == 2
-    assert "argument --cfg-options: 'model.lambda_adv' is no key=value" in capsys.readouterr().err
+    assert "argument --cfg-options: expected key=value, got 'model.lambda_adv'" in capsys.readouterr().err
 
 
 def break_image(data: Path) -> None:
@@ -336,7 +336,7 @@ def test_checkpoints_that_do_not_fit_are_refused_by_name(config_file, tmp_path, 
     message = failure('test.py', config, tmp_path / 'other.pth', options[0], options[1] + 'other', **kwargs)
     assert 'other.pth: a checkpoint of another network' in message
     message = failure('test.py', config, tmp_path / 'none.pth', **kwargs)
-    assert 'none.pth does not exist: name a checkpoint' in message
+    assert 'none.pth does not exist: pass a checkpoint' in message
     assert 'no_config.py does not exist: name a config' in failure('train.py', 'no_config.py', **kwargs)
 
 

@@ -1,7 +1,7 @@
 """Export a trained segmentor: ``python tools/export_segmentor.py CONFIG CHECKPOINT OUT`` writes the folder OUT.
 
-OUT holds a plain MMSegmentation checkpoint (model.pth) with a config that is complete in itself (config.py), for
-``mmseg.apis.init_model``, MMSegmentation's own ``tools/test.py`` and ``mmseg_adapt.Predictor``, and a model card.
+OUT contains a plain MMSegmentation checkpoint (model.pth), a self-contained config (config.py) and a model card. Use it
+with ``mmseg.apis.init_model``, MMSegmentation's own ``tools/test.py`` or ``mmseg_adapt.Predictor``.
 """
 
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
@@ -16,21 +16,21 @@ from ..weights.load import allow_unsafe
 
 def main() -> None:
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='the config that was trained')
-    parser.add_argument('checkpoint', help='a checkpoint that tools/train.py wrote, or that was converted')
-    parser.add_argument('out', help='the folder to write')
+    parser.add_argument('config', help='the config of the training')
+    parser.add_argument('checkpoint', help='a checkpoint written by tools/train.py or a converter')
+    parser.add_argument('out', help='folder to write')
     parser.add_argument(
         '--onnx',
         nargs='?',
         const='probabilities',
         choices=OUTPUTS,
-        help='also write model.onnx, checked in onnxruntime, and sliding.py where the model is tested in windows',
+        help='also write model.onnx, checked in onnxruntime, and sliding.py if the model is tested in windows',
     )
     parser.add_argument('--safetensors', action='store_true', help='also write model.safetensors')
-    parser.add_argument('--part', help="'teacher': export the checkpoint's teacher instead of its segmentor")
+    parser.add_argument('--part', help="'teacher' exports the checkpoint's teacher instead of its segmentor")
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides of the config')
-    parser.add_argument('--overwrite', action='store_true', help='replace what an earlier export wrote in OUT')
-    parser.add_argument('--unsafe', action='store_true', help='load a checkpoint that needs code to be loaded')
+    parser.add_argument('--overwrite', action='store_true', help='replace an earlier export in OUT')
+    parser.add_argument('--unsafe', action='store_true', help='load a checkpoint that executes code when loaded')
     args = parser.parse_args()
     if args.unsafe:
         allow_unsafe()
