@@ -141,12 +141,12 @@ def test_the_ranks_statistics_are_merged_exactly(monkeypatch):
 @pytest.mark.parametrize(
     ('net', 'data', 'message'),
     [
-        (nn.Conv2d(3, 1, 1), batches(), 'no BN layer whose statistics could be adapted'),
-        (Net(), [], 'no target image to adapt BN statistics to'),
+        (nn.Conv2d(3, 1, 1), batches(), 'no BN statistics to adapt'),
+        (Net(), [], 'no target images'),
         (
             Net(),
             batches(1) + [dict(inputs=[torch.zeros(3, 5, 6), torch.zeros(3, 5, 7)])],
-            'differ in size: add a Resize',
+            'differ in size: add Resize',
         ),
         (Net(), batches(1) + batches(1, images=1, size=(1, 1)), 'by 1 image alone .* use a larger batch size'),
     ],

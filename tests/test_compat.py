@@ -23,7 +23,7 @@ def import_error(code: str) -> str:
 @pytest.mark.parametrize(
     ('code', 'message'),
     [
-        ("import sys; sys.modules['mmseg'] = None", 'mmseg_adapt needs mmseg, whose import fails'),
+        ("import sys; sys.modules['mmseg'] = None", 'mmseg_adapt needs mmseg, but importing it fails'),
         (
             "import sys, types; m = types.ModuleType('mmseg'); m.__version__ = '0.16.0'; sys.modules['mmseg'] = m",
             'mmseg_adapt needs mmseg >= 1.2.0, < 1.5, found 0.16.0',

@@ -115,5 +115,5 @@ def test_a_file_that_is_not_of_these_releases_is_refused(tmp_path):
     from mmseg_adapt.cli.convert_selftraining import converted
 
     torch.save({'backbone.conv1.weight': torch.zeros(1)}, tmp_path / 'other.pth')
-    with pytest.raises(UserError, match='name a checkpoint of DAFormer, HRDA or MIC'):
+    with pytest.raises(UserError, match='use a checkpoint of DAFormer, HRDA or MIC'):
         converted(str(tmp_path / 'other.pth'), None)

@@ -239,15 +239,15 @@ def test_the_toy_game_makes_the_domains_indistinguishable_and_without_the_term_t
     [
         (
             dict(discriminator=dict(decode=dict(REGION, in_channels=CLASSES)), lambda_adv=dict(decode=0.2)),
-            r"RAN adapts features: model.discriminator names \['decode'\], use 'backbone' alone",
+            r"RAN adapts features, but model.discriminator has \['decode'\]: use only 'backbone'",
         ),
         (
             dict(discriminator={}, lambda_adv={}, reversal=True),
-            'model.reversal = True reverses the gradient of a discr',
+            'model.reversal = True needs a discr',
         ),
         (
             dict(discriminator=dict(backbone=dict(REGION, dilations=())), lambda_adv=dict(backbone=1)),
-            r'RegionDiscriminator.dilations = \(\): name one rate or more',
+            r'RegionDiscriminator.dilations = \(\): list one or more rates',
         ),
     ],
 )

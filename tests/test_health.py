@@ -85,7 +85,7 @@ def test_accuracies_shares_and_the_gradient_ratio_equal_those_of_plain_pytorch()
             0.8,
             0.7,
             3.0,
-            'gradient dwarfs the segmentation gradient (3 times as long): lower model.lambda_adv, 30 times',
+            'gradient dwarfs the segmentation gradient (3 times as large): lower model.lambda_adv, 30 times',
         ),
         (0.8, 0.7, 0.1, ''),
     ],

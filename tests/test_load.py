@@ -71,8 +71,8 @@ def test_what_cannot_be_downloaded_says_where_the_file_is_expected(tmp_path, mon
         with pytest.raises(UserError) as error:
             CheckpointLoader.load_checkpoint(name)
         assert f'{name} cannot be downloaded (no network)' in str(error.value)
-        assert f'put it to {tmp_path}/hub/checkpoints/{file}' in str(error.value)
-    with pytest.raises(UserError, match='torchvision://nothing names no known model'):
+        assert f'copy it to {tmp_path}/hub/checkpoints/{file}' in str(error.value)
+    with pytest.raises(UserError, match='torchvision://nothing is not a known model'):
         CheckpointLoader.load_checkpoint('torchvision://nothing')
 
 
@@ -81,7 +81,9 @@ def test_a_truncated_file_is_refused(new, tmp_path):
     file = tmp_path / 'whole.pth'
     torch.save(dict(weight=torch.rand(1000)), file, _use_new_zipfile_serialization=new)
     file.write_bytes(file.read_bytes()[:2000])
-    with pytest.raises(UserError, match='whole.pth is truncated, damaged or not a checkpoint: fetch or save it again'):
+    with pytest.raises(
+        UserError, match='whole.pth is truncated, damaged or not a checkpoint: download or save it again'
+    ):
         read_checkpoint(file)
 
 
@@ -95,9 +97,9 @@ def test_what_is_no_checkpoint_is_refused_by_name(tmp_path):
         ('empty', 'is truncated, damaged or not a checkpoint'),
         ('text', 'is truncated, damaged or not a checkpoint'),
         ('tensor', 'holds a Tensor, not a checkpoint'),
-        ('no_tensor', 'holds no weights'),
+        ('no_tensor', 'contains no weights'),
         ('script', 'is a TorchScript model, not a checkpoint'),
-        ('absent', f'does not exist: put or link the checkpoint to {tmp_path}/absent.pth'),
+        ('absent', f'does not exist: copy or link the checkpoint to {tmp_path}/absent.pth'),
     ):
         file = tmp_path / f'{name}.pth'
         with pytest.raises(UserError, match=f'{file} {message}'):
@@ -128,9 +130,9 @@ def test_init_cfg_refuses_a_missing_file_another_network_and_other_widths(tmp_pa
     wide = MODELS.build(dict(type='DeepLabV2ResNet', depth=18, stem_channels=4, base_channels=8))
     torch.save(wide.state_dict(), tmp_path / 'wide.pth')
     for name, message in (
-        ('absent', f'{tmp_path}/absent.pth does not exist: put or link the checkpoint to'),
-        ('other', 'other.pth is the file of another network: none of its keys'),
-        ('wide', r'wide.pth is the file of another network: layer1.0.bn1.bias has shape \(8,\)'),
+        ('absent', f'{tmp_path}/absent.pth does not exist: copy or link the checkpoint to'),
+        ('other', 'other.pth belongs to another network: none of its keys'),
+        ('wide', r'wide.pth belongs to another network: layer1.0.bn1.bias has shape \(8,\)'),
     ):
         with pytest.raises(UserError, match=message):
             backbone(tmp_path / f'{name}.pth').init_weights()

@@ -259,7 +259,7 @@ def other_classes(root: Path) -> dict:
         ),
         (
             lambda d, r, t: d.update(night=dict(type='RepeatDataset', dataset=d['night'], times=0)),
-            r'train_dataloader.dataset.night holds no image',
+            r'train_dataloader.dataset.night contains no images',
         ),
         (
             lambda d, r, t: d.update(night=dict(d['night'], data_root='nowhere')),
@@ -293,13 +293,16 @@ def other_classes(root: Path) -> dict:
             lambda d, r, t: d.update(target=several(d['night'], stock(r))),
             r'dataset.target.datasets.1.pipeline has LoadAnnotations: remove it',
         ),
-        (lambda d, r, t: d.update(batch_size=4), r'train_dataloader.dataset.batch_size is not a stream'),
-        (lambda d, r, t: d.update(night=dict(data_root='x')), r'train_dataloader.dataset.night names no type'),
+        (
+            lambda d, r, t: d.update(batch_size=4),
+            r'train_dataloader.dataset.batch_size must be the config of a data set',
+        ),
+        (lambda d, r, t: d.update(night=dict(data_root='x')), r'train_dataloader.dataset.night has no type'),
         (
             lambda d, r, t: d.update(batch_sizes=dict(dusk=2)),
-            r"batch_sizes names 'dusk': the streams are source, target, labeled_target, night",
+            r"batch_sizes has 'dusk': it must be one of source, target, labeled_target, night",
         ),
-        (lambda d, r, t: d.update(batch_sizes=dict(night=0)), r'batch_sizes.night = 0: write a whole number from 1'),
+        (lambda d, r, t: d.update(batch_sizes=dict(night=0)), r'batch_sizes.night = 0 must be an integer'),
     ],
 )
 def test_streams_that_cannot_be_trained_on_are_refused_by_name(street_data, tmp_path, change, message):

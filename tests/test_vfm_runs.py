@@ -154,7 +154,7 @@ def odd_crops(cfg):
     ('change', 'message'),
     [
         (no_projection, r'model.feature_distance compares projected features: set model.segmentor.projection = dict'),
-        (odd_crops, 'sees patches of 8 pixels, but an image has 48×90: set scale and crop_size to multiples of 8'),
+        (odd_crops, 'has patches of 8 pixels, but an image is 48×90: set scale and crop_size to multiples of 8'),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_sentence(change, message, street_data, tmp_path):

@@ -91,8 +91,8 @@ def truth(found) -> list[str]:
     mious = [score.miou for score in found.scores]
     best, chosen = max(range(len(mious)), key=mious.__getitem__), found.pick()
     lines = [
-        f'with labels: the best is {found.scores[best].name}; the pick loses {100 * (mious[best] - mious[chosen]):.1f} '
-        f'mIoU to it, the last {100 * (mious[best] - mious[-1]):.1f}'
+        f'with labels: the best is {found.scores[best].name}; the pick is {100 * (mious[best] - mious[chosen]):.1f} '
+        f'mIoU below it, the last {100 * (mious[best] - mious[-1]):.1f}'
     ]
     correlations = {
         COLUMNS[key][0]: rank_correlation([(1 if more else -1) * getattr(s, key) for s in found.scores], mious)

@@ -1,4 +1,4 @@
-"""What fits which card: writes the table of docs/long_runs.md, of peak memory and FLOPs of self-training.
+"""Write the table of docs/long_runs.md: peak memory and FLOPs of self-training, and which card is large enough.
 
     python tools/analysis/memory_table.py docs/long_runs.md
 
