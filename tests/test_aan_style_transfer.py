@@ -102,7 +102,7 @@ def test_an_image_without_a_render_stops_with_the_command_or_is_kept_or_is_rende
     command = (
         rf'python tools/render_aan.py {root}/aan.py --source {street_data}/source/images --target \S+ --out {store}'
     )
-    with pytest.raises(UserError, match=f'00002.png has no render in {store}: make it: {command}'):
+    with pytest.raises(UserError, match=f'00002.png has no render in {store}. Create it with: {command}'):
         pipeline(LOAD, aan(store))(sample(street_data, 2))
     kept = pipeline(LOAD, aan(store, missing='keep'))(sample(street_data, 2))
     assert np.array_equal(kept['img'], cv2.imread(kept['img_path']))

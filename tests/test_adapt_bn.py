@@ -148,7 +148,7 @@ def test_the_ranks_statistics_are_merged_exactly(monkeypatch):
             batches(1) + [dict(inputs=[torch.zeros(3, 5, 6), torch.zeros(3, 5, 7)])],
             'differ in size: add Resize',
         ),
-        (Net(), batches(1) + batches(1, images=1, size=(1, 1)), 'by 1 image alone .* use a larger batch size'),
+        (Net(), batches(1) + batches(1, images=1, size=(1, 1)), 'over 1 image .* use a larger batch size'),
     ],
 )
 def test_images_that_cannot_be_normalised_by_leave_the_model_as_it_was(net, data, message):

@@ -133,7 +133,7 @@ def test_a_full_disk_costs_the_gain_and_not_the_run(data, tmp_path, monkeypatch)
     monkeypatch.setattr('mmseg_adapt.datasets.cache.print_log', lambda line, logger: lines.append(line))
     assert contents(data, cached([*STEPS, PACK], str(tmp_path / 'cache'))) == plain
     assert len(lines) == 1
-    assert 'cannot be written ([Errno 28] No space left on device): going on' in lines[0]
+    assert 'cannot be written ([Errno 28] No space left on device): no more images are cached' in lines[0]
     assert not [path for path in (tmp_path / 'cache').rglob('*') if path.is_file()]
 
 

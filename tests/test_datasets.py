@@ -202,7 +202,7 @@ def test_ids_are_read_from_the_channel_that_holds_them(gta):
         (dict(id_map={7: 255}), 'maps every id to 255: map at least one id to a class'),
         (
             dict(metainfo=dict(classes=('road', 'car'), palette=[[0, 0, 142]])),
-            'metainfo.palette has 1 colours for 2 classes: name one per class, or none',
+            'metainfo.palette has 1 colours for 2 classes: list one per class',
         ),
         (dict(others='keep'), "GTADataset.others = 'keep' must be one of 'error', 'ignore'"),
         (dict(label_channel='alpha'), "GTADataset.label_channel = 'alpha' must be one of None, 'blue', 'green', 'red'"),

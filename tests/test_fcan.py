@@ -259,7 +259,7 @@ def test_a_config_that_cannot_work_is_refused_in_a_sentence(overrides, message):
 @pytest.mark.parametrize('kind', ['RegionDiscriminator', 'ImageDiscriminator'])
 def test_a_discriminator_of_the_wrong_width_says_which_width_it_needs(kind):
     model = ran(discriminator=dict(backbone=dict(type=kind, in_channels=2048)))
-    with pytest.raises(UserError, match='in_channels = 2048 was shown 32 channels: set in_channels = 32'):
+    with pytest.raises(UserError, match='in_channels = 2048, but its input has 32 channels: set in_channels = 32'):
         model.train_step(batch(0), game_optimisers(model))
 
 

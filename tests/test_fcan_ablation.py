@@ -70,5 +70,8 @@ def test_an_unknown_setting_fails_in_one_sentence(monkeypatch, capsys):
 def test_missing_renders_are_named_before_the_first_training(monkeypatch, capsys, tmp_path):
     rows = ('--rows', 'fcn', 'ran_aan', '--work-dir', tmp_path)
     message = failure('fcan_ablation.py', *rows, monkeypatch=monkeypatch, capsys=capsys)
-    assert 'data/aan/gta2cs does not contain renders: create them as the header of configs/fcan/gta2cs_ran_aan.py' in message
+    assert (
+        'data/aan/gta2cs does not contain renders: create them as the header of configs/fcan/gta2cs_ran_aan.py'
+        in message
+    )
     assert not list(tmp_path.iterdir())

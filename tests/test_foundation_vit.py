@@ -108,7 +108,7 @@ def test_weights_of_another_variant_are_refused(wrong, message, tmp_path):
 
 
 def test_sides_that_are_no_multiples_of_the_patch_are_refused_with_the_nearest_that_are():
-    with pytest.raises(UserError, match='patches of 14 pixels, but an image has 64×100: .* such as 56×98'):
+    with pytest.raises(UserError, match='patches of 14 pixels, but an image is 64×100: .* such as 56×98'):
         backbone()(torch.zeros(1, 3, 64, 100))
 
 

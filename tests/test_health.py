@@ -145,7 +145,7 @@ def test_without_a_trained_backbone_or_by_reversal_there_is_no_ratio():
 
 
 def test_a_layer_that_does_not_exist_is_refused():
-    with pytest.raises(UserError, match="layer = 'neck.weight' is no trained parameter of the segmentor"):
+    with pytest.raises(UserError, match="layer = 'neck.weight' must be a trained parameter of the segmentor"):
         GameHealthHook(layer='neck.weight').before_train(runner_of(adapter()))
 
 

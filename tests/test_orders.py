@@ -258,7 +258,7 @@ def test_a_class_that_never_occurs_is_left_out_and_named(three, monkeypatch):
 @pytest.mark.parametrize(
     ('kwargs', 'message'),
     [
-        (dict(classes=('a', 'tram')), "RareClassOrder.classes names 'tram': the classes are a, b, c, d, e, f"),
+        (dict(classes=('a', 'tram')), "RareClassOrder.classes has 'tram': it must be one of a, b, c, d, e, f"),
         (dict(classes=('a', 'd')), 'no label contains d: remove it from classes'),
         (dict(), 'no image has more than min_pixels = 3000 pixels of c .maximum: 10.: lower min_pixels'),
         (dict(min_pixels=10), 'no image has more than min_pixels = 10 pixels of c'),  # more, not as many

@@ -289,8 +289,8 @@ def test_images_and_labels_without_a_partner_are_counted_and_left_out(here, monk
     run(f'{command} --allow-unpaired', monkeypatch)
     said = capsys.readouterr().out
     assert 'source: 2 pairs' in said
-    assert 'left out: 1 images without a label, such as 00001' in said
-    assert 'left out: 1 labels of no image, such as 00002' in said
+    assert 'skipped: 1 images without a label, such as 00001' in said
+    assert 'skipped: 1 labels without an image, such as 00002' in said
     assert Config.fromfile('own.py').train_dataloader.dataset.source.without_label == 'skip'
 
 

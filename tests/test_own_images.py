@@ -98,7 +98,7 @@ def test_four_bands_are_used_when_they_are_named_and_refused_when_they_are_not(t
         UserError, match=r'a.tif has 4 bands .*list those to use in channels.*\(0, 1, 2, 3\) with in_channels=4'
     ):
         load(tmp_path / 'a.tif')
-    with pytest.raises(UserError, match=r'a.tif has 4 bands, channels=\(0, 4\) names band 4: count from 0'):
+    with pytest.raises(UserError, match=r'a.tif has 4 bands, but channels=\(0, 4\) has band 4: count from 0'):
         load(tmp_path / 'a.tif', channels=(0, 4))
 
 

@@ -43,7 +43,7 @@ def test_two_folders_become_a_model_and_its_predictions_and_the_command_goes_on_
     assert (out / 'select.json').exists()
     assert {path: path.stat().st_mtime_ns for path in out.rglob('*.pth')} == before
     error = call(*command[:-1], 7, cwd=tmp_path, fails=True)
-    assert 'error: out holds a run with --iterations 6, not 7' in error
+    assert 'error: out contains a run with --iterations 6, not 7' in error
 
 
 def test_the_length_of_a_run_sets_its_schedule_and_its_snapshots(street_data, tmp_path, monkeypatch, capsys):

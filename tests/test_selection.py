@@ -281,7 +281,7 @@ def test_harm_is_told_by_its_symptoms_beside_the_baseline_and_a_sound_run_has_no
         'its class shares moved 0.28 bits away from those of the source',
         'it no longer predicts 1 of the classes',
     ]
-    assert symptoms(found, Limits(0.3, 0.3, 0.2, 0.3))[0] == 'it labels 25 % of the pixels otherwise'
+    assert symptoms(found, Limits(0.3, 0.3, 0.2, 0.3))[0] == 'it labels 25 % of the pixels differently'
     unknown = dict.fromkeys(found, float('nan')) | dict(vanished=0)
     assert symptoms(unknown) == []
 
@@ -311,7 +311,7 @@ def test_one_snapshot_uses_flip_consistency_and_says_that_agreement_needs_severa
     text = capsys.readouterr().out
     assert 'agreement with the pool (EnsV) needs several snapshots: only flip consistency is used' in text
     assert 'agree ' not in text
-    assert 'the target has 4 images, not 100: all of them are used' in text
+    assert 'the target has only 4 images, not 100: all are used' in text
 
 
 def test_a_damaged_checkpoint_is_left_out_and_named(runs, tmp_path):
@@ -321,7 +321,7 @@ def test_a_damaged_checkpoint_is_left_out_and_named(runs, tmp_path):
     snapshots, notes = snapshots_of([tmp_path / 'dacs'])
     assert [s.file.name for s in snapshots] == ['iter_2.pth']
     assert 'iter_4.pth is damaged' in notes[0]
-    assert notes[0].endswith('left out')
+    assert notes[0].endswith('skipped')
     (tmp_path / 'dacs/iter_2.pth').write_bytes(b'')
     with pytest.raises(UserError, match='iter_2.pth is damaged .* train again, or pass another'):
         snapshots_of([tmp_path / 'dacs'])

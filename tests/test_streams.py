@@ -316,7 +316,7 @@ def test_an_order_of_an_unknown_class_stops_the_run_before_its_first_iteration(s
     SEEN.clear()
     cfg = config_of(streams_of(street_data), tmp_path)
     cfg.train_dataloader.sampler.orders = dict(source=dict(type='RareClassOrder', classes=['tram']))
-    with pytest.raises(UserError, match="RareClassOrder.classes names 'tram': the classes are road, sidewalk"):
+    with pytest.raises(UserError, match="RareClassOrder.classes has 'tram': it must be one of road, sidewalk"):
         train(cfg)
     assert not SEEN
 

@@ -194,9 +194,9 @@ def break_image(data: Path) -> None:
         (['train_dataloader.dataset.source.data_root=nowhere'], 'nowhere/source/images does not exist: set data_root'),
         (['train_dataloader.dataset.source.img_suffix=.jpg'], 'no image matched *.jpg under'),
         (['model.type=AdaptSegNett'], "type = 'AdaptSegNett' is not in the registry mmseg::model: correct it in the"),
-        (['default_hooks.preemption.signals=SIGFOO'], "PreemptionHook.signals names ['SIGFOO']: use names such as"),
+        (['default_hooks.preemption.signals=SIGFOO'], "PreemptionHook.signals has ['SIGFOO']: use names such as"),
         (['val_dataloader.dataset.data_root=nowhere'], 'nowhere/target/val/images does not exist: set data_root'),
-        (['model.lambda_adv.neck=1'], "model.lambda_adv ['aux', 'decode', 'neck']: name the same levels in both"),
+        (['model.lambda_adv.neck=1'], "model.lambda_adv has ['aux', 'decode', 'neck']: use the same levels in both"),
         (
             ['model.discriminator.aux.in_channels=19'],
             'model.discriminator.aux.in_channels = 19, but the segmentor predicts 8',
@@ -210,7 +210,7 @@ def break_image(data: Path) -> None:
             ['optim_wrapper.discriminator.accumulative_counts=0'],
             'accumulative_counts = 0 must be an integer',
         ),
-        (['custom_hooks.0.begin.critic=2'], "AlternatingUpdateHook names ['critic']"),
+        (['custom_hooks.0.begin.critic=2'], "AlternatingUpdateHook has ['critic']"),
         (
             ['optim_wrapper.segmentor.optimizer.lr=1e30', 'default_hooks.finite_loss.interval=1'],
             'is not finite at iteration',
