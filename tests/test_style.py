@@ -350,7 +350,7 @@ def test_the_thin_caffe_resnet_fills_its_encoder():
     ('make', 'message'),
     [
         (lambda: Objective(weights='equal'), "aan.objective.weights = 'equal' must be 'unit' or 'balanced'"),
-        (lambda: Objective(alpha=-1), 'must be at least 0'),
+        (lambda: Objective(alpha=-1), 'cannot be negative'),
         (lambda: Recipe(start='black'), "aan.recipe.start = 'black' must be one of"),
         (lambda: Recipe(patience=0), 'aan.recipe.patience = 0 must be at least 1'),
         (lambda: Recipe(levels=[(1.0,)]), r'aan.recipe.levels = \[\(1.0,\)\]: '),

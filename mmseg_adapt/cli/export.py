@@ -1,7 +1,7 @@
 """Export a trained segmentor: ``python tools/export_segmentor.py CONFIG CHECKPOINT OUT`` writes the folder OUT.
 
-OUT contains a plain MMSegmentation checkpoint (model.pth), a self-contained config (config.py) and a model card. Use it
-with ``mmseg.apis.init_model``, MMSegmentation's own ``tools/test.py`` or ``mmseg_adapt.Predictor``.
+OUT holds a plain MMSegmentation checkpoint (model.pth) with a config that is complete in itself (config.py), for
+``mmseg.apis.init_model``, MMSegmentation's own ``tools/test.py`` and ``mmseg_adapt.Predictor``, and a model card.
 """
 
 from argparse import ArgumentParser, RawDescriptionHelpFormatter

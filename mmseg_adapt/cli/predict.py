@@ -1,7 +1,7 @@
 """Predict images: ``python tools/predict.py MODEL IMAGES|FOLDER|VIDEO --out DIR``.
 
-MODEL is a folder written by tools/export_segmentor.py, or a config followed by a checkpoint:
-``python tools/predict.py CONFIG CHECKPOINT IMAGES|FOLDER|VIDEO --out DIR``. DIR then contains
+MODEL is a folder that tools/export_segmentor.py wrote, or a config followed by a checkpoint:
+``python tools/predict.py CONFIG CHECKPOINT IMAGES|FOLDER|VIDEO --out DIR``. DIR then holds
 
     labels/NAME.png     class indices, a palette PNG (read it with Pillow: OpenCV returns the colours)
     overlay/NAME.png    the colours over the image; overlay/NAME.mp4 for a video

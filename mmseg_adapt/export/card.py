@@ -15,13 +15,13 @@ from ..weights.segmentor import dataset_meta, segmentor_config
 
 LICENCES = {  # type of a data set → what its authors allow
     'GTADataset': 'GTA5: research and education only',
-    'SYNTHIADataset': 'SYNTHIA: CC BY-NC-SA 3.0, non-commercial',
-    'CityscapesDataset': 'Cityscapes: non-commercial',
-    'CityscapesLabelsDataset': 'Cityscapes: non-commercial',
+    'SYNTHIADataset': 'SYNTHIA: CC BY-NC-SA 3.0, not commercial',
+    'CityscapesDataset': 'Cityscapes: not commercial',
+    'CityscapesLabelsDataset': 'Cityscapes: not commercial',
 }
 FILES = {
-    'model.pth': 'weights as a plain MMSegmentation checkpoint',
-    'config.py': 'self-contained config',
+    'model.pth': 'weights, a plain MMSegmentation checkpoint',
+    'config.py': 'its config, complete in itself',
     'model.safetensors': 'the same weights as safetensors',
     'model.onnx': 'ONNX',
     'sliding.py': 'sliding windows over model.onnx, with onnxruntime and NumPy',
@@ -93,8 +93,8 @@ result = inference_model(model, 'street.png').pred_sem_seg
 
 ## Licence
 
-The code is Apache-2.0. Weights are subject to the terms of their training data. When this file was written, these
-were (without warranty):
+The code is Apache-2.0. Weights are subject to the terms of what they were trained on, which were, when this file was
+written and without warranty:
 
 {_licences(cfg)}
 """
@@ -114,8 +114,8 @@ def _upsampling(model: dict, plain: Config) -> str:
         return ''
     return (
         f'The type is `{model.type}`, an `EncoderDecoder` that resizes logits once, to the size of the image file.\n'
-        'The weights also load into `EncoderDecoder`, which resizes logits twice. If the pipeline resizes images,\n'
-        'some pixels at the borders of objects then get another label.\n\n'
+        'The weights also load into `EncoderDecoder`, which resizes them twice: where the pipeline resizes images, it\n'
+        'labels some pixels at the borders of objects differently.\n\n'
     )
 
 
@@ -173,5 +173,5 @@ def _licences(cfg: Config) -> str:
     for _, part in _data_sets(cfg):
         line = LICENCES.get(part.type, f'{part.type} ({part.get("data_root") or "no folder"}): see its own terms')
         lines.append(f'* {line}')
-    lines.append('* the initial weights of the training: see their own terms')
+    lines.append('* the weights that training started from: see their own terms')
     return '\n'.join(dict.fromkeys(lines))

@@ -31,8 +31,8 @@ def colour_gram_of(style: Style, owner: str) -> Tensor:
     """The pool's, (4, 4). Raises: UserError: a style that says nothing of colours; ``owner`` is what asks for them."""
     if COLOUR not in style.grams:
         raise UserError(
-            f"{owner} needs the target's colours, but the style has the layers {', '.join(style.grams)}: add 'colour' "
-            'to aan.encoder.layers; to give it no weight, set content_weights and style_weights of aan.objective to 0'
+            f"{owner} needs the target's colours, and the style has the layers {', '.join(style.grams)}: add 'colour' "
+            'to aan.encoder.layers, with 0 in content_weights and style_weights of aan.objective if it is not to count'
         )
     return style.grams[COLOUR].double()
 

@@ -38,7 +38,7 @@ class Objective:
         if self.weights not in ('unit', 'balanced'):
             raise UserError(f"aan.objective.weights = {self.weights!r} must be 'unit' or 'balanced'")
         if not self.alpha >= 0:
-            raise UserError(f'aan.objective.alpha = {self.alpha} must be at least 0')
+            raise UserError(f'aan.objective.alpha = {self.alpha}: it weighs a loss and cannot be negative')
 
     def content(self, features: dict[str, Tensor], content: dict[str, Tensor], style: Style) -> Tensor:
         """Σ_l w_s^l ‖M_o^l − M_s^l‖² of every image: (N,)."""

@@ -1,4 +1,4 @@
-"""Measure the cost of a render: the paper's recipe and ``fast=True``, and an iteration compared with a naive loop.
+"""What a render costs: the paper's recipe against ``fast=True``, and an iteration against a naive loop.
 
 ``python tools/analysis/benchmark_aan.py configs/_base_/aan/vgg16_hed.py --source FOLDER --target FOLDER``
 
@@ -80,14 +80,12 @@ def iterations(job: RenderJob, source: torch.Tensor, pool: list[torch.Tensor], s
 
 def main() -> None:
     parser = ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('config', help='a config with an aan section')
+    parser.add_argument('config', help='a config with a section aan')
     parser.add_argument('--source', type=Path, required=True)
     parser.add_argument('--target', type=Path, required=True)
     parser.add_argument('--size', type=int, nargs=2, default=(320, 160), metavar=('WIDTH', 'HEIGHT'))
-    parser.add_argument('--pool', type=int, default=8, help='number of target images, from the whole folder')
-    parser.add_argument(
-        '--iterations', type=int, default=1000, help="iterations of the paper's recipe; 0 skips the recipes"
-    )
+    parser.add_argument('--pool', type=int, default=8, help='target images, from the whole folder')
+    parser.add_argument('--iterations', type=int, default=1000, help="of the paper's recipe; 0 leaves the recipes out")
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='e.g. aan.objective.alpha=2')
     parser.set_defaults(launcher='none', work_dir=None, local_rank=0)

@@ -1,4 +1,4 @@
-"""Summarise runs: last, mean of the last k, and best mIoU, over snapshots and over seeds.
+"""What a run reached, and how sure that is: last, mean of the last k, best, over snapshots and over seeds.
 
 ``python tools/analysis/summarize.py work_dirs/real/*/seed* [--last 3] [--json results.json]``
 
@@ -55,7 +55,7 @@ def validations(work_dir: Path) -> list[dict]:
     for file in sorted(work_dir.glob('*/vis_data/scalars.json')):
         rows.update((row['step'], row) for row in scalars_of(file) if 'mIoU' in row)
     if not rows:
-        raise UserError(f'{work_dir} contains no validated run: pass work dirs of tools/train.py')
+        raise UserError(f'{work_dir} holds no validated run: name work dirs of tools/train.py')
     return [rows[step] for step in sorted(rows)]
 
 
@@ -100,11 +100,11 @@ def table_of(groups: dict[str, list[dict]], last: int) -> PrettyTable:
 def main() -> None:
     parser = ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('work_dirs', nargs='+', type=Path)
-    parser.add_argument('--last', type=int, default=3, help='number of last snapshots to average')
-    parser.add_argument('--json', type=Path, help='also write everything to this file')
+    parser.add_argument('--last', type=int, default=3, help='how many of the last snapshots to average')
+    parser.add_argument('--json', type=Path, help='write everything here too')
     args = parser.parse_args()
     if args.last < 1:
-        raise UserError(f'--last {args.last} must be at least 1')
+        raise UserError(f'--last {args.last}: average at least one snapshot')
     rows = rows_of(args.work_dirs)
     groups = {name: [summary_of(work_dir, args.last) for work_dir in runs] for name, runs in rows.items()}
     print(table_of(groups, args.last))
