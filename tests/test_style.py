@@ -349,10 +349,10 @@ def test_the_thin_caffe_resnet_fills_its_encoder():
 @pytest.mark.parametrize(
     ('make', 'message'),
     [
-        (lambda: Objective(weights='equal'), "aan.objective.weights = 'equal' must be 'unit' or 'balanced'"),
+        (lambda: Objective(weights='equal'), "aan.objective.weights = 'equal' is neither 'unit' nor 'balanced'"),
         (lambda: Objective(alpha=-1), 'cannot be negative'),
-        (lambda: Recipe(start='black'), "aan.recipe.start = 'black' must be one of"),
-        (lambda: Recipe(patience=0), 'aan.recipe.patience = 0 must be at least 1'),
+        (lambda: Recipe(start='black'), "aan.recipe.start = 'black' is none of"),
+        (lambda: Recipe(patience=0), 'aan.recipe.patience = 0: a number of iterations, at least 1'),
         (lambda: Recipe(levels=[(1.0,)]), r'aan.recipe.levels = \[\(1.0,\)\]: '),
         (lambda: Recipe(levels=[(0.5, 10)]), 'with last scale 1'),
         (lambda: Recipe(levels=((0.5, 10),)), 'with last scale 1'),

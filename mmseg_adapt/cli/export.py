@@ -27,10 +27,10 @@ def main() -> None:
         help='also write model.onnx, checked in onnxruntime, and sliding.py if the model is tested in windows',
     )
     parser.add_argument('--safetensors', action='store_true', help='also write model.safetensors')
-    parser.add_argument('--part', help="'teacher' exports the checkpoint's teacher instead of its segmentor")
+    parser.add_argument('--part', help="'teacher': export the checkpoint's teacher instead of its segmentor")
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides of the config')
-    parser.add_argument('--overwrite', action='store_true', help='replace an earlier export in OUT')
-    parser.add_argument('--unsafe', action='store_true', help='load a checkpoint that executes code when loaded')
+    parser.add_argument('--overwrite', action='store_true', help='replace what an earlier export wrote in OUT')
+    parser.add_argument('--unsafe', action='store_true', help='load a checkpoint that needs code to be loaded')
     args = parser.parse_args()
     if args.unsafe:
         allow_unsafe()

@@ -4,10 +4,10 @@ MODEL is a folder that tools/export_segmentor.py wrote, or a config followed by 
 ``python tools/predict.py CONFIG CHECKPOINT IMAGES|FOLDER|VIDEO --out DIR``. DIR then holds
 
     labels/NAME.png     class indices, a palette PNG (read it with Pillow: OpenCV returns the colours)
-    overlay/NAME.png    the colours over the image; overlay/NAME.mp4 for a video
+    overlay/NAME.png    the colours over the image; overlay/NAME.mp4 of a video
     legend.png          the colours and names of the classes
     confidence/NAME.png with --confidence: probability of the predicted class, 255 is 1
-    entropy/NAME.png    with --entropy: entropy of the class probabilities, 255 is a uniform distribution
+    entropy/NAME.png    with --entropy: entropy of the class probabilities, 255 is all classes alike
 """
 
 import os
@@ -32,18 +32,16 @@ VIDEOS = ('.mp4', '.avi', '.mov', '.mkv', '.webm')
 def parse() -> Namespace:
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument('model', help='folder of an exported model, or a config')
-    parser.add_argument('inputs', nargs='+', help='images, folders and videos; after a config, first its checkpoint')
-    parser.add_argument('--out', required=True, help='folder to write')
-    parser.add_argument(
-        '--batch-size', type=int, default=1, help='number of images of the same size to predict together'
-    )
-    parser.add_argument('--opacity', type=float, default=0.5, help='opacity of the colours in overlays, 0 to 1')
+    parser.add_argument('inputs', nargs='+', help='(after a config: its checkpoint, then) images, folders, videos')
+    parser.add_argument('--out', required=True, help='the folder to write')
+    parser.add_argument('--batch-size', type=int, default=1, help='images of one size predicted at once')
+    parser.add_argument('--opacity', type=float, default=0.5, help='of the colours in overlays, 0 to 1')
     parser.add_argument('--confidence', action='store_true', help='also write the probability of the predicted class')
     parser.add_argument('--entropy', action='store_true', help='also write the entropy of the class probabilities')
-    parser.add_argument('--part', help="'teacher' uses the checkpoint's teacher instead of its segmentor")
-    parser.add_argument('--device', help='cuda, cuda:1 or cpu (default: the GPU if there is one)')
-    parser.add_argument('--overwrite', action='store_true', help='replace earlier predictions in DIR')
-    parser.add_argument('--unsafe', action='store_true', help='load a checkpoint that executes code when loaded')
+    parser.add_argument('--part', help="'teacher': predict with the checkpoint's teacher instead of its segmentor")
+    parser.add_argument('--device', help='cuda, cuda:1, cpu (default: a GPU where there is one)')
+    parser.add_argument('--overwrite', action='store_true', help='replace what an earlier prediction wrote in DIR')
+    parser.add_argument('--unsafe', action='store_true', help='load a checkpoint that needs code to be loaded')
     return parser.parse_args()
 
 
@@ -52,14 +50,14 @@ def main() -> None:
     if args.unsafe:
         allow_unsafe()
     if args.batch_size < 1:
-        raise UserError(f'--batch-size {args.batch_size} must be at least 1')
+        raise UserError(f'--batch-size {args.batch_size}: predict at least one image at a time')
     if not 0 <= args.opacity <= 1:
-        raise UserError(f'--opacity {args.opacity} must be between 0 and 1')
+        raise UserError(f'--opacity {args.opacity}: give a number from 0 to 1')
     if not Path(args.model).exists():
-        raise UserError(f'{args.model} does not exist: pass the folder of an exported model, or a config')
+        raise UserError(f'{args.model} does not exist: name the folder of an exported model, or a config')
     checkpoint, inputs = (None, args.inputs) if Path(args.model).is_dir() else (args.inputs[0], args.inputs[1:])
     if checkpoint and not inputs:
-        raise UserError(f'{args.model} is a config: pass its checkpoint and then the images, or an exported folder')
+        raise UserError(f'{args.model} is a config: name its checkpoint and then the images, or an exported folder')
     images, videos = collect(inputs)
     broken: dict[Path, str] = {}
     with staged(args.out, args.overwrite, folder=True) as out:
@@ -102,20 +100,20 @@ def collect(inputs: list[str]) -> tuple[dict[str, Path], dict[str, Path]]:
     videos: dict[str, Path] = {}
     for given in map(Path, inputs):
         if not given.exists():
-            raise UserError(f'{given} does not exist: pass images, folders of images, or videos')
+            raise UserError(f'{given} does not exist: name images, folders of images, or videos')
         files = sorted(given / name for name in images_below(given)) if given.is_dir() else [given]
         if not files:
-            raise UserError(f'{given} contains no images: their names must end in {", ".join(IMAGE_ENDINGS)}')
+            raise UserError(f'{given} has no image: their names end in {", ".join(IMAGE_ENDINGS)}')
         for path in files:
             name = str((path.relative_to(given) if given.is_dir() else Path(path.name)).with_suffix(''))
             kind = images if is_image(path.name) else videos
             if kind is videos and path.suffix.lower() not in VIDEOS:
                 raise UserError(
-                    f'{path} must be an image ({", ".join(IMAGE_ENDINGS)}) or a video ({", ".join(VIDEOS)})'
+                    f'{path} is neither an image ({", ".join(IMAGE_ENDINGS)}) nor a video ({", ".join(VIDEOS)})'
                 )
             if name in images or name in videos:
                 raise UserError(
-                    f'{path} and {images.get(name) or videos[name]} would get the same name: predict them separately'
+                    f'{path} and {images.get(name) or videos[name]} would share one name: predict them apart'
                 )
             kind[name] = path
     return images, videos
@@ -152,7 +150,7 @@ def predict_video(predictor: Predictor, path: Path, out: Path, name: str, args: 
             writer = cv2.VideoWriter(str(target), cv2.VideoWriter_fourcc(*'mp4v'), rate, picture.shape[1::-1])
             if not writer.isOpened():
                 raise UserError(
-                    f'{target.name} cannot be written, because this OpenCV cannot encode videos: install opencv-python'
+                    f'{target.name} cannot be written: this OpenCV cannot encode videos, install opencv-python'
                 )
         writer.write(picture)
         write(out, f'{name}{os.sep}{i:06d}', prediction, args)

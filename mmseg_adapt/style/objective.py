@@ -36,7 +36,7 @@ class Objective:
 
     def __post_init__(self) -> None:
         if self.weights not in ('unit', 'balanced'):
-            raise UserError(f"aan.objective.weights = {self.weights!r} must be 'unit' or 'balanced'")
+            raise UserError(f"aan.objective.weights = {self.weights!r} is neither 'unit' nor 'balanced'")
         if not self.alpha >= 0:
             raise UserError(f'aan.objective.alpha = {self.alpha}: it weighs a loss and cannot be negative')
 
