@@ -367,7 +367,7 @@ def test_wrong_settings_are_named(make, message):
 
 def test_a_recipe_names_every_solver_and_no_other():
     assert [Recipe(solver=name).solver for name in SOLVERS] == ['normalised', 'adam', 'lbfgs']
-    with pytest.raises(UserError, match='must be one of'):
+    with pytest.raises(UserError, match='is none of'):
         Recipe(solver='sgd')
 
 
