@@ -38,7 +38,7 @@ def is_image(name: str) -> bool:
 
 
 def check_endings(folder: str, files: list[str]) -> None:
-    """Raises: UserError: two images that differ only in their ending, of which nobody knows which one is meant."""
+    """Raises: UserError: two images that differ only in their extension, so the intended one is ambiguous."""
     first: dict[str, str] = {}
     for name in filter(is_image, files):
         if first.setdefault(osp.splitext(name)[0], name) != name:

@@ -103,8 +103,10 @@ def _gradients(runner: Runner) -> dict[str, Tensor]:
 
 
 def _steps_to_cpu(optimizers: dict) -> None:
-    """As in a new run, where Adam counts its steps on the CPU: on the device, to which mmengine loads a checkpoint,
-    every parameter would wait for it at every step."""
+    """Move Adam's step counters back to the CPU.
+
+    mmengine loads them onto the device, where each parameter would synchronise at every step.
+    """
     for state in optimizers.values() if 'state' not in optimizers else [optimizers]:
         on_device = any(group.get('capturable') or group.get('fused') for group in state['param_groups'])
         for entry in state['state'].values() if not on_device else ():
