@@ -16,7 +16,7 @@ def main() -> None:
         nargs='?',
         const='newest',
         metavar='auto|FILE',
-        help='resume from the newest intact checkpoint of work dir, or from FILE; with auto, start if there is none',
+        help='resume from the newest intact checkpoint of the work dir, or from FILE; auto may also start a new run',
     )
     parser.add_argument('--overwrite', action='store_true', help='allow a work dir that contains another run')
     parser.add_argument(
