@@ -160,7 +160,7 @@ def test_only_files_of_the_folder_that_the_store_renders_are_rendered(root, stre
     outside = tmp_path / 'town1/00002.png'
     outside.parent.mkdir()
     outside.write_bytes(Path(sample(street_data, 2)['img_path']).read_bytes())
-    message = f'town1/00002.png is not in {street_data}/source/images, but {store} holds'
+    message = f'town1/00002.png is not in {street_data}/source/images, but {store} contains'
     with pytest.raises(UserError, match=message):
         steps(dict(img_path=str(outside), seg_fields=[]))
     monkeypatch.chdir(street_data)  # a path relative to another folder than the tool's

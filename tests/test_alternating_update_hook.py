@@ -58,8 +58,8 @@ def test_the_model_knows_whether_its_iteration_is_logged(interval, logs):
 @pytest.mark.parametrize(
     ('hook', 'optimised', 'message'),
     [
-        ({}, ['segmentor'], r"optimises \['segmentor'\], the players are \['discriminator', 'segmentor'\]"),
-        ({}, [], r'optimises \[\], the players are'),
+        ({}, ['segmentor'], r"optimises \['segmentor'\], but the players are \['discriminator', 'segmentor'\]"),
+        ({}, [], r'optimises \[\], but the players are'),
         (dict(every=dict(critic=2)), PLAYERS, r"has \['critic'\]: its keys must be players"),
         (dict(every=dict(segmentor=0)), PLAYERS, r"every\['segmentor'\] must be at least 1"),
     ],

@@ -178,7 +178,7 @@ def test_what_cannot_be_meant_is_refused_in_a_sentence(folder, tmp_path):
     steps = of_folder(tmp_path / 'labels')
     with pytest.raises(UserError, match=r'labels are grey \(or one colour\), but a.png is not and would lose'):
         steps(dict(img=source, img_path='a.png'))
-    with pytest.raises(UserError, match='target were read with value_range=None, LoadImage of this pipeline has val'):
+    with pytest.raises(UserError, match='target were read with value_range=None, but LoadImage of this pipeline has'):
         of_folder(folder)(dict(img=source, value_range=(0.0, 99.0)))
     for kwargs, message in (
         (dict(target=str(style)), 'style.pth needs the target.s colours, and the style has the layers conv1: add'),

@@ -331,7 +331,7 @@ def wrong_checkpoint(kind: str, deeplab: Path, folder: Path) -> Path:
         ('bomb', 'stored in the file. If you trust its author, pass --unsafe'),
         ('truncated', 'is truncated, damaged or not a checkpoint'),
         ('another network', 'belongs to another network'),
-        ('other classes', 'decode_head.conv_seg.0.bias has shape (5,), this config needs (8,)'),
+        ('other classes', 'decode_head.conv_seg.0.bias has shape (5,), but this config needs (8,)'),
         ('a part', 'lacks backbone.layer4.0.conv1.weight'),
         ('four branches', 'this config has no decode_head.conv_seg.2.bias'),
     ],

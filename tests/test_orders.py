@@ -406,7 +406,10 @@ def spoil_classes(root):
 @pytest.mark.parametrize(
     ('spoil', 'message'),
     [
-        (spoil_names, r'sample_class_stats.json does not list .*00003.png, it belongs to another data set: set stat'),
+        (
+            spoil_names,
+            r'sample_class_stats.json does not list .*00003.png, so it belongs to another data set: set stat',
+        ),
         (spoil_agreement, r'sample_class_stats.json and .*samples_with_class.json differ: convert the labels again'),
         (spoil_classes, r'sample_class_stats.json lists the class 14, but the data set has 6 classes'),
         (lambda root: (root / 'sample_class_stats.json').write_text('[7'), r'does not contain class statistics'),

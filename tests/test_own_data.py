@@ -333,9 +333,12 @@ def test_the_guides_conversion_makes_ids_of_colours(tmp_path, monkeypatch):
             lambda r: tree(r, 'images/1.jpg'),
             r'images/1.jpg and 1.png differ only in their file extension: keep one of them',
         ),
-        (lambda r: tree(r, 'labels/1.tif'), r'labels/1.png and 1.tif differ only in their ending'),
+        (lambda r: tree(r, 'labels/1.tif'), r'labels/1.png and 1.tif differ only in their file extension'),
         (lambda r: write(r / 'labels/1.png', np.full((4, 4), 300, np.uint16)), r'1.png contains ids up to 300'),
-        (lambda r: write(r / 'labels/1.png', np.zeros((4, 5), np.uint8)), r'labels/1.png is 5×4, its image .* is 4×4'),
+        (
+            lambda r: write(r / 'labels/1.png', np.zeros((4, 5), np.uint8)),
+            r'labels/1.png is 5×4, but its image .* is 4×4',
+        ),
         (lambda r: (r / 'images/1.png').write_bytes(b'no image'), r'images/1.png cannot be read'),
         (
             lambda r: tree(r, 'labels/1_color.png'),

@@ -326,7 +326,7 @@ def test_renders_of_images_that_were_read_otherwise_are_refused(street_data, tmp
     render(cfg, dict(type='LoadImage'), monkeypatch)
     loader, step = LoadImage(value_range=(0, 4095)), TRANSFORMS.build(dict(type='AANStyleTransfer', renders='store'))
     with pytest.raises(
-        UserError, match=r'were made with value_range=None, LoadImage of this pipeline has value_range=\(0, 4095\)'
+        UserError, match=r'were made with value_range=None, but LoadImage of this pipeline has value_range=\(0, 4095\)'
     ):
         step(loader(dict(img_path='w/source/images/00000.png')))
 

@@ -98,7 +98,7 @@ def test_labels_baseline_target_folder_and_snapshots_may_be_missing(work_dirs, t
     main([str(tmp_path / 'dacs'), '--images', '2', '--out', str(tmp_path / 'page.html')])
     text = (tmp_path / 'page.html').read_text()
     assert 'pass a source-only run with --baseline' in text
-    assert 'The two domains are not compared: the folder of the source is not there.' in text
+    assert 'The two domains are not compared: the folder of the source does not exist.' in text
     assert '<th>mIoU</th>' not in text
     assert 'Largest change' not in text
     assert '4 of 100 (the run is not finished)' in text

@@ -252,7 +252,7 @@ def test_what_changed_what_vanished_and_whether_it_may_have_hurt_is_said_in_word
     said = words(pool, scores, runs, baselines=[0])
     assert said[0].startswith('pick: base/iter_9 (flip consistency 100.0), 0.0 above a/iter_9; ahead in 50 % of resam')
     assert said[0].endswith('these images cannot separate the two')
-    assert 'adaptation changed 0.0 % of the pixels (a/iter_9 against base/iter_9)' in said
+    assert 'adaptation changed 0.0 % of the pixels (a/iter_9 compared with base/iter_9)' in said
     vanish = "class 'train' has vanished from the predictions of b/iter_9 (0 % of the pixels, expected about 17 %)"
     assert vanish in said
     assert not any('hurt' in sentence for sentence in said)

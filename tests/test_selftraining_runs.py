@@ -331,7 +331,7 @@ def targets_of_another_size(cfg, folder):
         ),
         (
             statistics_of_another_data_set,
-            r'sample_class_stats.json does not list .*, it belongs to another data set: s',
+            r'sample_class_stats.json does not list .*, so it belongs to another data set: s',
         ),
         (
             lambda cfg, _: cfg.model.update(ignore_top=40, ignore_bottom=8),

@@ -247,15 +247,15 @@ def other_classes(root: Path) -> dict:
     [
         (
             lambda d, r, t: d.update(night=dict(d['night'], **empty(r, t))),
-            r'no image matched \*.png under .*nothing/images',
+            r'no image matches \*.png in .*nothing/images',
         ),
         (
             lambda d, r, t: d.update(source=several(folder(r, pipeline=LOAD), dict(stock(r), **empty(r, t)))),
-            r'no image matched \*.png under .*nothing/images: set train_dataloader.dataset.source.datasets.1.img_s',
+            r'no image matches \*.png in .*nothing/images: set train_dataloader.dataset.source.datasets.1.img_s',
         ),
         (  # mmengine cannot serialise an empty list, and does not mind one that is not serialised
             lambda d, r, t: d.update(night=stock(r, labels=False, pipeline=[], serialize_data=True, **empty(r, t))),
-            r'no image matched \*.png under .*nothing/images: set train_dataloader.dataset.night.img_suffix',
+            r'no image matches \*.png in .*nothing/images: set train_dataloader.dataset.night.img_suffix',
         ),
         (
             lambda d, r, t: d.update(night=dict(type='RepeatDataset', dataset=d['night'], times=0)),
@@ -271,7 +271,7 @@ def other_classes(root: Path) -> dict:
         ),
         (
             lambda d, r, t: d.update(source=several(folder(r, pipeline=LOAD), other_classes(r))),
-            r"dataset.source.datasets.1 has the classes \['car', .*, the source \['road', .*: set source.datasets.1.m",
+            r"dataset.source.datasets.1 has the classes \['car', .*, but the source has \['road', .*: set source.datasets.1.m",
         ),
         (
             lambda d, r, t: d.update(labeled_target=other_classes(r)),

@@ -192,7 +192,7 @@ def break_image(data: Path) -> None:
     ('options', 'message'),
     [
         (['train_dataloader.dataset.source.data_root=nowhere'], 'nowhere/source/images does not exist: set data_root'),
-        (['train_dataloader.dataset.source.img_suffix=.jpg'], 'no image matched *.jpg under'),
+        (['train_dataloader.dataset.source.img_suffix=.jpg'], 'no image matches *.jpg in'),
         (['model.type=AdaptSegNett'], "type = 'AdaptSegNett' is not in the registry mmseg::model: correct it in the"),
         (['default_hooks.preemption.signals=SIGFOO'], "PreemptionHook.signals has ['SIGFOO']: use names such as"),
         (['val_dataloader.dataset.data_root=nowhere'], 'nowhere/target/val/images does not exist: set data_root'),
@@ -330,7 +330,7 @@ def test_checkpoints_that_do_not_fit_are_refused_by_name(config_file, tmp_path, 
     kwargs = dict(monkeypatch=monkeypatch, capsys=capsys)
     options = ('--cfg-options', 'experiment_name=')
     message = failure('test.py', config, tmp_path / 'five_classes.pth', options[0], options[1] + 'five', **kwargs)
-    assert 'five_classes.pth: decode_head.conv_seg.0.bias has shape (5,), this config needs (8,)' in message
+    assert 'five_classes.pth: decode_head.conv_seg.0.bias has shape (5,), but this config needs (8,)' in message
     message = failure('test.py', config, tmp_path / 'other.pth', options[0], options[1] + 'other', **kwargs)
     assert 'other.pth belongs to another network' in message
     message = failure('test.py', config, tmp_path / 'none.pth', **kwargs)

@@ -128,7 +128,7 @@ def test_adapters_of_another_rank_are_refused(street_data, tmp_path):
     cfg.model.segmentor.low_rank.rank = 4
     cfg.load_from = str(file)
     with pytest.raises(
-        UserError, match=r'lora_a has shape \(3, 24\), this config needs \(4, 24\): .* its low_rank.rank'
+        UserError, match=r'lora_a has shape \(3, 24\), but this config needs \(4, 24\): .* its low_rank.rank'
     ):
         train(cfg)
 
