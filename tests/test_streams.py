@@ -271,7 +271,7 @@ def other_classes(root: Path) -> dict:
         ),
         (
             lambda d, r, t: d.update(source=several(folder(r, pipeline=LOAD), other_classes(r))),
-            r"dataset.source.datasets.1 has the classes \['car', .*, but the source has \['road', .*: set source.datasets",
+            r"source.datasets.1 has the classes \['car', .*, but the source has \['road', .*: set source.datasets",
         ),
         (
             lambda d, r, t: d.update(labeled_target=other_classes(r)),
