@@ -23,7 +23,7 @@ def test_the_console_shows_one_screen_and_the_log_file_everything(street_data, t
     assert '4 images, no labels, 2 per batch' in said['target']
     assert 'DeepLabV2ResNet + DeepLabV2Head, 0.72 M parameters' in said['segmentor']
     assert 'none trained' in said['teacher']
-    assert 'SGD of segmentor, learning rate 0.02' in said['optimiser']
+    assert 'SGD for segmentor, learning rate 0.02' in said['optimiser']
     assert '2, validation every 2, checkpoint every 2' in said['iterations']
     (log,) = (tmp_path / 'run').glob('*/*.log')
     text = log.read_text()
