@@ -48,7 +48,7 @@ def test_a_downloaded_bomb_is_refused_too_and_a_harmless_file_is_taken_from_the_
     cache = tmp_path / 'hub/checkpoints'
     cache.mkdir(parents=True)
     bomb.rename(cache / 'model.pth')
-    with pytest.raises(UserError, match='needs code'):
+    with pytest.raises(UserError, match='would execute code'):
         CheckpointLoader.load_checkpoint('https://example.invalid/model.pth')
     assert not (tmp_path / 'ran').exists()
     torch.save(dict(weight=torch.ones(3)), cache / 'model.pth')
