@@ -12,21 +12,21 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 
 COMMANDS = {  # name → module of mmseg_adapt.cli, what it does
-    'run': ('run', 'two folders of images in, an adapted model and its predictions out'),
-    'new': ('new', 'look at two folders of images and write a config that trains on them'),
+    'run': ('run', 'adapt a model to a folder of images and predict them'),
+    'new': ('new', 'inspect two folders of images and write a config for them'),
     'train': ('train', 'train a config'),
     'test': ('test', 'measure the mIoU of a checkpoint on the target'),
     'predict': ('predict', 'label images, a folder or a video'),
-    'select': ('select', 'choose among the snapshots of runs without labels'),
-    'report': ('report', 'write report.html: what became of a run, on one page'),
-    'gap': ('gap', 'say how far apart two folders of images are'),
+    'select': ('select', 'choose a snapshot of a run without labels'),
+    'report': ('report', 'write report.html, a one-page report on a run'),
+    'gap': ('gap', 'measure how far apart two folders of images are'),
     'export': ('export', 'write a trained segmentor as a plain MMSegmentation model, or as ONNX'),
     'render': ('render', "render source images in the target's style (AAN)"),
     'lessons': ('lessons', 'draw what the student of a self-training config learns'),
     'adapt-bn': ('adapt_bn', 'estimate the BN statistics of a checkpoint on target images'),
     'convert': ('convert', 'convert a released checkpoint of AdaptSegNet, ADVENT or CLAN'),
     'convert-selftraining': ('convert_selftraining', 'convert a released checkpoint of DAFormer, HRDA or MIC'),
-    'doctor': ('', 'say what is installed, what is missing, and how to install it'),
+    'doctor': ('', 'report what is installed, what is missing, and how to install it'),
 }
 STACKS = {
     'upstream': ('mmengine', 'mmcv-lite', 'mmcv', 'mmsegmentation'),
@@ -39,7 +39,7 @@ def usage() -> str:
     lines = [f'  {name:{width}}  {does}' for name, (_, does) in COMMANDS.items()]
     return '\n'.join(
         [
-            'usage: mmseg-adapt COMMAND [arguments]   (mmseg-adapt COMMAND --help explains one)',
+            'usage: mmseg-adapt COMMAND [arguments]   (help on a command: mmseg-adapt COMMAND --help)',
             '',
             'Unsupervised domain adaptation for semantic segmentation, on MMSegmentation 1.x.',
             '',
@@ -66,7 +66,7 @@ def doctor() -> int:
             print(f'  {name} {found}')
     mixed = [stack for stack, names in STACKS.items() if any(map(version_of, names))]
     if len(mixed) > 1:
-        print('error: both OpenMMLab stacks are installed, and one overwrites the other: make a new environment')
+        print('error: both OpenMMLab stacks are installed, but one overwrites the other: create a new environment')
         return 1
     script = 'import torch; n = torch.cuda.device_count(); print([torch.cuda.get_device_name(i) for i in range(n)])'
     for what, code in (('GPUs', script), ('import mmseg_adapt', 'import mmseg_adapt; print("works")')):
@@ -91,14 +91,14 @@ def main(arguments: list[str] | None = None) -> int:
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, 1)
         hint = f'; did you mean {near[0]}?' if near else ''
-        print(f'error: mmseg-adapt has no command {name!r}{hint} mmseg-adapt --help lists them', file=sys.stderr)
+        print(f'error: mmseg-adapt has no command {name!r}{hint} (see mmseg-adapt --help)', file=sys.stderr)
         return 2
     if name == 'doctor':
         return doctor()
     try:
         errors = importlib.import_module('mmseg_adapt.errors')
     except ImportError as error:
-        print(f'error: {str(error).splitlines()[0]} (mmseg-adapt doctor says more)', file=sys.stderr)
+        print(f'error: {str(error).splitlines()[0]} (see mmseg-adapt doctor)', file=sys.stderr)
         return 1
     sys.argv = [f'mmseg-adapt {name}', *rest]
     with errors.one_sentence():

@@ -28,7 +28,7 @@ CURES = {  # what the frameworks say → what to do
     'prefetch_factor option could only be specified': 'remove prefetch_factor, or set num_workers to 1 or more',
     'Cannot infer the rule for key': "set default_hooks.checkpoint.rule to 'greater' or 'less'",
     'Pillow backend only support uint8': (
-        "images of other than 8 bits and three bands: set backend='cv2' and interpolation='area' in Resize"
+        "for images that do not have 8 bits and three bands, set backend='cv2' and interpolation='area' in Resize"
     ),
 }
 
@@ -82,12 +82,12 @@ def sentence(error: BaseException) -> str:
         name, registry = UNREGISTERED.search(str(error)).groups()
         name = name.strip('"\'')
         return (
-            f'type = {name!r} is not in the registry {registry}: correct it in the config, or name the module that '
-            'registers it in custom_imports'
+            f'type = {name!r} is not in the registry {registry}: correct it in the config, or add the module that '
+            'registers it to custom_imports'
         )
     if isinstance(error, ImportError):
         names = UNIMPORTED.search(str(error)).group(1)
-        return f'custom_imports of the config names {names}, which cannot be imported: install it, or leave it out'
+        return f'custom_imports in the config lists {names}, which cannot be imported: install it, or remove it'
     last = str(error).strip().splitlines()[-1].split('UserError: ')[-1]
     cure = None if isinstance(error, UserError) else _cure(error)
     return f'{last}: {cure}' if cure else last
@@ -100,7 +100,9 @@ def _of_the_disk(error: BaseException) -> bool:
 def _disk_sentence(error: OSError) -> str:
     place = error.filename or 'a file (the work dir, or a folder for output)'
     if error.errno in FULL:
-        return f'{place} cannot be written, as the disk is full: free some space, then start again'
+        return f'{place} cannot be written, because the disk is full: free some space, then start again'
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f'{place} cannot be opened or written ({error.strerror}): change its rights, or choose another place'
+        return (
+            f'{place} cannot be opened or written ({error.strerror}): change the permissions, or choose another place'
+        )
     return f'{place}: {error.strerror}'

@@ -84,7 +84,7 @@ class Predictor:
         if checkpoint is None:
             if not model.is_dir():
                 raise UserError(
-                    f'{model} is not a folder of an exported model: name a folder, or a config and a checkpoint'
+                    f'{model} is not the folder of an exported model: pass such a folder, or a config and a checkpoint'
                 )
             checkpoint = model / 'model.pth'
         described = (model / NAME).is_file()
@@ -100,7 +100,7 @@ class Predictor:
             self.device = torch.device(device)
             self.segmentor = segmentor.to(self.device)
         except (RuntimeError, AssertionError) as error:
-            raise UserError(f'device {device} cannot be used here: name another, such as cpu') from error
+            raise UserError(f'device {device} cannot be used here: choose another, such as cpu') from error
         meta = dataset_meta(self.cfg, loaded, segmentor.num_classes)
         self.classes: list[str] = meta['classes']
         self.palette: list[list[int]] = meta['palette']
@@ -110,7 +110,7 @@ class Predictor:
         dataset = (self.cfg.get('test_dataloader') or {}).get('dataset') or {}
         steps = [step for step in dataset.get('pipeline', ()) if step.type not in LABEL_LOADERS]
         if not steps:
-            raise UserError(f'{config} has no test_dataloader.dataset.pipeline, which says how images are prepared')
+            raise UserError(f'{config} has no test_dataloader.dataset.pipeline, which prepares the images: set it')
         first = dict(steps[0])
         if first.get('type') == 'LoadImageFromFile' and first.get('imdecode_backend') == 'pillow':
             first['type'] = 'LoadImage'  # which an export calls by that name: the same pixels, of any size and bits
@@ -167,7 +167,7 @@ class Predictor:
         plain = not any(reading.values())  # neither value_range nor channels: 8 bits, three bands
         if isinstance(image, np.ndarray) and plain and (image.dtype != np.uint8 or image.shape[2:] != (3,)):
             raise UserError(
-                f'an array of {image.dtype}, {image.shape}, is no image: give uint8, (height, width, 3), RGB'
+                f'an array of {image.dtype}, {image.shape}, is not an image: pass uint8, (height, width, 3), RGB'
             )
         try:
             if isinstance(image, np.ndarray):

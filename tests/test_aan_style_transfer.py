@@ -102,7 +102,7 @@ def test_an_image_without_a_render_stops_with_the_command_or_is_kept_or_is_rende
     command = (
         rf'python tools/render_aan.py {root}/aan.py --source {street_data}/source/images --target \S+ --out {store}'
     )
-    with pytest.raises(UserError, match=f'00002.png has no render in {store}: make it: {command}'):
+    with pytest.raises(UserError, match=f'00002.png has no render in {store}. Create it with: {command}'):
         pipeline(LOAD, aan(store))(sample(street_data, 2))
     kept = pipeline(LOAD, aan(store, missing='keep'))(sample(street_data, 2))
     assert np.array_equal(kept['img'], cv2.imread(kept['img_path']))
@@ -160,7 +160,7 @@ def test_only_files_of_the_folder_that_the_store_renders_are_rendered(root, stre
     outside = tmp_path / 'town1/00002.png'
     outside.parent.mkdir()
     outside.write_bytes(Path(sample(street_data, 2)['img_path']).read_bytes())
-    message = f'town1/00002.png does not lie in {street_data}/source/images, whose renders {store} holds'
+    message = f'town1/00002.png is not in {street_data}/source/images, but {store} contains'
     with pytest.raises(UserError, match=message):
         steps(dict(img_path=str(outside), seg_fields=[]))
     monkeypatch.chdir(street_data)  # a path relative to another folder than the tool's
@@ -183,18 +183,18 @@ def test_rendering_on_a_gpu_inside_a_worker_is_refused_with_the_cure(root, stree
 
 @pytest.mark.parametrize('before', [RESIZE, dict(type='CropBox', top=10), dict(type='RandomFlip', prob=1.0)])
 def test_it_stands_right_behind_the_loading(before, root, street_data):
-    with pytest.raises(UserError, match='must stand right behind the loading of the image'):
+    with pytest.raises(UserError, match='must directly follow the step that loads the image'):
         pipeline(LOAD, before, aan(root / 'source'))(sample(street_data))
 
 
 @pytest.mark.parametrize(
     ('kwargs', 'message'),
     [
-        (dict(missing='skip'), "missing = 'skip' is none of"),
-        (dict(prob=2), 'prob = 2 is no probability'),
+        (dict(missing='skip'), "missing = 'skip' must be one of"),
+        (dict(prob=2), 'prob = 2 must be between 0 and 1'),
         (
             dict(renders='nowhere'),
-            'nowhere is no store of renders; make it: python tools/render_aan.py CONFIG --source',
+            'nowhere does not contain renders. Create them with: python tools/render_aan.py CONFIG --source',
         ),
     ],
 )
@@ -248,7 +248,7 @@ def test_fusion_averages_the_probabilities_of_models_and_inputs(trained, root, s
 def test_fusion_refuses_what_cannot_be_fused(trained, root, monkeypatch, capsys):
     (config, checkpoint), _ = trained
     for argv, message in (
-        (('--run', config), 'give a config, a checkpoint and, if any, a store of renders'),
+        (('--run', config), 'pass a config, a checkpoint and, optionally, a store of renders'),
         (('--run', config, 'nowhere.pth'), 'nowhere.pth does not exist'),
         (('--run', config, checkpoint, root / 'source'), '00000.png has no render in'),
     ):
@@ -263,7 +263,7 @@ def test_fusion_refuses_what_cannot_be_fused(trained, root, monkeypatch, capsys)
     torch.save(dict(state_dict=dict(weight=torch.ones(1))), wrong)
     for argv, message in (
         ((*run, '--run', root / 'elsewhere.py', checkpoint, *run), 'elsewhere is tested on other images than plain'),
-        ((*run, '--run', config, wrong), 'wrong.pth: a checkpoint of another network'),
+        ((*run, '--run', config, wrong), 'wrong.pth belongs to another network'),
     ):
         with pytest.raises(SystemExit):
             run_tool('analysis/fuse.py', *argv, monkeypatch=monkeypatch)
@@ -277,7 +277,7 @@ def test_fusion_refuses_what_cannot_be_fused(trained, root, monkeypatch, capsys)
             *('--run', config, checkpoint, '--run', root / 'other.py', checkpoint),
             monkeypatch=monkeypatch,
         )
-    assert 'other has other classes than plain: fuse models of one task' in capsys.readouterr().err
+    assert 'other has other classes than plain: fuse models with the same classes' in capsys.readouterr().err
 
 
 def test_a_store_keeps_what_it_needs_to_go_on(root):
@@ -306,5 +306,5 @@ def test_the_configs_in_the_documentation_are_complete(root, street_data):
 
 @pytest.mark.parametrize('step', ['CropBox', 'RandomCrop', 'RandomFlip'])
 def test_a_render_stands_for_a_whole_image(step):
-    with pytest.raises(UserError, match=f'aan.content has {step}: renders stand for whole images'):
+    with pytest.raises(UserError, match=f'aan.content has {step}, but renders replace whole images'):
         RenderJob(dict(type='VGGStyleEncoder', layers=['relu1_1']), content=[dict(type='LoadImage'), dict(type=step)])

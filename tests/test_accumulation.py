@@ -79,7 +79,7 @@ def test_a_player_that_sits_out_accumulates_its_own_moves_only():
 def test_accumulation_without_its_clock_is_refused():
     model, wrappers = game(counts=2)
     with pytest.raises(
-        UserError, match=r"accumulative_counts needs its clock: add dict\(type='AlternatingUpdateHook'\)"
+        UserError, match=r"accumulative_counts needs the clock: add dict\(type='AlternatingUpdateHook'\)"
     ):
         model.train_step(images([0]), wrappers)
 

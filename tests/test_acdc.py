@@ -55,8 +55,8 @@ def test_labels_are_read_as_train_ids_of_either_kind_of_file(kind, root):
     ('settings', 'message'),
     [
         (dict(split='training'), "split = 'training' must be one of train, val, test"),
-        (dict(conditions=['sun']), r"conditions = \['sun'\] must be some of fog, night, rain, snow"),
-        (dict(conditions=[]), 'must be some of'),
+        (dict(conditions=['sun']), r"conditions = \['sun'\] must be one or more of fog, night, rain, snow"),
+        (dict(conditions=[]), 'must be one or more of'),
         (dict(split='test'), 'rgb_anon/fog/test does not exist'),
         (dict(data_prefix=PREFIX), 'gt/fog/train does not exist'),
     ],

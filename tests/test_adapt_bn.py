@@ -141,14 +141,14 @@ def test_the_ranks_statistics_are_merged_exactly(monkeypatch):
 @pytest.mark.parametrize(
     ('net', 'data', 'message'),
     [
-        (nn.Conv2d(3, 1, 1), batches(), 'no BN layer whose statistics could be adapted'),
-        (Net(), [], 'no target image to adapt BN statistics to'),
+        (nn.Conv2d(3, 1, 1), batches(), 'no BN statistics to adapt'),
+        (Net(), [], 'no target images'),
         (
             Net(),
             batches(1) + [dict(inputs=[torch.zeros(3, 5, 6), torch.zeros(3, 5, 7)])],
-            'differ in size: add a Resize',
+            'differ in size: add Resize',
         ),
-        (Net(), batches(1) + batches(1, images=1, size=(1, 1)), 'by 1 image alone .* use a larger batch size'),
+        (Net(), batches(1) + batches(1, images=1, size=(1, 1)), 'over 1 image .* use a larger batch size'),
     ],
 )
 def test_images_that_cannot_be_normalised_by_leave_the_model_as_it_was(net, data, message):
@@ -177,7 +177,7 @@ def test_the_tool_rewrites_statistics_alone_and_never_overwrites(trained, street
     target = street_data / 'target/train/images'
     arguments = ('adapt_bn.py', trained / 'tiny.py', checkpoint, '--target', target, '--batch-size', 3)
     run_tool(*arguments, '--cfg-options', 'experiment_name=abn', monkeypatch=monkeypatch)
-    assert f'BN statistics of 4 target images: wrote {trained}/run/iter_2_abn.pth' in capsys.readouterr().out
+    assert f'wrote {trained}/run/iter_2_abn.pth with the BN statistics of 4 target images' in capsys.readouterr().out
     before, after = load(checkpoint), load(trained / 'run/iter_2_abn.pth')
     moved = {k for k, v in after['state_dict'].items() if not torch.equal(v, before['state_dict'][k])}
     assert moved == statistics(checkpoint).keys()
@@ -207,9 +207,9 @@ def test_unsafe_holds_for_reading_and_for_rewriting(trained, street_data, tmp_pa
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        ([], 'names no target: say where its images are, --target FOLDER'),
-        (['--target', 'nowhere'], 'nowhere does not exist: name a folder of target images'),
-        (['--target', 'tests'], 'tests holds no image (.png, .jpg'),
+        ([], 'has no target: pass the folder of target images with --target'),
+        (['--target', 'nowhere'], 'nowhere does not exist: pass a folder of target images'),
+        (['--target', 'tests'], 'tests contains no images (.png, .jpg'),
     ],
 )
 def test_bad_targets_fail_in_one_sentence(arguments, message, trained, monkeypatch, capsys, tmp_path):

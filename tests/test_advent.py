@@ -122,8 +122,8 @@ def test_double_precision_stays_double():
     ('overrides', 'message'),
     [
         (dict(discriminator=dict(decode={})), 'MinEnt has no opponent: remove model.discriminator'),
-        (dict(lambda_ent=dict(neck=1.0)), r"model.lambda_ent names \['neck'\], but the segmentor produces"),
-        (dict(lambda_ent=dict(backbone=1.0)), "model.lambda_ent names 'backbone', use 'decode' and 'aux'"),
+        (dict(lambda_ent=dict(neck=1.0)), r"model.lambda_ent has \['neck'\]: its keys must be levels"),
+        (dict(lambda_ent=dict(backbone=1.0)), "model.lambda_ent has 'backbone': use 'decode' and 'aux'"),
     ],
 )
 def test_a_minent_that_cannot_work_is_refused_in_a_sentence(overrides, message):

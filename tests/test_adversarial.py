@@ -185,12 +185,12 @@ def test_without_discriminators_the_target_moves_bn_statistics_but_no_weight():
 @pytest.mark.parametrize(
     ('overrides', 'message'),
     [
-        (dict(lambda_adv=dict(decode=0.1)), r"levels \['aux', 'decode'\] and model.lambda_adv \['decode'\]"),
+        (dict(lambda_adv=dict(decode=0.1)), r"levels \['aux', 'decode'\], but model.lambda_adv has \['decode'\]"),
         (
             dict(
                 discriminator=dict(neck=dict(type='OutputSpaceDiscriminator', in_channels=5)), lambda_adv=dict(neck=1.0)
             ),
-            r"names \['neck'\], but the segmentor produces \['decode', 'aux', 'backbone'\]",
+            r"has \['neck'\]: its keys must be levels .* \['decode', 'aux', 'backbone'\]",
         ),
         (
             dict(

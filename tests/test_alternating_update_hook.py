@@ -58,9 +58,9 @@ def test_the_model_knows_whether_its_iteration_is_logged(interval, logs):
 @pytest.mark.parametrize(
     ('hook', 'optimised', 'message'),
     [
-        ({}, ['segmentor'], r"optimises \['segmentor'\], the players are \['discriminator', 'segmentor'\]"),
-        ({}, [], r'optimises \[\], the players are'),
-        (dict(every=dict(critic=2)), PLAYERS, r"names \['critic'\]; the players of this model"),
+        ({}, ['segmentor'], r"optimises \['segmentor'\], but the players are \['discriminator', 'segmentor'\]"),
+        ({}, [], r'optimises \[\], but the players are'),
+        (dict(every=dict(critic=2)), PLAYERS, r"has \['critic'\]: its keys must be players"),
         (dict(every=dict(segmentor=0)), PLAYERS, r"every\['segmentor'\] must be at least 1"),
     ],
 )
@@ -74,15 +74,15 @@ def test_a_minimax_game_is_refused_where_the_players_could_not_move_together():
     r.model.reversal = True
     AlternatingUpdateHook(begin=dict(segmentor=0), every=dict(discriminator=1)).before_train(r)
     for hook in (dict(begin=dict(segmentor=1)), dict(every=dict(discriminator=2))):
-        with pytest.raises(UserError, match='take begin and every out of AlternatingUpdateHook'):
+        with pytest.raises(UserError, match='remove begin and every from AlternatingUpdateHook'):
             AlternatingUpdateHook(**hook).before_train(r)
     discriminator = r.optim_wrapper['discriminator']
     discriminator.accumulates = 4
-    with pytest.raises(UserError, match='give both players the same'):
+    with pytest.raises(UserError, match='set the same value for both'):
         AlternatingUpdateHook().before_train(r)
     discriminator.accumulates = 1
     discriminator.loss_scaler = torch.amp.GradScaler('cpu', enabled=False)  # bfloat16's
     AlternatingUpdateHook().before_train(r)
     discriminator.loss_scaler = torch.amp.GradScaler('cpu')
-    with pytest.raises(UserError, match='use --amp bf16, or play by turns'):
+    with pytest.raises(UserError, match='use --amp bf16, or set reversal = False'):
         AlternatingUpdateHook().before_train(r)

@@ -99,7 +99,7 @@ def test_the_cpu_wrapper_puts_its_loss_scale_back_and_skips_a_step_that_overflow
 
 def test_a_dtype_that_is_no_half_precision_is_refused():
     optimizer = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=0.1)
-    with pytest.raises(UserError, match="dtype = 'float8' is none of"):
+    with pytest.raises(UserError, match="dtype = 'float8' must be one of"):
         OPTIM_WRAPPERS.build(dict(type='CPUAmpOptimWrapper', dtype='float8', optimizer=optimizer))
 
 

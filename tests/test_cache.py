@@ -133,7 +133,7 @@ def test_a_full_disk_costs_the_gain_and_not_the_run(data, tmp_path, monkeypatch)
     monkeypatch.setattr('mmseg_adapt.datasets.cache.print_log', lambda line, logger: lines.append(line))
     assert contents(data, cached([*STEPS, PACK], str(tmp_path / 'cache'))) == plain
     assert len(lines) == 1
-    assert 'cannot be written ([Errno 28] No space left on device): going on' in lines[0]
+    assert 'cannot be written ([Errno 28] No space left on device): no more images are cached' in lines[0]
     assert not [path for path in (tmp_path / 'cache').rglob('*') if path.is_file()]
 
 
@@ -149,7 +149,7 @@ def test_workers_that_make_the_same_file_at_once_agree(data, tmp_path):
 
 
 def test_steps_with_randomness_a_later_place_and_target_labels_are_refused(street_data, tmp_path):
-    with pytest.raises(UserError, match='Cached: RandomFlip cannot be kept, only LoadImage'):
+    with pytest.raises(UserError, match='Cached can keep LoadImage, .* but not RandomFlip: move it after'):
         Cached('cache', [dict(type='LoadImage'), dict(type='RandomFlip', prob=0.5)])
     later = [dict(type='LoadImage'), dict(type='Cached', folder=str(tmp_path / 'cache'), transforms=STEPS[1:])]
     with pytest.raises(UserError, match='Cached must be the first step of its pipeline'):

@@ -176,17 +176,17 @@ def test_what_cannot_be_meant_is_refused_in_a_sentence(folder, tmp_path):
     style.write_bytes(Style({'conv1': torch.eye(3)}).dumps())
     source = image(0).round().astype(np.uint8)
     steps = of_folder(tmp_path / 'labels')
-    with pytest.raises(UserError, match=r'labels are grey \(or of one colour\), a.png is not and would lose'):
+    with pytest.raises(UserError, match=r'labels are grey \(or one colour\), but a.png is not and would lose'):
         steps(dict(img=source, img_path='a.png'))
-    with pytest.raises(UserError, match='target were read with value_range=None, LoadImage of this pipeline has val'):
+    with pytest.raises(UserError, match='target were read with value_range=None, but LoadImage of this pipeline has'):
         of_folder(folder)(dict(img=source, value_range=(0.0, 99.0)))
     for kwargs, message in (
         (dict(target=str(style)), 'style.pth needs the target.s colours, and the style has the layers conv1: add'),
-        (dict(target='nowhere'), 'nowhere does not exist: name a folder of images with ColourTransfer.target'),
-        (dict(target=str(CONFIGS)), 'configs holds no image'),
-        (dict(target=str(CONFIGS / 'README.md')), 'README.md is no style file'),
-        (dict(target=str(folder), prob=-1), 'prob = -1 is not a probability'),
-        (dict(target=str(folder), count=0), 'count = 0: read at least one'),
+        (dict(target='nowhere'), 'nowhere does not exist: set ColourTransfer.target to a folder'),
+        (dict(target=str(CONFIGS)), 'configs contains no images'),
+        (dict(target=str(CONFIGS / 'README.md')), 'README.md is not a style file'),
+        (dict(target=str(folder), prob=-1), 'prob = -1 must be between 0 and 1'),
+        (dict(target=str(folder), count=0), 'count = 0 must be at least 1'),
         (dict(target=str(folder), read=[dict(type='Lod')]), 'ColourTransfer.read: '),
     ):
         with pytest.raises(UserError, match=message):

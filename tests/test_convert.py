@@ -68,7 +68,7 @@ def test_the_tool_converts_with_discriminators_and_says_what_it_found(
     assert 'released.pth is: AdaptSegNet or ADVENT, multi-level' in out
     assert 'applied: 2 dilated convolutions (AdaptSegNet and CLAN apply 2, ADVENT 4: --branches)' in out
     assert 'layer6.conv2d_list.1.bias → decode_head.conv_seg.1.bias' in out
-    assert 'layer5.conv2d_list.3.weight: beyond the convolutions that act' in out
+    assert 'layer5.conv2d_list.3.weight: not applied (--branches)' in out
     assert 'unused: 8 tensors' in out
     assert 'missing: 0 tensors' in out
 
@@ -176,11 +176,11 @@ def edited(kind: str, state: dict, folder: Path) -> dict:
 @pytest.mark.parametrize(
     ('kind', 'message'),
     [
-        ('bomb', 'pass --unsafe, or set MMSEG_ADAPT_UNSAFE=1, if you trust its author'),
-        ('another network', 'is the file of another network: no DeepLabV2 in a format of'),
-        ('another depth', 'is the file of another network: backbone.layer1.1.'),
-        ('other classes', 'predicts 5 classes, the config 8'),
-        ('ours', 'is in our format already'),
+        ('bomb', 'If you trust its author, pass --unsafe or set MMSEG_ADAPT_UNSAFE=1'),
+        ('another network', 'is not a DeepLabV2 of AdaptSegNet'),
+        ('another depth', 'belongs to another network: backbone.layer1.1.'),
+        ('other classes', 'predicts 5 classes, but the config has 8'),
+        ('ours', 'is already in our format'),
         ('truncated', 'is truncated, damaged or not a checkpoint'),
         ('absent', 'wrong.pth does not exist'),
     ],
@@ -203,7 +203,7 @@ def test_what_cannot_be_converted_is_one_sentence_and_writes_nothing(
 def test_more_branches_than_the_config_has_are_refused(released, config, tmp_path, monkeypatch, capsys):
     arguments = (released, tmp_path / 'ours.pth', '--to', config, '--branches', 4)
     message = failure(CONVERTER, *arguments, monkeypatch=monkeypatch, capsys=capsys)
-    assert '--branches 4: the config applies 2 dilated convolutions in auxiliary_head' in message
+    assert '--branches 4 is too large, because auxiliary_head of the config has 2 dilated convolutions' in message
     assert not (tmp_path / 'ours.pth').exists()
 
 

@@ -90,7 +90,7 @@ def test_without_a_config_the_classes_are_the_file_s(tmp_path, monkeypatch):
 def test_a_config_without_a_feature_distance_leaves_the_imagenet_network_out(tmp_path, monkeypatch, capsys):
     file, cfg = released('daformer', tmp_path / 'released.pth'), config('dacs_daformerhead', tmp_path / 'config.py')
     convert(monkeypatch, file, tmp_path / 'ours.pth', '--to', cfg)
-    assert 'imagenet is left out' in capsys.readouterr().out
+    assert 'imagenet is skipped' in capsys.readouterr().out
     found = read_checkpoint(tmp_path / 'ours.pth')['state_dict']
     MODELS.build(Config.fromfile(cfg).model).load_state_dict(found)
 
@@ -115,5 +115,5 @@ def test_a_file_that_is_not_of_these_releases_is_refused(tmp_path):
     from mmseg_adapt.cli.convert_selftraining import converted
 
     torch.save({'backbone.conv1.weight': torch.zeros(1)}, tmp_path / 'other.pth')
-    with pytest.raises(UserError, match='name a checkpoint of DAFormer, HRDA or MIC'):
+    with pytest.raises(UserError, match='use a checkpoint of DAFormer, HRDA or MIC'):
         converted(str(tmp_path / 'other.pth'), None)

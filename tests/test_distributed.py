@@ -201,7 +201,7 @@ def test_a_signal_to_the_launch_script_saves_on_all_ranks_and_exits_with_0(name,
         finally:
             job.kill()
     assert code == 0, log.read_text()[-3000:]
-    assert re.search(r'saved after iteration (\d+); go on with --resume', log.read_text())
+    assert re.search(r'saved after iteration (\d+); continue with --resume', log.read_text())
     assert damage_free(tmp_path / 'run')
 
 

@@ -261,7 +261,7 @@ def test_a_graph_that_differs_from_pytorch_is_not_written(deeplab, tmp_path, mon
     arguments = (deeplab / 'trained.py', deeplab / 'run/iter_2.pth', tmp_path / 'out')
     kwargs = dict(monkeypatch=monkeypatch, capsys=capsys)
     message = failure('export_segmentor.py', *arguments, '--onnx', **kwargs)
-    assert 'this model has no ONNX form that equals it (it differs from PyTorch by 2.0e-04)' in message
+    assert 'this model cannot be exported to ONNX exactly (it differs from PyTorch by 2.0e-04)' in message
     assert list(tmp_path.iterdir()) == []
 
 
@@ -286,7 +286,7 @@ def test_a_gap_that_is_not_a_number_is_no_equality_and_a_failed_trace_is_one_sen
     monkeypatch.setattr(graph, '_export', lambda traced, path, dynamo: export(traced, path, dynamo=False))
     monkeypatch.setattr(graph, 'deployed', lambda _, image: (image.softmax(1), image.argmax(1)))
     for beyond, message in ((float('nan'), 'it differs from PyTorch by nan'), (0, 'RuntimeError')):
-        with pytest.raises(UserError, match=f'this model has no ONNX form that equals it .{message}'):
+        with pytest.raises(UserError, match=f'this model cannot be exported to ONNX exactly .{message}'):
             graph.write_onnx(Traced(beyond), tmp_path / 'model.onnx')
         assert not list(tmp_path.iterdir())
 
@@ -328,11 +328,11 @@ def wrong_checkpoint(kind: str, deeplab: Path, folder: Path) -> Path:
 @pytest.mark.parametrize(
     ('kind', 'message'),
     [
-        ('bomb', 'to be loaded, which may do anything: pass --unsafe'),
+        ('bomb', 'stored in the file. If you trust its author, pass --unsafe'),
         ('truncated', 'is truncated, damaged or not a checkpoint'),
-        ('another network', 'a checkpoint of another network'),
-        ('other classes', 'decode_head.conv_seg.0.bias has shape (5,), this config needs (8,)'),
-        ('a part', 'backbone.layer4.0.conv1.weight is not in it'),
+        ('another network', 'belongs to another network'),
+        ('other classes', 'decode_head.conv_seg.0.bias has shape (5,), but this config needs (8,)'),
+        ('a part', 'lacks backbone.layer4.0.conv1.weight'),
         ('four branches', 'this config has no decode_head.conv_seg.2.bias'),
     ],
 )
@@ -394,9 +394,9 @@ def test_a_model_tested_in_sliding_windows_is_exported_with_a_wrapper_that_label
     out, image = tmp_path / 'out', val_image(street_data)
     run_tool('export_segmentor.py', config, checkpoint, out, '--onnx', monkeypatch=monkeypatch)
     said = ''.join(capsys.readouterr())
-    assert 'model.onnx takes the whole image at once and labels' in said
-    assert 'tested in sliding windows: use sliding.py, which equals PyTorch to' in said
-    assert 'use sliding.py' in (out / 'README.md').read_text()
+    assert 'model.onnx takes the whole image at once, but' in said
+    assert 'Use sliding.py, which agrees with PyTorch to' in said
+    assert 'Use sliding.py' in (out / 'README.md').read_text()
     assert 'sliding windows of (64, 80), every (40, 50)' in (out / 'README.md').read_text()
     expected = labels_of(out / 'config.py', out / 'model.pth', image)
     run = subprocess.run([sys.executable, '-c', USE_SLIDING, image], cwd=out, capture_output=True, text=True)
@@ -414,7 +414,7 @@ def test_labels_of_a_model_tested_in_sliding_windows_are_not_a_graph(deeplab, tm
     config, checkpoint = changed(deeplab, tmp_path, slide)
     arguments = (config, checkpoint, tmp_path / 'out', '--onnx', 'labels')
     message = failure('export_segmentor.py', *arguments, monkeypatch=monkeypatch, capsys=capsys)
-    assert '--onnx labels: this model is tested in sliding windows' in message
+    assert '--onnx labels does not work with sliding windows' in message
     assert 'pass --onnx probabilities' in message
     assert not (tmp_path / 'out').exists()
 

@@ -239,15 +239,15 @@ def test_the_toy_game_makes_the_domains_indistinguishable_and_without_the_term_t
     [
         (
             dict(discriminator=dict(decode=dict(REGION, in_channels=CLASSES)), lambda_adv=dict(decode=0.2)),
-            r"RAN adapts features: model.discriminator names \['decode'\], use 'backbone' alone",
+            r"RAN adapts features, but model.discriminator has \['decode'\]: use only 'backbone'",
         ),
         (
             dict(discriminator={}, lambda_adv={}, reversal=True),
-            'model.reversal = True reverses the gradient of a discr',
+            'model.reversal = True needs a discr',
         ),
         (
             dict(discriminator=dict(backbone=dict(REGION, dilations=())), lambda_adv=dict(backbone=1)),
-            r'RegionDiscriminator.dilations = \(\): name one rate or more',
+            r'RegionDiscriminator.dilations = \(\): list one or more rates',
         ),
     ],
 )
@@ -259,7 +259,7 @@ def test_a_config_that_cannot_work_is_refused_in_a_sentence(overrides, message):
 @pytest.mark.parametrize('kind', ['RegionDiscriminator', 'ImageDiscriminator'])
 def test_a_discriminator_of_the_wrong_width_says_which_width_it_needs(kind):
     model = ran(discriminator=dict(backbone=dict(type=kind, in_channels=2048)))
-    with pytest.raises(UserError, match='in_channels = 2048 was shown 32 channels: set in_channels = 32'):
+    with pytest.raises(UserError, match='in_channels = 2048, but its input has 32 channels: set in_channels = 32'):
         model.train_step(batch(0), game_optimisers(model))
 
 

@@ -64,11 +64,14 @@ def test_the_chain_trains_each_stage_once_and_prints_the_papers_table_beside_our
 
 def test_an_unknown_setting_fails_in_one_sentence(monkeypatch, capsys):
     message = failure('fcan_ablation.py', '--setting', 'configs/fcan/nothing', monkeypatch=monkeypatch, capsys=capsys)
-    assert 'configs/fcan/nothing_fcn.py does not exist: name a --setting' in message
+    assert 'configs/fcan/nothing_fcn.py does not exist: pass a --setting' in message
 
 
 def test_missing_renders_are_named_before_the_first_training(monkeypatch, capsys, tmp_path):
     rows = ('--rows', 'fcn', 'ran_aan', '--work-dir', tmp_path)
     message = failure('fcan_ablation.py', *rows, monkeypatch=monkeypatch, capsys=capsys)
-    assert 'data/aan/gta2cs is no store of renders: make it as the header of configs/fcan/gta2cs_ran_aan.py' in message
+    assert (
+        'data/aan/gta2cs does not contain renders: create them as the header of configs/fcan/gta2cs_ran_aan.py'
+        in message
+    )
     assert not list(tmp_path.iterdir())

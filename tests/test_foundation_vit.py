@@ -95,9 +95,9 @@ def test_positional_embeddings_are_resized_as_timm_does_when_a_file_is_loaded_an
 @pytest.mark.parametrize(
     ('wrong', 'message'),
     [
-        (dict(kind='registers'), r'has 4 registers, vit_small_patch14_dinov2 has 0: name the file of that model'),
-        (dict(depth=2), r'is not the file of vit_small_patch14_dinov2: blocks.2.norm1.weight is not in it'),
-        (dict(embed_dim=48), r'is the file of another network: .* has shape \(.*48.*\), FoundationViT needs'),
+        (dict(kind='registers'), r'has 4 registers, but vit_small_patch14_dinov2 has 0: use the file of this model'),
+        (dict(depth=2), r'is not the file of vit_small_patch14_dinov2: it lacks blocks.2.norm1.weight'),
+        (dict(embed_dim=48), r'belongs to another network: .* has shape \(.*48.*\), but FoundationViT needs'),
     ],
 )
 def test_weights_of_another_variant_are_refused(wrong, message, tmp_path):
@@ -108,7 +108,7 @@ def test_weights_of_another_variant_are_refused(wrong, message, tmp_path):
 
 
 def test_sides_that_are_no_multiples_of_the_patch_are_refused_with_the_nearest_that_are():
-    with pytest.raises(UserError, match='patches of 14 pixels, but an image has 64×100: .* such as 56×98'):
+    with pytest.raises(UserError, match='patches of 14 pixels, but an image is 64×100: .* such as 56×98'):
         backbone()(torch.zeros(1, 3, 64, 100))
 
 

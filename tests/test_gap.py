@@ -101,10 +101,10 @@ def test_the_command_looks_with_pixels_with_an_encoder_or_with_a_trained_segment
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (['nowhere', 'nowhere'], 'nowhere does not exist: name a folder of images'),
-        (['empty', 'empty'], 'empty holds 0 images: name a folder of at least 4'),
-        (['empty', 'empty', '--images', '3'], '--images 3: compare at least 4'),
-        (['empty', 'empty', '--encoder', 'a.py', '--model', 'a', 'b'], 'look with one of them'),
+        (['nowhere', 'nowhere'], 'nowhere does not exist: pass a folder of images'),
+        (['empty', 'empty'], 'empty contains 0 images: pass a folder with at least 4'),
+        (['empty', 'empty', '--images', '3'], '--images 3 is too small: use at least 4'),
+        (['empty', 'empty', '--encoder', 'a.py', '--model', 'a', 'b'], '--encoder and --model cannot be combined'),
         (['empty', 'empty', '--encoder', 'a.py'], 'a.py has no aan.encoder: name a config such as'),
     ],
     ids=str,

@@ -264,11 +264,11 @@ def test_a_student_learns_with_weights_of_pixels(kind):
 @pytest.mark.parametrize(
     ('kind', 'message'),
     [
-        ('enc', "level 'decode': EncHead takes no weights of pixels.* set use_se_loss = False"),
-        ('ddrnet', 'DDRHead takes no weights of pixels.*OhemCrossEntropy .* CrossEntropyLoss'),
-        ('pidnet', 'PIDHead takes no weights of pixels.* use FCNHead'),
-        ('stdc', "level 'aux_0': STDCHead takes no weights of pixels.* remove it"),
-        ('point_rend', 'PointHead takes no weights of pixels'),
+        ('enc', "level 'decode': EncHead does not support pixel weights.* set use_se_loss = False"),
+        ('ddrnet', 'DDRHead does not support pixel weights.*OhemCrossEntropy .* CrossEntropyLoss'),
+        ('pidnet', 'PIDHead does not support pixel weights.* use FCNHead'),
+        ('stdc', "level 'aux_0': STDCHead does not support pixel weights.* remove it"),
+        ('point_rend', 'PointHead does not support pixel weights'),
     ],
 )
 def test_self_training_refuses_a_head_that_takes_no_weights_when_it_is_built(kind, message):
@@ -360,7 +360,7 @@ def test_a_head_with_a_prediction_of_its_own_is_refused_by_name_at_build():
             raise NotImplementedError
 
     MODELS.register_module(name='StrangeHead', force=True, module=Strange)
-    with pytest.raises(UserError, match=r"level 'decode': Strange does not yield one map of logits"):
+    with pytest.raises(UserError, match=r"level 'decode': Strange does not return a single logit map"):
         game(segmentor('fcn', decode_head=dict(FCN, type='StrangeHead')))
 
 
@@ -444,5 +444,5 @@ def test_a_game_is_played_with_classes_of_masks(family, name):
     assert {'decode.loss_cls', 'decode.loss_mask', 'decode.loss_dice', 'decode.loss_adv'} <= log.keys()
     assert gradients(model.segmentor.backbone) > 0
     assert gradients(model.discriminator) > 0
-    with pytest.raises(UserError, match='takes no weights of pixels'):
+    with pytest.raises(UserError, match='does not support pixel weights'):
         model.segmentor.check_weights()

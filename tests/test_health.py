@@ -85,7 +85,7 @@ def test_accuracies_shares_and_the_gradient_ratio_equal_those_of_plain_pytorch()
             0.8,
             0.7,
             3.0,
-            'gradient dwarfs the segmentation gradient (3 times as long): lower model.lambda_adv, 30 times',
+            'gradient dwarfs the segmentation gradient (3 times as large): lower model.lambda_adv, 30 times',
         ),
         (0.8, 0.7, 0.1, ''),
     ],
@@ -145,7 +145,7 @@ def test_without_a_trained_backbone_or_by_reversal_there_is_no_ratio():
 
 
 def test_a_layer_that_does_not_exist_is_refused():
-    with pytest.raises(UserError, match="layer = 'neck.weight' is no trained parameter of the segmentor"):
+    with pytest.raises(UserError, match="layer = 'neck.weight' must be a trained parameter of the segmentor"):
         GameHealthHook(layer='neck.weight').before_train(runner_of(adapter()))
 
 

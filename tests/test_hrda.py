@@ -94,7 +94,7 @@ def test_an_exported_hrda_is_one_model_that_predicts_as_the_student_does(exporte
 def test_its_graph_has_the_size_of_a_window_and_sliding_py_takes_any(exported):
     _, folder = exported
     card = (folder / 'out/README.md').read_text()
-    assert 'of N = 1 and 48×96' in card and 'images of another size need sliding.py' in card
+    assert 'N = 1, 48×96' in card and 'for images of another size, use sliding.py' in card
     session = onnxruntime.InferenceSession(str(folder / 'out/model.onnx'))
     assert session.get_inputs()[0].shape == [1, 3, 48, 96]
     model = init_model(Config.fromfile(folder / 'out/config.py'), str(folder / 'out/model.pth'), device='cpu')
@@ -107,7 +107,9 @@ def test_an_hrda_that_is_not_tested_in_windows_has_no_graph(exported, tmp_path):
     cfg, folder = exported
     cfg = Config.fromfile(folder / 'trained.py')
     cfg.model.segmentor.test_cfg = dict(mode='whole')
-    with pytest.raises(UserError, match='the graph of an HRDASegmentor has one size, that of its sliding windows: set'):
+    with pytest.raises(
+        UserError, match='the graph of an HRDASegmentor takes one sliding window, so it needs its size: set'
+    ):
         export_segmentor(cfg, str(folder / 'run/iter_2.pth'), tmp_path / 'out', onnx='probabilities')
     assert not list(tmp_path.iterdir())
 

@@ -129,7 +129,7 @@ def test_a_run_without_target_or_test_pipeline_is_refused_before_it_trains(stree
     cfg = config_of(street_data, tmp_path)
     hook = LabelFreeHook(target=str(tmp_path))
     runner = type('Runner', (), dict(cfg=cfg))
-    with pytest.raises(UserError, match='holds no image'):
+    with pytest.raises(UserError, match='contains no images'):
         hook.before_train(runner)
     runner.cfg = Config(dict(cfg.to_dict(), test_dataloader=None))
     with pytest.raises(UserError, match='LabelFreeHook: set test_dataloader.dataset.pipeline'):

@@ -34,7 +34,7 @@ def bomb(request, tmp_path) -> Path:
 @pytest.mark.parametrize('load', [read_checkpoint, CheckpointLoader.load_checkpoint], ids=['ours', 'mmengine'])
 def test_a_pickle_bomb_is_refused_unexploded_with_the_flag_that_would_load_it(load, bomb, tmp_path, monkeypatch):
     with pytest.raises(
-        UserError, match=rf'bomb.pth needs code \(posix.mkdir\) to be loaded.*pass --unsafe, or set {UNSAFE}=1'
+        UserError, match=rf'loading .*bomb.pth would execute code \(posix.mkdir\).* pass --unsafe or set {UNSAFE}=1'
     ):
         load(str(bomb))
     assert not (tmp_path / 'ran').exists()
@@ -48,7 +48,7 @@ def test_a_downloaded_bomb_is_refused_too_and_a_harmless_file_is_taken_from_the_
     cache = tmp_path / 'hub/checkpoints'
     cache.mkdir(parents=True)
     bomb.rename(cache / 'model.pth')
-    with pytest.raises(UserError, match='needs code'):
+    with pytest.raises(UserError, match='would execute code'):
         CheckpointLoader.load_checkpoint('https://example.invalid/model.pth')
     assert not (tmp_path / 'ran').exists()
     torch.save(dict(weight=torch.ones(3)), cache / 'model.pth')
@@ -71,8 +71,8 @@ def test_what_cannot_be_downloaded_says_where_the_file_is_expected(tmp_path, mon
         with pytest.raises(UserError) as error:
             CheckpointLoader.load_checkpoint(name)
         assert f'{name} cannot be downloaded (no network)' in str(error.value)
-        assert f'put it to {tmp_path}/hub/checkpoints/{file}' in str(error.value)
-    with pytest.raises(UserError, match='torchvision://nothing names no known model'):
+        assert f'copy it to {tmp_path}/hub/checkpoints/{file}' in str(error.value)
+    with pytest.raises(UserError, match='torchvision://nothing is not a known model'):
         CheckpointLoader.load_checkpoint('torchvision://nothing')
 
 
@@ -81,7 +81,9 @@ def test_a_truncated_file_is_refused(new, tmp_path):
     file = tmp_path / 'whole.pth'
     torch.save(dict(weight=torch.rand(1000)), file, _use_new_zipfile_serialization=new)
     file.write_bytes(file.read_bytes()[:2000])
-    with pytest.raises(UserError, match='whole.pth is truncated, damaged or not a checkpoint: fetch or save it again'):
+    with pytest.raises(
+        UserError, match='whole.pth is truncated, damaged or not a checkpoint: download or save it again'
+    ):
         read_checkpoint(file)
 
 
@@ -94,10 +96,10 @@ def test_what_is_no_checkpoint_is_refused_by_name(tmp_path):
     for name, message in (
         ('empty', 'is truncated, damaged or not a checkpoint'),
         ('text', 'is truncated, damaged or not a checkpoint'),
-        ('tensor', 'holds a Tensor, not a checkpoint'),
-        ('no_tensor', 'holds no weights'),
+        ('tensor', 'contains a Tensor, not a checkpoint'),
+        ('no_tensor', 'contains no weights'),
         ('script', 'is a TorchScript model, not a checkpoint'),
-        ('absent', f'does not exist: put or link the checkpoint to {tmp_path}/absent.pth'),
+        ('absent', f'does not exist: copy or link the checkpoint to {tmp_path}/absent.pth'),
     ):
         file = tmp_path / f'{name}.pth'
         with pytest.raises(UserError, match=f'{file} {message}'):
@@ -128,9 +130,9 @@ def test_init_cfg_refuses_a_missing_file_another_network_and_other_widths(tmp_pa
     wide = MODELS.build(dict(type='DeepLabV2ResNet', depth=18, stem_channels=4, base_channels=8))
     torch.save(wide.state_dict(), tmp_path / 'wide.pth')
     for name, message in (
-        ('absent', f'{tmp_path}/absent.pth does not exist: put or link the checkpoint to'),
-        ('other', 'other.pth is the file of another network: none of its keys'),
-        ('wide', r'wide.pth is the file of another network: layer1.0.bn1.bias has shape \(8,\)'),
+        ('absent', f'{tmp_path}/absent.pth does not exist: copy or link the checkpoint to'),
+        ('other', 'other.pth belongs to another network: none of its keys'),
+        ('wide', r'wide.pth belongs to another network: layer1.0.bn1.bias has shape \(8,\)'),
     ):
         with pytest.raises(UserError, match=message):
             backbone(tmp_path / f'{name}.pth').init_weights()

@@ -140,7 +140,7 @@ def test_merged_adapters_are_the_same_function(student):
     [
         (dict(rank=0), 'low_rank.rank = 0 must be at least 1 and less than the sides of backbone.*attn.qkv'),
         (dict(rank=16), 'low_rank.rank = 16 must be'),
-        (dict(layers=('query',)), r"low_rank.layers = \['query'\]: backbone has no linear layer whose name ends"),
+        (dict(layers=('query',)), r"low_rank.layers = \['query'\]: backbone has no linear layer with such a suffix"),
     ],
 )
 def test_an_adapter_that_makes_no_sense_is_refused(low_rank, message):

@@ -125,7 +125,7 @@ def test_each_stream_is_walked_in_the_order_that_is_named_for_it():
 
 
 def test_an_order_of_a_stream_that_does_not_exist_is_refused():
-    with pytest.raises(UserError, match=r"sampler.orders names 'night': the streams are source, target"):
+    with pytest.raises(UserError, match=r"sampler.orders has 'night': it must be one of source, target"):
         DomainPairSampler(Sizes(source=4, target=3), seed=1, orders=dict(night=dict(type='ShuffledOrder')))
 
 
@@ -250,7 +250,7 @@ def test_a_class_that_never_occurs_is_left_out_and_named(three, monkeypatch):
     monkeypatch.setattr('mmseg_adapt.datasets.orders.print_log', lambda text, *_: said.append(text))
     order = RareClassOrder(DATASETS.build(data_set(three)), min_pixels=5)
     assert order.classes == [2, 1, 0]
-    assert said == ['RareClassOrder never draws d, e, f, which no label holds']
+    assert said == ['RareClassOrder never draws d, e, f, because no label contains it']
     expected = np.exp((1 - np.array([10, 50, 230]) / 290) / 0.01 - 100)
     np.testing.assert_allclose(order.probabilities, expected / expected.sum(), rtol=1e-4)
 
@@ -258,12 +258,12 @@ def test_a_class_that_never_occurs_is_left_out_and_named(three, monkeypatch):
 @pytest.mark.parametrize(
     ('kwargs', 'message'),
     [
-        (dict(classes=('a', 'tram')), "RareClassOrder.classes names 'tram': the classes are a, b, c, d, e, f"),
-        (dict(classes=('a', 'd')), 'no label holds d: leave it out of classes'),
-        (dict(), 'no image has more than min_pixels = 3000 pixels of c, the most is 10: lower min_pixels'),
+        (dict(classes=('a', 'tram')), "RareClassOrder.classes has 'tram': it must be one of a, b, c, d, e, f"),
+        (dict(classes=('a', 'd')), 'no label contains d: remove it from classes'),
+        (dict(), 'no image has more than min_pixels = 3000 pixels of c .maximum: 10.: lower min_pixels'),
         (dict(min_pixels=10), 'no image has more than min_pixels = 10 pixels of c'),  # more, not as many
-        (dict(temperature=0.0), r'RareClassOrder.temperature = 0.0: set a number above 0'),
-        (dict(stream='target'), 'sampler.orders.target: RareClassOrder counts labels, which the target does not have'),
+        (dict(temperature=0.0), r'RareClassOrder.temperature = 0.0 must be above 0'),
+        (dict(stream='target'), 'sampler.orders.target: remove RareClassOrder, because the target has no labels'),
     ],
 )
 def test_rare_classes_that_cannot_be_drawn_are_refused(three, kwargs, message):
@@ -365,7 +365,7 @@ def test_a_cache_that_cannot_be_written_does_not_stop_the_run(three, tmp_path, m
 
 
 def test_a_data_set_whose_pipeline_loads_no_labels_cannot_be_counted(three):
-    with pytest.raises(UserError, match='IdMappedDataset.pipeline loads no labels, so classes cannot be counted'):
+    with pytest.raises(UserError, match='IdMappedDataset.pipeline does not load labels, so classes cannot be counted'):
         class_pixels(DATASETS.build(data_set(three, LOAD[:1])))
 
 
@@ -406,11 +406,14 @@ def spoil_classes(root):
 @pytest.mark.parametrize(
     ('spoil', 'message'),
     [
-        (spoil_names, r'sample_class_stats.json does not list .*00003.png, it belongs to another data set: set stat'),
+        (
+            spoil_names,
+            r'sample_class_stats.json does not list .*00003.png, so it belongs to another data set: set stat',
+        ),
         (spoil_agreement, r'sample_class_stats.json and .*samples_with_class.json differ: convert the labels again'),
         (spoil_classes, r'sample_class_stats.json lists the class 14, but the data set has 6 classes'),
-        (lambda root: (root / 'sample_class_stats.json').write_text('[7'), r'is not a file of class statistics'),
-        (lambda root: (root / 'sample_class_stats.json').write_text('[{}]'), r'is not a file of class statistics'),
+        (lambda root: (root / 'sample_class_stats.json').write_text('[7'), r'does not contain class statistics'),
+        (lambda root: (root / 'sample_class_stats.json').write_text('[{}]'), r'does not contain class statistics'),
     ],
 )
 def test_statistics_of_another_data_set_are_refused(released, spoil, message):
@@ -455,7 +458,7 @@ def test_at_most_eleven_boxes_are_drawn_of_an_image_whose_class_never_shows(monk
 
 def test_a_rare_class_crop_without_an_order_that_draws_classes_is_refused(three):
     dataset = DATASETS.build(data_set(three, [*LOAD, dict(type='RareClassCrop', crop_size=4)]))
-    with pytest.raises(UserError, match='RareClassCrop, but the order of the source draws no class: set sampl'):
+    with pytest.raises(UserError, match='RareClassCrop, but the order of the source does not draw classes: set sampl'):
         OrderSampler(dataset, dict(type='ShuffledOrder'), seed=0)
     OrderSampler(dataset, dict(type='RareClassOrder', min_pixels=5), seed=0)
 

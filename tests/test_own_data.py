@@ -192,26 +192,29 @@ VAL = '--target-val-images data/streets/target/val/images --target-val-labels da
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ('--classes ""', "--classes '' names no class: write e.g. road,car or, with ids, road=7,car=26+13"),
-        ('--classes road,car,road', "--classes names 'road' twice: join its ids with +"),
+        ('--classes ""', "--classes '' contains no class: write e.g. road,car"),
+        ('--classes road,car,road', "--classes has 'road' twice: join its ids with +"),
         ('--classes road=0,car', '--classes gives ids to some classes only: write car=<id>'),
-        ('--classes road=0,car=0+7', '--classes names the id 0 twice: an id belongs to one class'),
-        ('--classes road=256,car=7', "--classes: '256' is not the id of a class: ids lie in 0…255"),
-        ('--classes road=x,car=7', "--classes: 'x' is not the id of a class"),
-        ('--classes road,car', 'source/labels holds the ids [0, 1, 2, 3, 4, 5, 6, 7], but --classes names 2 classes'),
-        ('--classes road=70,car=71', 'and none of those that --classes names: give each class its id'),
+        ('--classes road=0,car=0+7', '--classes has the id 0 twice'),
+        ('--classes road=256,car=7', "--classes: '256' is not a class id: ids must be in 0…255"),
+        ('--classes road=x,car=7', "--classes: 'x' is not a class id"),
+        ('--classes road,car', 'source/labels contains the ids [0, 1, 2, 3, 4, 5, 6, 7], but --classes has 2 classes'),
+        ('--classes road=70,car=71', 'but none of those in --classes: write the id of each class'),
         (
             VAL + '--classes road=0,sky=5 --target-val-classes car=7',
-            '--classes (road, sky) and --target-val-classes (car) share no',
+            '--classes (road, sky) and --target-val-classes (car) have no common class',
         ),
-        (VAL + '--classes road=0,sky=5 --target-val-classes road=0,car=7', "names 'car', --classes only road, sky"),
+        (
+            VAL + '--classes road=0,sky=5 --target-val-classes road=0,car=7',
+            "has 'car': it must be one of --classes, road, sky",
+        ),
         (
             '--classes road=0,car=7 --source-images nowhere',
-            'nowhere does not exist: name the folder that holds the images',
+            'nowhere does not exist: pass the folder',
         ),
         (
             '--classes road=0,car=7 --target-images data/empty',
-            'no image in data/empty: name the folder that holds them',
+            'no image in data/empty: pass the folder',
         ),
     ],
 )
@@ -224,8 +227,8 @@ def test_what_cannot_become_a_config_is_refused_in_one_sentence(options, message
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ('--look -1', '--look -1: open at least one image'),
-        ('--look 0', '--look 0: open at least one image'),
+        ('--look -1', '--look -1 must be at least 1'),
+        ('--look 0', '--look 0 must be at least 1'),
     ],
 )
 def test_nothing_cannot_be_looked_at(options, message, here, monkeypatch, capsys):
@@ -234,9 +237,7 @@ def test_nothing_cannot_be_looked_at(options, message, here, monkeypatch, capsys
 
 def test_a_config_is_named_py_and_written_in_utf_8_as_it_is_read(here, monkeypatch, capsys):
     command = f'{NEW} --classes straße=0,car=7'
-    assert 'own: a config is a Python file: name own.py' in refusal(
-        command.replace('own.py', 'own'), monkeypatch, capsys
-    )
+    assert 'own is not a Python file: pass own.py' in refusal(command.replace('own.py', 'own'), monkeypatch, capsys)
     before = locale.setlocale(locale.LC_CTYPE)
     locale.setlocale(locale.LC_CTYPE, 'C')  # where files are ASCII if nothing else is said
     try:
@@ -282,14 +283,14 @@ def test_images_and_labels_without_a_partner_are_counted_and_left_out(here, monk
     Path('own/source/images/00002.png').unlink()
     command = NEW.replace('data/streets', 'own') + f'--classes {",".join(streets.CLASSES)}'
     assert (
-        '2 images of own/source/images have a label in own/source/labels; 1 images are left out, such as 00001; '
-        '1 labels are left out, such as 00002: name the word that differs'
+        '2 images of own/source/images have a label in own/source/labels; 1 images are unpaired, such as 00001; '
+        '1 labels are unpaired, such as 00002: set the word that differs'
     ) in refusal(command, monkeypatch, capsys)
     run(f'{command} --allow-unpaired', monkeypatch)
     said = capsys.readouterr().out
     assert 'source: 2 pairs' in said
-    assert 'left out: 1 images without a label, such as 00001' in said
-    assert 'left out: 1 labels of no image, such as 00002' in said
+    assert 'skipped: 1 images without a label, such as 00001' in said
+    assert 'skipped: 1 labels without an image, such as 00002' in said
     assert Config.fromfile('own.py').train_dataloader.dataset.source.without_label == 'skip'
 
 
@@ -328,10 +329,16 @@ def test_the_guides_conversion_makes_ids_of_colours(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
-        (lambda r: tree(r, 'images/1.jpg'), r'images/1.jpg and 1.png differ only in their ending: keep one of them'),
-        (lambda r: tree(r, 'labels/1.tif'), r'labels/1.png and 1.tif differ only in their ending'),
-        (lambda r: write(r / 'labels/1.png', np.full((4, 4), 300, np.uint16)), r'1.png holds ids up to 300'),
-        (lambda r: write(r / 'labels/1.png', np.zeros((4, 5), np.uint8)), r'labels/1.png is 5×4, its image .* is 4×4'),
+        (
+            lambda r: tree(r, 'images/1.jpg'),
+            r'images/1.jpg and 1.png differ only in their file extension: keep one of them',
+        ),
+        (lambda r: tree(r, 'labels/1.tif'), r'labels/1.png and 1.tif differ only in their file extension'),
+        (lambda r: write(r / 'labels/1.png', np.full((4, 4), 300, np.uint16)), r'1.png contains ids up to 300'),
+        (
+            lambda r: write(r / 'labels/1.png', np.zeros((4, 5), np.uint8)),
+            r'labels/1.png is 5×4, but its image .* is 4×4',
+        ),
         (lambda r: (r / 'images/1.png').write_bytes(b'no image'), r'images/1.png cannot be read'),
         (
             lambda r: tree(r, 'labels/1_color.png'),
@@ -339,7 +346,7 @@ def test_the_guides_conversion_makes_ids_of_colours(tmp_path, monkeypatch):
         ),
         (
             lambda r: [p.rename(p.with_name(f'lbl{ord(p.name[0])}.png')) for p in list((r / 'labels').iterdir())],
-            r'no name in .*labels goes with one in .*images, as in lbl49.png and 1.png: name the word that ',
+            r'no name in .*labels matches one in .*images, such as lbl49.png and 1.png: set the word ',
         ),
     ],
 )
@@ -353,11 +360,11 @@ def test_folders_that_cannot_be_read_as_pairs_are_refused_by_name(change, messag
 def test_labels_that_are_colours_are_refused(tmp_path):
     tree(tmp_path, 'images/1.png')
     write(tmp_path / 'labels/1.png', np.full((4, 4, 3), (128, 64, 128), np.uint8))
-    with pytest.raises(UserError, match='labels/1.png holds colours, not class ids: export ids .*docs/own_data.md'):
+    with pytest.raises(UserError, match='labels/1.png contains colours, .*: export ids .*docs/own_data.md'):
         look_at(str(tmp_path / 'images'), str(tmp_path / 'labels'))
     tree(tmp_path, 'images/0.png')
     write(tmp_path / 'labels/0.png', np.zeros((4, 4, 3), np.uint8))  # black says nothing of the others
-    with pytest.raises(UserError, match='labels/1.png holds colours, not class ids'):
+    with pytest.raises(UserError, match='labels/1.png contains colours'):
         look_at(str(tmp_path / 'images'), str(tmp_path / 'labels'))
 
 

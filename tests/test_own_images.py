@@ -95,16 +95,16 @@ def test_four_bands_are_used_when_they_are_named_and_refused_when_they_are_not(t
         load(tmp_path / 'a.tif', channels=(3, 1, 0))[..., 2], 255.0 * image[..., 3] / 65535, rtol=1e-5
     )
     with pytest.raises(
-        UserError, match=r'a.tif has 4 bands .*name those to use in channels.*\(0, 1, 2, 3\) with in_channels=4'
+        UserError, match=r'a.tif has 4 bands .*list those to use in channels.*\(0, 1, 2, 3\) with in_channels=4'
     ):
         load(tmp_path / 'a.tif')
-    with pytest.raises(UserError, match=r'a.tif has 4 bands, channels=\(0, 4\) names band 4: count from 0'):
+    with pytest.raises(UserError, match=r'a.tif has 4 bands, but channels=\(0, 4\) has band 4: count from 0'):
         load(tmp_path / 'a.tif', channels=(0, 4))
 
 
 def test_transparency_that_hides_something_is_not_lost_without_a_word(tmp_path):
     Image.fromarray(values('uint8', 4)).save(tmp_path / 'a.png')
-    with pytest.raises(UserError, match='a.png has 4 bands .the last one is transparency, and not opaque.: name those'):
+    with pytest.raises(UserError, match='a.png has 4 bands .the last one is a transparent alpha channel.: list those'):
         load(tmp_path / 'a.png')
     assert load(tmp_path / 'a.png', channels=(0, 1, 2)).shape == (6, 5, 3)
 
@@ -112,12 +112,12 @@ def test_transparency_that_hides_something_is_not_lost_without_a_word(tmp_path):
 @pytest.mark.parametrize(
     ('image', 'reading', 'message'),
     [
-        (values('float32', 3, 1), {}, r'holds floating point numbers, .*….*name the values that are black and white'),
-        (np.full((2, 2, 1), np.nan, np.float32), dict(value_range=(0, 1)), 'holds values that are not numbers'),
+        (values('float32', 3, 1), {}, r'contains floating point numbers, .*….*: set the values of black and white'),
+        (np.full((2, 2, 1), np.nan, np.float32), dict(value_range=(0, 1)), 'contains NaN or infinite values'),
         (
             values('uint8', 3),
             dict(value_range=(0, 4095)),
-            r'has 8 bits, values 0…255; value_range=\(0, 4095\) is for other',
+            r'has 8 bits, values 0…255, which do not fit value_range=\(0, 4095\)',
         ),
     ],
 )
@@ -144,9 +144,9 @@ def test_what_is_guessed_or_cut_off_is_said_once(tmp_path, monkeypatch):
         load(tmp_path / 'a.png')
         load(tmp_path / 'a.png', value_range=(0, 1000))
     assert len(said) == 2
-    assert '16 bits: 0…65535 are read as 0…255' in said[0]
-    assert 'value_range of LoadImage changes it' in said[0]
-    assert 'those outside of 0…1000 are cut off' in said[1]
+    assert '16 bits: 0…65535 is mapped to 0…255' in said[0]
+    assert 'change this with value_range of LoadImage' in said[0]
+    assert 'values outside of 0…1000 are clipped' in said[1]
 
 
 @pytest.mark.parametrize('name', ['a.png', 'a.tif'])
@@ -192,7 +192,7 @@ def test_a_preprocessor_of_any_number_of_bands(tmp_path):
     found = preprocessor(dict(inputs=[image], data_samples=[SegDataSample()]), False)['inputs']
     expected = (image - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
     assert torch.equal(found[0], expected)
-    with pytest.raises(UserError, match='the image has 3 bands, data_preprocessor.mean 4'):
+    with pytest.raises(UserError, match='the image has 3 bands, but data_preprocessor.mean has 4'):
         preprocessor(dict(inputs=[image[:3]], data_samples=[SegDataSample()]), False)
 
 
@@ -256,8 +256,8 @@ def test_a_pair_of_domains_trains_validates_renders_and_predicts(kind, street_da
     _, _, ending, count, high = KINDS[kind]
     run(COMMAND, monkeypatch)
     said = capsys.readouterr().out
-    assert f'0…{high} are read as 0…255; another range: --source-value-range 0,{high}' in said
-    assert ('4 bands, of which the network sees all; others: --target-channels 0,1,2,3' in said) == (count == 4)
+    assert f'0…{high} is mapped to 0…255; change it with --source-value-range 0,{high}' in said
+    assert ('4 bands, all are used; change this with --target-channels 0,1,2,3' in said) == (count == 4)
     cfg = Config.fromfile('own.py')
     loader = cfg.train_dataloader.dataset.source.pipeline[0]
     assert loader == cfg.val_dataloader.dataset.pipeline[0]
@@ -326,7 +326,7 @@ def test_renders_of_images_that_were_read_otherwise_are_refused(street_data, tmp
     render(cfg, dict(type='LoadImage'), monkeypatch)
     loader, step = LoadImage(value_range=(0, 4095)), TRANSFORMS.build(dict(type='AANStyleTransfer', renders='store'))
     with pytest.raises(
-        UserError, match=r'were made with value_range=None, LoadImage of this pipeline has value_range=\(0, 4095\)'
+        UserError, match=r'were made with value_range=None, but LoadImage of this pipeline has value_range=\(0, 4095\)'
     ):
         step(loader(dict(img_path='w/source/images/00000.png')))
 
@@ -336,11 +336,11 @@ def test_renders_of_images_that_were_read_otherwise_are_refused(street_data, tmp
     [
         (
             lambda p: write_tiff(p, values('float32', 3, 1, (96, 192))),
-            'holds floating point numbers, .*--source-value-range',
+            'contains floating point numbers, .*--source-value-range',
         ),
         (
             lambda p: write_tiff(p, values('uint16', 5, 99, (96, 192))),
-            'the domains give the network different numbers of channels .source: 5, target: 3.',
+            'the domains have different numbers of channels .source: 5, target: 3.',
         ),
     ],
 )
@@ -359,7 +359,7 @@ def test_a_folder_of_8_and_16_bits_is_refused(tmp_path):
     Image.fromarray(values('uint8', 3)).save(tmp_path / 'a/2.png')
     look = look_at(str(tmp_path / 'a'))
     with pytest.raises(
-        UserError, match='holds images of several kinds .1 are uint16 of 1 bands, such as .*1.png; 1 are uint8 of 3'
+        UserError, match='contains images of several kinds .1 are uint16 of 1 bands, such as .*1.png; 1 are uint8 of 3'
     ):
         readings_of(dict(source=look), dict(source=None), dict(source=None))
 

@@ -109,11 +109,11 @@ def test_a_config_is_found_by_its_name_and_near_names_are_offered(tmp_path, monk
     for name in ('adaptseg/gta2cs_multilevel', 'gta2cs_multilevel.py', 'configs/adaptseg/gta2cs_multilevel.py'):
         assert path_of(name).resolve() == expected
     assert config_of('gta2cs_multilevel').model.type == 'AdaptSegNet'
-    with pytest.raises(UserError, match=r'exists \d times: name one of dacs/gta2cs_mitb5, daformer/gta2cs_mitb5'):
+    with pytest.raises(UserError, match=r'exists \d times: use one of dacs/gta2cs_mitb5, daformer/gta2cs_mitb5'):
         path_of('gta2cs_mitb5')
     with pytest.raises(UserError, match='did you mean .*adaptseg/gta2cs_multilevel'):
         path_of('adaptseg/gta2cs_multilevl')
-    with pytest.raises(UserError, match='nothing-like-it does not exist: name a config file'):
+    with pytest.raises(UserError, match='nothing-like-it does not exist: pass a config file'):
         path_of('nothing-like-it')
     assert 'mic/gta2cs_mitb5' in shipped()
     assert not any(name.startswith('_base_') for name in shipped())
@@ -157,4 +157,4 @@ def test_the_doctor_says_what_works_and_names_the_cure_of_what_does_not(tmp_path
         text=True,
     )
     assert run.returncode == 1
-    assert 'needs mmseg, whose import fails (half installed); run: pip install' in run.stdout
+    assert 'needs mmseg, but importing it fails (half installed); run: pip install' in run.stdout

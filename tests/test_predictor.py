@@ -88,7 +88,7 @@ def test_files_arrays_batches_and_configs_give_the_same(trained, predictor, imag
     [('uint8', (96, 192, 4)), ('float32', (96, 192, 3)), ('uint8', (96, 192)), ('uint8', (3, 96, 192))],
 )
 def test_an_array_that_is_no_image_is_refused_with_its_type_and_shape(dtype, shape, predictor):
-    with pytest.raises(UserError, match=rf'an array of {dtype}, {re.escape(str(shape))}, is no image: give uint8'):
+    with pytest.raises(UserError, match=rf'an array of {dtype}, {re.escape(str(shape))}, is not an image: pass uint8'):
         predictor(np.zeros(shape, dtype))
 
 
@@ -171,7 +171,7 @@ def test_what_cannot_be_predicted_is_one_sentence_and_leaves_nothing(trained, im
         ((exported, images[0], images[0]), 'would share one name'),
         ((tmp_path / 'absent', images[0]), 'absent does not exist: name the folder of an exported model'),
         ((config, images[0]), 'is a config: name its checkpoint and then the images'),
-        ((exported, images[0], '--device', 'gpu'), 'device gpu cannot be used here: name another, such as cpu'),
+        ((exported, images[0], '--device', 'gpu'), 'device gpu cannot be used here: choose another'),
         ((exported, images[0], '--batch-size', 0), '--batch-size 0: predict at least one image at a time'),
         ((exported, images[0], '--opacity', 5), '--opacity 5.0: give a number from 0 to 1'),
         ((config, tmp_path / 'text.txt', images[0]), 'text.txt is truncated, damaged or not a checkpoint'),
@@ -181,7 +181,7 @@ def test_what_cannot_be_predicted_is_one_sentence_and_leaves_nothing(trained, im
         assert sorted(tmp_path.rglob('*')) == before
     taken = ('--out', tmp_path / 'taken')
     assert 'taken exists' in failure('predict.py', exported, images[0], *taken, monkeypatch=monkeypatch, capsys=capsys)
-    with pytest.raises(UserError, match='tiny.py is not a folder of an exported model'):
+    with pytest.raises(UserError, match='tiny.py is not the folder of an exported model'):
         Predictor(config)
     with pytest.raises(UserError, match='device cuda:99 cannot be used here'):
         Predictor(exported, device='cuda:99')

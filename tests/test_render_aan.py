@@ -134,7 +134,7 @@ def test_one_process_makes_the_store_of_two_and_a_second_call_renders_nothing(
     run_tool('render_aan.py', *arguments(world, tmp_path / 'store', '--count', 4), monkeypatch=monkeypatch)
     text = capsys.readouterr().out
     assert '0 rendered, 4 to render' in text
-    assert '3 to go: about' in text
+    assert '3 left: about' in text
     assert 'MiB here; preview (source, render, target)' in text
     assert cv2.imread(str(tmp_path / 'store.preview.png')).shape == (32, 3 * 48, 3)
     renders = {k: v for k, v in content(tmp_path / 'store').items() if k.endswith('.png')}
@@ -200,7 +200,7 @@ def test_a_store_of_other_settings_is_refused_with_the_difference_named(
     kwargs = dict(monkeypatch=monkeypatch, capsys=capsys)
     before = content(undisturbed)
     message = failure(*arguments(world, undisturbed, '--cfg-options', 'aan.objective.alpha=2.0'), **kwargs)
-    assert 'was made with other settings: objective.alpha is 1.0 there and 2.0 here' in message
+    assert 'has other settings: objective.alpha is 1.0 there and 2.0 here' in message
     message = failure(*arguments(world, undisturbed, '--paper'), **kwargs)
     assert f'recipe.levels[0][1] is {STEPS} there and 1000 here' in message
     other = write_images(tmp_path / 'target', 4, seed=1)
@@ -228,25 +228,25 @@ def test_a_broken_source_image_is_skipped_listed_and_ends_in_an_error(world, tmp
     [
         (['--shard', '2/2'], '--shard 2/2: write i/n with 0 ≤ i < n'),
         (['--shard', 'half'], '--shard half: write i/n'),
-        (['--count', '0'], '--count 0: render at least one image'),
-        (['--source', 'nowhere'], 'nowhere does not exist: name a folder of images with --source'),
-        (['--target', 'configs'], 'configs holds no image'),
+        (['--count', '0'], '--count 0 must be at least 1'),
+        (['--source', 'nowhere'], 'nowhere does not exist: set --source to a folder'),
+        (['--target', 'configs'], 'configs contains no images'),
         (
             ['--cfg-options', 'aan.objective.beta=1'],
             "aan.objective: Objective.__init__() got an unexpected keyword argument 'beta'",
         ),
         (['--cfg-options', 'aan.speed=1'], "aan: RenderJob.__init__() got an unexpected keyword argument 'speed'"),
         (['--cfg-options', 'aan.encoder.type=AlexNet'], 'aan.encoder: '),
-        (['--cfg-options', 'aan.encoder.mean=[1,2]'], 'aan.encoder.mean = [1, 2]: name three numbers'),
+        (['--cfg-options', 'aan.encoder.mean=[1,2]'], 'aan.encoder.mean = [1, 2]: write three numbers'),
         (
             ['--cfg-options', 'aan.objective.style_weights.relu9_9=0'],
-            'aan.objective.style_weights names relu9_9, aan.encoder.layers has relu1_1',
+            'aan.objective.style_weights has relu9_9: use aan.encoder.layers, relu1_1',
         ),
         (['--cfg-options', 'aan.content=[Resize]'], 'aan: string indices must be integers'),
-        (['--device', 'cuda'], '--device cuda: PyTorch finds no GPU here'),
+        (['--device', 'cuda'], '--device cuda: PyTorch finds no GPU'),
         (
             ['--cfg-options', 'aan.encoder.init_cfg.checkpoint=nowhere.pth'],
-            'nowhere.pth does not exist: put or link',
+            'nowhere.pth does not exist: copy or link',
         ),
     ],
 )
@@ -261,15 +261,15 @@ def test_a_folder_of_other_files_a_config_without_aan_and_two_images_of_one_name
 ):
     kwargs = dict(monkeypatch=monkeypatch, capsys=capsys)
     (tmp_path / 'notes.txt').write_text('mine')
-    assert 'holds other files and no aan.json' in failure(*arguments(world, tmp_path), **kwargs)
+    assert 'contains other files and no aan.json' in failure(*arguments(world, tmp_path), **kwargs)
     assert [f.name for f in tmp_path.iterdir()] == ['notes.txt']
     config = REPO / 'configs/_base_/default_runtime.py'
     argv = arguments(world, tmp_path / 'store')
-    assert 'the config has no section aan' in failure(config, *argv[1:], **kwargs)
+    assert 'the config has no aan section' in failure(config, *argv[1:], **kwargs)
     shutil.copytree(world / 'source/town0', tmp_path / 'source')
     shutil.copy(tmp_path / 'source/000.png', tmp_path / 'source/000.jpg')
     message = failure(*argv, '--source', tmp_path / 'source', **kwargs)
-    assert '000.jpg and 000.png differ only in their ending: keep one of them' in message
+    assert '000.jpg and 000.png differ only in their file extension: keep one of them' in message
 
 
 def test_parts_of_dead_processes_are_removed_those_of_other_machines_a_day_later(tmp_path):
@@ -292,7 +292,7 @@ def test_parts_of_dead_processes_are_removed_those_of_other_machines_a_day_later
     os.utime(parts[1], (0, 0))
     store.create(dict(a=1), {})
     assert [part.exists() for part in parts] == [False, False, True, True, True]
-    with pytest.raises(UserError, match=r'store holds no style.pth: run tools/render_aan.py'):
+    with pytest.raises(UserError, match=r'store contains no style.pth: .* tools/render_aan.py'):
         store.style()
 
 
@@ -337,7 +337,7 @@ def test_a_broken_target_image_leaves_no_store_and_can_be_removed(world, tmp_pat
 def test_a_store_may_be_the_current_folder_but_not_lie_among_the_images(world, tmp_path, monkeypatch, capsys):
     for option in ('source', 'target'):
         message = failure(*arguments(world, world / option / 'aan'), monkeypatch=monkeypatch, capsys=capsys)
-        assert f'aan lies in --{option} {world / option}: choose a folder outside of it' in message
+        assert f'aan is inside --{option} {world / option}: choose a folder outside of it' in message
     (tmp_path / 'store').mkdir()
     monkeypatch.chdir(tmp_path / 'store')
     monkeypatch.setattr(sys, 'argv', ['render_aan.py', *map(str, arguments(world, '.', '--count', 1))])
@@ -377,7 +377,7 @@ def test_a_render_is_found_by_the_longest_end_of_the_path_and_resized_to_its_ima
     assert not store.holds('1', source)
     for data in (b'no style', b''):
         (tmp_path / STYLE).write_bytes(data)
-        with pytest.raises(UserError, match=r'is no style file \(.+\): remove it'):
+        with pytest.raises(UserError, match=r'is not a style file \(.+\): remove it'):
             store.style()
 
 

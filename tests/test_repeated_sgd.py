@@ -89,5 +89,5 @@ def test_k_listings_carry_one_to_k_times_the_decay():
 def test_what_it_cannot_do_is_refused():
     with pytest.raises(UserError, match="RepeatedSGD.decay = 'twice' must be one of 'once', 'cumulative'"):
         RepeatedSGD([nn.Parameter(torch.ones(2))], decay='twice')
-    with pytest.raises(UserError, match='RepeatedSGD has no fused form: remove fused=True'):
+    with pytest.raises(UserError, match='RepeatedSGD does not support fused=True'):
         RepeatedSGD([nn.Parameter(torch.ones(2))], fused=True)

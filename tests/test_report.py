@@ -80,7 +80,7 @@ def test_a_page_has_its_parts_and_loads_nothing(work_dirs, capsys):
         assert text.count(words) >= 1
     assert text.count('lost &lt;car&gt;') == 1
     assert re.search(r'Pick: \w+/dacs/iter_[24] \(flip consistency ', text)
-    assert 'Largest change against the baseline' in text
+    assert 'Largest change compared with the baseline' in text
     assert 'python tools/train.py config.py --work-dir' in text
     assert '(the run is not finished)' not in text
     assert '<th>mIoU</th>' in text
@@ -97,8 +97,8 @@ def test_labels_baseline_target_folder_and_snapshots_may_be_missing(work_dirs, t
     cfg.dump(tmp_path / 'dacs/config.py')
     main([str(tmp_path / 'dacs'), '--images', '2', '--out', str(tmp_path / 'page.html')])
     text = (tmp_path / 'page.html').read_text()
-    assert 'name a source-only run with --baseline' in text
-    assert 'The two domains are not compared: the folder of the source is not there.' in text
+    assert 'pass a source-only run with --baseline' in text
+    assert 'The two domains are not compared: the folder of the source does not exist.' in text
     assert '<th>mIoU</th>' not in text
     assert 'Largest change' not in text
     assert '4 of 100 (the run is not finished)' in text
@@ -107,14 +107,14 @@ def test_labels_baseline_target_folder_and_snapshots_may_be_missing(work_dirs, t
     main([str(tmp_path / 'dacs'), '--out', str(tmp_path / 'page.html')])
     text = (tmp_path / 'page.html').read_text()
     assert 'The run has no snapshot that could be scored.' in text
-    assert 'holds no checkpoint' in text
-    assert Parts(text).headings == ['Training', 'What is left out', 'Recipe']
+    assert 'contains no checkpoint' in text
+    assert Parts(text).headings == ['Training', 'What is missing', 'Recipe']
 
 
 def test_a_work_dir_that_is_none_is_one_sentence(tmp_path):
-    with pytest.raises(UserError, match='nowhere does not exist: name the work dir'):
+    with pytest.raises(UserError, match='nowhere does not exist: pass the work dir'):
         main(['nowhere'])
-    with pytest.raises(UserError, match=r'holds no config \(\*.py\): name the work dir that tools/train.py wrote'):
+    with pytest.raises(UserError, match=r'contains no config \(\*.py\): pass a work dir'):
         main([str(tmp_path)])
     assert list(tmp_path.iterdir()) == []
 

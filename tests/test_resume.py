@@ -141,14 +141,14 @@ def check(case: str, folder: Path) -> None:
     iteration = iteration.removesuffix('v')
     assert (folder / case / f'iter_{iteration}.pth').exists()
     log = (folder / f'{case}.log').read_text()
-    assert f'iterations   20, {iteration} of them done' in log
+    assert f'iterations   20, {iteration} done' in log
     assert 'Advance dataloader' not in log  # no replay
     expected, ours = (load(folder / name / 'iter_20.pth') for name in (uninterrupted(case), case))
     for part in STATE:
         assert_equal(ours[part], expected[part], 0 if ranks == 1 else 1e-6, part)
     assert (method == 'mic') == any(key.startswith('teacher.') for key in ours['state_dict'])
     if case.startswith('sigterm'):
-        assert f'saved after iteration {iteration}; go on with --resume' in log
+        assert f'saved after iteration {iteration}; continue with --resume' in log
 
 
 @pytest.mark.parametrize('case', DEFAULT)
@@ -438,17 +438,17 @@ def test_what_cannot_be_resumed_from_is_refused_in_a_sentence(run_with_two_check
 
     truncate(folder / 'iter_2.pth')
     assert 'iter_2.pth is damaged (' in message('--resume', folder / 'iter_2.pth')
-    assert 'iter_9.pth does not exist: name a checkpoint' in message('--resume', folder / 'iter_9.pth')
+    assert 'iter_9.pth does not exist: pass a checkpoint' in message('--resume', folder / 'iter_9.pth')
     truncate(folder / 'iter_1.pth')
-    assert 'holds no checkpoint to resume from' in message('--resume')
-    assert 'holds no checkpoint to resume from' in message('--resume', 'auto')  # there are some, all damaged
+    assert 'contains no checkpoint to resume from' in message('--resume')
+    assert 'contains no checkpoint to resume from' in message('--resume', 'auto')  # there are some, all damaged
 
 
 def test_auto_begins_a_run_that_has_no_checkpoint_yet(tmp_path):
     cfg = Config(dict(work_dir=str(tmp_path)))
     resume_from(cfg, 'auto')
     assert not cfg.get('resume')
-    with pytest.raises(UserError, match='holds no checkpoint to resume from'):
+    with pytest.raises(UserError, match='contains no checkpoint to resume from'):
         resume_from(cfg, 'newest')
 
 
@@ -469,5 +469,5 @@ def test_a_half_written_or_older_file_is_never_the_newest_sound_one(tmp_path):
 def test_keeping_a_single_checkpoint_is_refused(street_data, tmp_path):
     cfg = tiny_config('demo/streets_singlelevel.py', street_data, tmp_path)
     cfg.default_hooks.checkpoint.max_keep_ckpts = 1
-    with pytest.raises(UserError, match='deletes the only checkpoint before the next is written: set it to 2'):
+    with pytest.raises(UserError, match='deletes the only checkpoint .*: set it to at least 2'):
         train(cfg)

@@ -43,7 +43,7 @@ def test_two_folders_become_a_model_and_its_predictions_and_the_command_goes_on_
     assert (out / 'select.json').exists()
     assert {path: path.stat().st_mtime_ns for path in out.rglob('*.pth')} == before
     error = call(*command[:-1], 7, cwd=tmp_path, fails=True)
-    assert 'error: out holds a run with --iterations 6, not 7' in error
+    assert 'error: out contains a run with --iterations 6, not 7' in error
 
 
 def test_the_length_of_a_run_sets_its_schedule_and_its_snapshots(street_data, tmp_path, monkeypatch, capsys):
@@ -65,12 +65,12 @@ def test_the_length_of_a_run_sets_its_schedule_and_its_snapshots(street_data, tm
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
     (tmp_path / 'letters.txt').write_text('mine')
-    with pytest.raises(UserError, match='is not empty and does not hold a run'):
+    with pytest.raises(UserError, match='is not empty and does not contain a run'):
         run.remember(Namespace(out=tmp_path))
 
 
 @pytest.mark.parametrize(('option', 'value'), [('--minutes', '0'), ('--iterations', '-1')])
 def test_a_run_without_length_is_refused(option, value, street_data, monkeypatch):
     monkeypatch.setattr('sys.argv', ['run', *map(str, arguments(street_data)), option, value])
-    with pytest.raises(UserError, match=f'{option} .*: name a number above 0'):
+    with pytest.raises(UserError, match=f'{option} .* must be above 0'):
         run.parse()

@@ -252,8 +252,8 @@ def test_what_changed_what_vanished_and_whether_it_may_have_hurt_is_said_in_word
     scores, runs = scores_of(pool), ['base', 'a', 'b']
     said = words(pool, scores, runs, baselines=[0])
     assert said[0].startswith('pick: base/iter_9 (flip consistency 100.0), 0.0 above a/iter_9; ahead in 50 % of resam')
-    assert said[0].endswith('these images do not tell the two apart')
-    assert 'adaptation changed 0.0 % of the pixels (a/iter_9 against base/iter_9)' in said
+    assert said[0].endswith('these images cannot separate the two')
+    assert 'adaptation changed 0.0 % of the pixels (a/iter_9 compared with base/iter_9)' in said
     vanish = "class 'train' has vanished from the predictions of b/iter_9 (0 % of the pixels, expected about 17 %)"
     assert vanish in said
     pools = pool_of(base, *(notes_of(f'b/iter_{i}', WITHOUT) for i in range(5)))
@@ -287,7 +287,7 @@ def test_harm_is_told_by_its_symptoms_beside_the_baseline_and_a_sound_run_has_no
         'its class shares moved 0.28 bits away from those of the source',
         'it no longer predicts 1 of the classes',
     ]
-    assert symptoms(found, Limits(0.3, 0.3, 0.2, 0.3))[0] == 'it labels 25 % of the pixels otherwise'
+    assert symptoms(found, Limits(0.3, 0.3, 0.2, 0.3))[0] == 'it labels 25 % of the pixels differently'
     unknown = dict.fromkeys(found, float('nan')) | dict(vanished=0)
     assert symptoms(unknown) == []
 
@@ -315,9 +315,9 @@ def test_the_command_prints_scores_pick_and_words_and_writes_them(runs, found, t
 def test_one_snapshot_uses_flip_consistency_and_says_that_agreement_needs_several(runs, capsys):
     main([str(runs / 'dacs/iter_2.pth'), '--images', '100'])
     text = capsys.readouterr().out
-    assert 'agreement with the pool (EnsV) needs several snapshots: flip consistency alone is used' in text
+    assert 'agreement with the pool (EnsV) needs several snapshots: only flip consistency is used' in text
     assert 'agree ' not in text
-    assert 'the target has 4 images, not 100: all of them are used' in text
+    assert 'the target has only 4 images, not 100: all are used' in text
 
 
 def test_a_damaged_checkpoint_is_left_out_and_named(runs, tmp_path):
@@ -327,9 +327,9 @@ def test_a_damaged_checkpoint_is_left_out_and_named(runs, tmp_path):
     snapshots, notes = snapshots_of([tmp_path / 'dacs'])
     assert [s.file.name for s in snapshots] == ['iter_2.pth']
     assert 'iter_4.pth is damaged' in notes[0]
-    assert notes[0].endswith('left out')
+    assert notes[0].endswith('skipped')
     (tmp_path / 'dacs/iter_2.pth').write_bytes(b'')
-    with pytest.raises(UserError, match='iter_2.pth is damaged .* train again, or name another'):
+    with pytest.raises(UserError, match='iter_2.pth is damaged .* train again, or pass another'):
         snapshots_of([tmp_path / 'dacs'])
 
 
@@ -358,11 +358,11 @@ def target(cfg) -> str:
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (['nowhere'], 'nowhere does not exist: name work dirs'),
-        (['.'], r'. holds no checkpoint \(iter_\*.pth\): name the work dir'),
-        (['RUNS/source_only'], 'config.py names no target: say where its images are, --target FOLDER'),
-        (['RUNS/source_only', '--target', '.'], '. holds no image: name a folder of target images after --target'),
-        (['RUNS/dacs', '--images', '0'], '0 images: compare on at least one'),
+        (['nowhere'], 'nowhere does not exist: pass work dirs'),
+        (['.'], r'. contains no checkpoint \(iter_\*.pth\): pass the work dir'),
+        (['RUNS/source_only'], 'config.py has no target: pass the folder of target images with --target'),
+        (['RUNS/source_only', '--target', '.'], '. contains no images: pass a folder of target images with --target'),
+        (['RUNS/dacs', '--images', '0'], '--images 0 must be at least 1'),
         (['RUNS/dacs', '--part', 'master'], 'has no part master'),
     ],
     ids=str,
@@ -380,7 +380,7 @@ def test_a_source_that_is_not_there_is_left_out_and_named(runs, tmp_path):
     cfg.dump(tmp_path / 'dacs/config.py')
     found = compare([tmp_path / 'dacs/iter_2.pth'], images=1)
     assert found.source_shares is None
-    assert 'source mIoU and class shares are left out: gone' in found.notes[-1]
+    assert 'source mIoU and class shares are skipped: gone' in found.notes[-1]
 
 
 # ----------------------------------------------------------------------------------------------------------- the bench

@@ -101,7 +101,7 @@ def test_a_copy_is_exact_and_a_teacher_of_another_network_is_refused():
     teacher.weight.data.fill_(math.inf)
     follow(teacher, student, 0, cap=0.99)
     assert torch.equal(teacher.weight, student.weight)
-    with pytest.raises(ValueError, match='the teacher has 2 parameters, the student 1'):
+    with pytest.raises(ValueError, match='the teacher has 2 parameters, but the student has 1'):
         ema_update(teacher.parameters(), [student.weight], 0.5)
 
 
@@ -153,7 +153,7 @@ def test_classes_come_from_the_whole_batch_or_from_each_image():
     assert all(chosen.sum(1).tolist() == [1, 2] for chosen in own)
     assert torch.stack(own).any(0)[0].nonzero().flatten().tolist() == [0, 1]
     assert torch.stack(own).any(0)[1].nonzero().flatten().tolist() == [2, 3, 4, 255]
-    with pytest.raises(UserError, match="must be 'batch' or 'image', not 'pixel'"):
+    with pytest.raises(UserError, match="'pixel' must be 'batch' or 'image'"):
         draw_classes(labels, generator(), of='pixel')
 
 
@@ -356,9 +356,9 @@ def test_hidden_blocks_have_the_mean_colour():
 
 
 def test_masks_that_make_no_sense_are_refused():
-    with pytest.raises(UserError, match='mask.ratio = 1.5: it must lie between 0 and 1'):
+    with pytest.raises(UserError, match='mask.ratio = 1.5 must be between 0 and 1'):
         draw_block_mask(1, (64, 64), 32, 1.5, generator())
-    with pytest.raises(UserError, match='mask.block = 200 is larger than the image of 64×64'):
+    with pytest.raises(UserError, match='mask.block = 200 is larger than the image .64×64'):
         draw_block_mask(1, (64, 64), 200, 0.7, generator())
 
 
@@ -428,7 +428,7 @@ def test_detail_boxes_lie_on_the_grid_where_the_released_ones_do():
     for offsets in ({y1 for y1, *_ in boxes}, {x1 for _, _, x1, _ in boxes}):
         assert (min(offsets), max(offsets), len(offsets)) == (figure['min'], figure['max'], figure['distinct'])
     assert draw_detail_box((64, 72), (64, 64)) == (0, 64, 0, 64)  # never the last place
-    with pytest.raises(UserError, match='detail_crop = .512, 512. is larger than the image of 256×1024'):
+    with pytest.raises(UserError, match='detail_crop = .512, 512. is larger than the image .256×1024'):
         draw_detail_box((256, 1024), (512, 512))
 
 

@@ -159,7 +159,7 @@ def test_the_usual_imagenet_file_is_converted_when_it_is_loaded(imagenet, tmp_pa
 
 def test_a_fine_tuned_segformer_is_refused_unless_it_is_named_on_purpose(tmp_path):
     torch.save({'state_dict': nets.released('daformer')}, tmp_path / 'segformer.b5.ade.pth')
-    with pytest.raises(UserError, match=r'segformer\.b5\.ade\.pth is a whole segmentor .* name the ImageNet file'):
+    with pytest.raises(UserError, match=r'segformer\.b5\.ade\.pth is a complete segmentor .* ImageNet file'):
         initialised(tmp_path / 'segformer.b5.ade.pth')
     loaded = initialised(tmp_path / 'segformer.b5.ade.pth', prefix='backbone.')
     assert torch.equal(loaded['layers.0.0.norm.weight'], nets.released('daformer')['backbone.patch_embed1.norm.weight'])
@@ -265,9 +265,9 @@ def test_hrda_takes_a_head_of_another_stride():
 @pytest.mark.parametrize(
     'change, message',
     [
-        (dict(scales=(1.0, 0.5)), 'name the scale of the context, below 1, then 1'),
+        (dict(scales=(1.0, 0.5)), 'must be the scale of the context'),
         (dict(detail_crop=(60, 64)), 'both sides must be multiples of 8'),
-        (dict(detail_weight=2), 'it must lie between 0 and 1'),
+        (dict(detail_weight=2), 'must be between 0 and 1'),
     ],
 )
 def test_an_hrda_that_makes_no_sense_is_refused(change, message):

@@ -123,9 +123,7 @@ def test_a_run_that_had_no_teacher_is_not_resumed_but_may_be_started_from(street
     torch.save(checkpoint, tmp_path / 'without.pth')
     cfg = config_of('dacs', street_data, tmp_path / 'resumed')
     cfg.resume, cfg.load_from = True, str(tmp_path / 'without.pth')
-    with pytest.raises(
-        UserError, match=r'without.pth is not a run of this config: .*without.pth has no teacher; set l'
-    ):
+    with pytest.raises(UserError, match=r'without.pth is not a run of this config: .*without.pth has no teacher; to s'):
         train(cfg)
     parts = started(config_of('dacs', street_data, tmp_path / 'started', 1), tmp_path / 'without.pth')
     assert_equal(parts['teacher'], parts['segmentor'], 0)
@@ -331,33 +329,33 @@ def targets_of_another_size(cfg, folder):
         ),
         (
             statistics_of_another_data_set,
-            r'sample_class_stats.json does not list .*, it belongs to another data set: s',
+            r'sample_class_stats.json does not list .*, so it belongs to another data set: s',
         ),
         (
             lambda cfg, _: cfg.model.update(ignore_top=40, ignore_bottom=8),
-            r'leave nothing of a crop 48 pixels high: lo',
+            r'cover a whole crop of 48 rows: lo',
         ),
-        (lambda cfg, _: cfg.model.update(pseudo_threshold=96.8), r'model.pseudo_threshold = 96.8 must lie in \[0, 1\]'),
-        (lambda cfg, _: cfg.model.update(alpha=-1), r'model.alpha = -1 must lie in \[0, 1\]'),
+        (lambda cfg, _: cfg.model.update(pseudo_threshold=96.8), r'model.pseudo_threshold = 96.8 must be in \[0, 1\]'),
+        (lambda cfg, _: cfg.model.update(alpha=-1), r'model.alpha = -1 must be in \[0, 1\]'),
         (
             lambda cfg, _: cfg.model.update(type='DAFormer', feature_distance=dict(weight=0.005)),
-            r'model.feature_distance compares with the network that training starts from: name its weights in model.s',
+            r'model.feature_distance compares with the initial network, .*: set model.segmentor.backbone.init_cfg',
         ),
-        (no_such_class, r'RareClassOrder: no label holds person: leave it out of classes'),
+        (no_such_class, r'RareClassOrder: no label contains person: remove it'),
         (labels_of_the_target, r'dataset.target.pipeline has LoadLabels: remove it; adaptation is unsupervised'),
         (
             targets_of_another_size,
-            r'source and target are mixed, but differ in size \(48×96 and 48×64\): crop both alike',
+            r'source and target cannot be mixed \(48×96 and 48×64\): crop both',
         ),
         (
             lambda cfg, _: cfg.update(custom_hooks=[]),
-            r'DACS needs its clock: add AlternatingUpdateHook to custom_hooks',
+            r'DACS needs the clock: add AlternatingUpdateHook to custom_hooks',
         ),
         (lambda cfg, _: cfg.model.update(teacher_bn='mean'), r"model.teacher_bn = 'mean' must be one of \['batch', 'a"),
         (lambda cfg, _: cfg.model.update(mix='pixel'), r"model.mix = 'pixel' must be one of \['batch', 'image'\]"),
         (
             lambda cfg, _: cfg.model.update(type='MIC', mask=dict(block=128)),
-            r'mask.block = 128 is larger than the image of 48×96',
+            r'mask.block = 128 is larger than the image .48×96',
         ),
     ],
 )

@@ -76,7 +76,7 @@ def test_checkpointed_blocks_save_their_inputs_only():
 
 
 def test_a_block_that_does_not_exist_is_refused():
-    with pytest.raises(UserError, match="blocks names 'backbone.layer5', which the segmentor does not have"):
+    with pytest.raises(UserError, match="blocks has 'backbone.layer5', which is not in the segmentor"):
         ActivationCheckpointHook(('backbone.layer5',)).apply(adapter())
 
 

@@ -19,11 +19,11 @@ def test_the_console_shows_one_screen_and_the_log_file_everything(street_data, t
     lines = start.splitlines()
     assert len(lines) <= 40
     said = {line.split('  ')[0].strip(): line for line in lines}
-    assert '4 images, labels, 2 a batch' in said['source']
-    assert '4 images, no labels, 2 a batch' in said['target']
+    assert '4 images, labels, 2 per batch' in said['source']
+    assert '4 images, no labels, 2 per batch' in said['target']
     assert 'DeepLabV2ResNet + DeepLabV2Head, 0.72 M parameters' in said['segmentor']
-    assert 'none of them trained' in said['teacher']
-    assert 'SGD of segmentor, learning rate 0.02' in said['optimiser']
+    assert 'none trained' in said['teacher']
+    assert 'SGD for segmentor, learning rate 0.02' in said['optimiser']
     assert '2, validation every 2, checkpoint every 2' in said['iterations']
     (log,) = (tmp_path / 'run').glob('*/*.log')
     text = log.read_text()

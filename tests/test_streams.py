@@ -247,19 +247,19 @@ def other_classes(root: Path) -> dict:
     [
         (
             lambda d, r, t: d.update(night=dict(d['night'], **empty(r, t))),
-            r'no image matched \*.png under .*nothing/images',
+            r'no image matches \*.png in .*nothing/images',
         ),
         (
             lambda d, r, t: d.update(source=several(folder(r, pipeline=LOAD), dict(stock(r), **empty(r, t)))),
-            r'no image matched \*.png under .*nothing/images: set train_dataloader.dataset.source.datasets.1.img_s',
+            r'no image matches \*.png in .*nothing/images: set train_dataloader.dataset.source.datasets.1.img_s',
         ),
         (  # mmengine cannot serialise an empty list, and does not mind one that is not serialised
             lambda d, r, t: d.update(night=stock(r, labels=False, pipeline=[], serialize_data=True, **empty(r, t))),
-            r'no image matched \*.png under .*nothing/images: set train_dataloader.dataset.night.img_suffix',
+            r'no image matches \*.png in .*nothing/images: set train_dataloader.dataset.night.img_suffix',
         ),
         (
             lambda d, r, t: d.update(night=dict(type='RepeatDataset', dataset=d['night'], times=0)),
-            r'train_dataloader.dataset.night holds no image',
+            r'train_dataloader.dataset.night contains no images',
         ),
         (
             lambda d, r, t: d.update(night=dict(d['night'], data_root='nowhere')),
@@ -271,7 +271,7 @@ def other_classes(root: Path) -> dict:
         ),
         (
             lambda d, r, t: d.update(source=several(folder(r, pipeline=LOAD), other_classes(r))),
-            r"dataset.source.datasets.1 has the classes \['car', .*, the source \['road', .*: set source.datasets.1.m",
+            r"source.datasets.1 has the classes \['car', .*, but the source has \['road', .*: set source.datasets",
         ),
         (
             lambda d, r, t: d.update(labeled_target=other_classes(r)),
@@ -293,13 +293,16 @@ def other_classes(root: Path) -> dict:
             lambda d, r, t: d.update(target=several(d['night'], stock(r))),
             r'dataset.target.datasets.1.pipeline has LoadAnnotations: remove it',
         ),
-        (lambda d, r, t: d.update(batch_size=4), r'train_dataloader.dataset.batch_size is not a stream'),
-        (lambda d, r, t: d.update(night=dict(data_root='x')), r'train_dataloader.dataset.night names no type'),
+        (
+            lambda d, r, t: d.update(batch_size=4),
+            r'train_dataloader.dataset.batch_size must be the config of a data set',
+        ),
+        (lambda d, r, t: d.update(night=dict(data_root='x')), r'train_dataloader.dataset.night has no type'),
         (
             lambda d, r, t: d.update(batch_sizes=dict(dusk=2)),
-            r"batch_sizes names 'dusk': the streams are source, target, labeled_target, night",
+            r"batch_sizes has 'dusk': it must be one of source, target, labeled_target, night",
         ),
-        (lambda d, r, t: d.update(batch_sizes=dict(night=0)), r'batch_sizes.night = 0: write a whole number from 1'),
+        (lambda d, r, t: d.update(batch_sizes=dict(night=0)), r'batch_sizes.night = 0 must be an integer'),
     ],
 )
 def test_streams_that_cannot_be_trained_on_are_refused_by_name(street_data, tmp_path, change, message):
@@ -313,7 +316,7 @@ def test_an_order_of_an_unknown_class_stops_the_run_before_its_first_iteration(s
     SEEN.clear()
     cfg = config_of(streams_of(street_data), tmp_path)
     cfg.train_dataloader.sampler.orders = dict(source=dict(type='RareClassOrder', classes=['tram']))
-    with pytest.raises(UserError, match="RareClassOrder.classes names 'tram': the classes are road, sidewalk"):
+    with pytest.raises(UserError, match="RareClassOrder.classes has 'tram': it must be one of road, sidewalk"):
         train(cfg)
     assert not SEEN
 

@@ -163,7 +163,7 @@ def test_the_style_is_a_mean_over_the_pool_and_keeps_one_batch_at_a_time():
     single = [gram_matrix(encoder(image[None])['relu2_1'])[0] for image in pool]
     torch.testing.assert_close(style.grams['relu2_1'] * 16 * 24, sum(single) / 5)
     assert style.about == dict(images=5)
-    with pytest.raises(UserError, match='the pool of target images is empty'):
+    with pytest.raises(UserError, match='there are no target images'):
         style_of(encoder, [])
 
 
@@ -325,11 +325,11 @@ def test_weights_must_fill_the_encoder(tmp_path):
     file = tmp_path / 'vgg.pth'
     torch.save({f'features.{k}': v for k, v in vgg().features.state_dict().items()}, file)
     cfg = dict(type='VGGStyleEncoder', layers=LAYERS, init_cfg=dict(type='Pretrained', checkpoint=str(file)))
-    with pytest.raises(UserError, match=r'is the file of another network: none of its keys \(prefix: None\)'):
+    with pytest.raises(UserError, match=r'belongs to another network: none of its keys \(prefix: None\)'):
         build_encoder(cfg)
     cfg['init_cfg']['prefix'] = 'features.'
     torch.save({f'features.{k}': v for k, v in vgg().features.state_dict().items() if k != '0.weight'}, file)
-    with pytest.raises(UserError, match=r'has no 0.weight of the right shape \(nor 0 more\)'):
+    with pytest.raises(UserError, match=r'has no 0.weight of the right shape \(and 0 more'):
         build_encoder(cfg)
     torch.save({f'features.{k}': v for k, v in vgg().features.state_dict().items()}, file)
     encoder = build_encoder(cfg)
@@ -355,8 +355,8 @@ def test_the_thin_caffe_resnet_fills_its_encoder():
         (lambda: Recipe(start='black'), "aan.recipe.start = 'black' is none of"),
         (lambda: Recipe(patience=0), 'aan.recipe.patience = 0: a number of iterations, at least 1'),
         (lambda: Recipe(levels=[(1.0,)]), r'aan.recipe.levels = \[\(1.0,\)\]: '),
-        (lambda: Recipe(levels=[(0.5, 10)]), 'the last scale is 1'),
-        (lambda: Recipe(levels=((0.5, 10),)), 'the last scale is 1'),
+        (lambda: Recipe(levels=[(0.5, 10)]), 'with last scale 1'),
+        (lambda: Recipe(levels=((0.5, 10),)), 'with last scale 1'),
         (lambda: AppearanceAdapter(vgg(), Objective(), speed=2), 'aan.recipe: '),
         (lambda: AppearanceAdapter(vgg(), Objective()).render(images(1), gram.Style({})), 'the style has the layers'),
     ],

@@ -74,8 +74,8 @@ def test_a_padded_pixel_does_not_count():
 @pytest.mark.parametrize(
     ('margins', 'message'),
     [
-        (dict(top=500, bottom=524), r'top=500, bottom=524, .* leaves nothing of a.png, which is 2048×1024 here'),
-        (dict(left=2048), 'leaves nothing of a.png'),
+        (dict(top=500, bottom=524), r'top=500, bottom=524, .* covers all of a.png, which is 2048×1024 here'),
+        (dict(left=2048), 'covers all of a.png'),
         (dict(top=-1), r'PseudoLabelMargins.top = -1 must be at least 0'),
     ],
 )
@@ -119,7 +119,7 @@ def test_pseudo_labels_in_the_margins_have_no_weight_in_training(trees, tmp_path
 
 
 def test_margins_of_both_kinds_are_refused(trees, tmp_path):
-    with pytest.raises(UserError, match='margins are given twice'):
+    with pytest.raises(UserError, match='margins are set twice'):
         train(config(trees, tmp_path, ignore_top=2))
 
 
@@ -127,5 +127,5 @@ def test_margins_larger_than_the_crop_are_refused(trees, tmp_path):
     cfg = config(trees, tmp_path, ignore_top=15, ignore_bottom=120)
     cfg.train_dataloader.dataset.target.pipeline.pop(1)
     cfg.train_dataloader.dataset.target.pipeline[-1] = dict(type='PackSegInputs')
-    with pytest.raises(UserError, match='ignore_top = 15 and ignore_bottom = 120 leave nothing of a crop 48 pixels'):
+    with pytest.raises(UserError, match='ignore_top = 15 and ignore_bottom = 120 cover a whole crop of 48 rows'):
         train(cfg)

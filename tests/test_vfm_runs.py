@@ -131,7 +131,7 @@ def test_adapters_of_another_rank_are_refused(street_data, tmp_path):
     cfg.model.segmentor.low_rank.rank = 4
     cfg.load_from = str(file)
     with pytest.raises(
-        UserError, match=r'lora_a has shape \(3, 24\), this config needs \(4, 24\): .* its low_rank.rank'
+        UserError, match=r'lora_a has shape \(3, 24\), but this config needs \(4, 24\): .* its low_rank.rank'
     ):
         train(cfg)
 
@@ -157,7 +157,7 @@ def odd_crops(cfg):
     ('change', 'message'),
     [
         (no_projection, r'model.feature_distance compares projected features: set model.segmentor.projection = dict'),
-        (odd_crops, 'sees patches of 8 pixels, but an image has 48×90: set scale and crop_size to multiples of 8'),
+        (odd_crops, 'has patches of 8 pixels, but an image is 48×90: set scale and crop_size to multiples of 8'),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_sentence(change, message, street_data, tmp_path):

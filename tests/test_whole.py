@@ -43,8 +43,8 @@ def here(tmp_path, monkeypatch) -> Path:
 @pytest.mark.parametrize(
     ('write', 'out', 'overwrite', 'message'),
     [
-        (write_file, 'old', True, 'old is a folder, what is to be written is a file'),
-        (write_folder, 'file', True, 'file is a file, what is to be written is a folder'),
+        (write_file, 'old', True, 'old is a folder, but the output is a file'),
+        (write_folder, 'file', True, 'file is a file, but the output is a folder'),
         (write_folder, 'old', False, 'old exists: choose another name, or pass --overwrite'),
         (write_file, 'file', False, 'file exists: choose another name, or pass --overwrite'),
         (write_folder, '.', False, '. exists: choose another name'),
@@ -52,11 +52,11 @@ def here(tmp_path, monkeypatch) -> Path:
             write_folder,
             'old',
             True,
-            r'old holds files that no tool of mmseg_adapt wrote \(mine\), and --overwrite never',
+            r'old contains files that mmseg_adapt did not write \(mine\), and --overwrite never',
         ),
-        (write_folder, '.', True, '. holds files that no tool of mmseg_adapt wrote'),
-        (write_file, 'absent/file', False, 'absent is not a folder: make it first'),
-        (write_file, 'file/file', False, 'file is not a folder: make it first'),
+        (write_folder, '.', True, '. contains files that mmseg_adapt did not write'),
+        (write_file, 'absent/file', False, 'absent is not a folder: create it first'),
+        (write_file, 'file/file', False, 'file is not a folder: create it first'),
     ],
 )
 def test_what_must_not_be_replaced_is_refused_before_anything_is_written(write, out, overwrite, message, here):
@@ -103,7 +103,7 @@ def test_a_new_file_never_takes_the_place_of_anothers(here):
         (folder / 'first').write_text('old')
     (here / 'out/new').write_text('mine')
     before = tree(here / 'out')
-    with pytest.raises(UserError, match=r'another program wrote new\): what was written lies in') as error:
+    with pytest.raises(UserError, match=r'another program wrote new\): the new content is in') as error:
         write_folder('out', overwrite=True)
     kept = Path(str(error.value).rsplit(' ', 1)[1])
     assert (kept / 'out/new').read_text() == 'new'
@@ -152,9 +152,7 @@ def test_neither_the_old_nor_the_new_is_lost_where_the_exchange_fails(moved, her
     monkeypatch.setattr(Path, 'rename', fail)
     monkeypatch.setattr(whole.os, 'replace', fail_to_replace)
     for write, out in ((write_folder, 'ours'), (write_file, 'file')):
-        with pytest.raises(
-            UserError, match=rf'{out} cannot be replaced \(.*busy\): what was written lies in '
-        ) as error:
+        with pytest.raises(UserError, match=rf'{out} cannot be replaced \(.*busy\): the new content is in ') as error:
             write(out, overwrite=True)
         assert 'new' in tree(Path(str(error.value).rsplit(' ', 1)[1])).values()
     assert {name: text for name, text in tree(here / 'ours').items() if not name.startswith('.part-')} == before

@@ -56,8 +56,8 @@ def test_a_config_whose_imports_are_missing_is_refused_in_one_sentence(tmp_path)
         Config.fromfile(config)
     assert is_expected(failed.value)
     assert sentence(failed.value) == (
-        "custom_imports of the config names 'mmseg_adapt_missing.models', which cannot be imported: install it, or "
-        'leave it out'
+        "custom_imports in the config lists 'mmseg_adapt_missing.models', which cannot be imported: install it, or "
+        'remove it'
     )
     assert not isinstance(failed.value, UserError)
     assert not is_expected(ImportError('numpy'))

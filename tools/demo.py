@@ -1,4 +1,4 @@
-"""The whole method in minutes on a CPU: two generated domains, renders, four trainings, a table, pictures, a report.
+"""Run the whole method in minutes on a CPU: two generated domains, renders, four trainings, table, pictures, report.
 
 ``make demo`` or ``python tools/demo.py [--seed N] [--work-dir work_dirs/demo]``
 """
@@ -147,7 +147,7 @@ def main() -> None:
     parser = ArgumentParser(description=__doc__)
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs' / 'demo')
-    parser.add_argument('--cfg-options', nargs='*', default=[], help='passed on to tools/train.py')
+    parser.add_argument('--cfg-options', nargs='*', default=[], help='passed to tools/train.py')
     args = parser.parse_args()
     os.environ.setdefault('OMP_NUM_THREADS', '1')  # small images: two runs side by side beat two threads for one
     console, started = Console(), time.time()

@@ -1,4 +1,4 @@
-"""FCAN's ablation, stage by stage, and the paper's table beside ours.
+"""Run FCAN's ablation, stage by stage, and print the paper's table beside ours.
 
 ``python tools/fcan_ablation.py [--setting configs/fcan/gta2cs] [--rows fcn abn ada conv ran ran_aan] [--seeds 0 1 2]``
 
@@ -56,7 +56,7 @@ def trained(config: str, work_dir: Path, seed: int, options: list[str]) -> Path:
         how = '--resume' if (work_dir / 'last_checkpoint').exists() else '--overwrite'
         run(work_dir / 'train.log', 'tools/train.py', config, how, '--work-dir', work_dir, '--cfg-options', *options)
         if not last.exists():
-            raise UserError(f'{work_dir} was interrupted before {last.name}: repeat the call to go on')
+            raise UserError(f'{work_dir} was interrupted before {last.name}: repeat the command to continue')
     return last
 
 
@@ -99,8 +99,8 @@ def check_renders(row: str, setting: str) -> None:
     for step in source.get('pipeline', ()):
         if step.type == 'AANStyleTransfer' and not RenderStore(ROOT / step.renders).exists:
             raise UserError(
-                f'{step.renders} is no store of renders: make it as the header of {config} says, or leave {row} out of '
-                '--rows'
+                f'{step.renders} does not contain renders: create them as the header of {config} says, or remove '
+                f'{row} from --rows'
             )
 
 
@@ -121,11 +121,11 @@ def main() -> None:
     parser.add_argument('--rows', nargs='+', choices=ROWS, default=list(ROWS))
     parser.add_argument('--seeds', nargs='+', type=int, default=[0])
     parser.add_argument('--work-dir', type=Path, help='default: work_dirs/ablation/<name of the setting>')
-    parser.add_argument('--cfg-options', nargs='*', default=[], help='passed on to every training')
+    parser.add_argument('--cfg-options', nargs='*', default=[], help='passed to every training')
     args = parser.parse_args()
     args.work_dir = (args.work_dir or ROOT / 'work_dirs/ablation' / Path(args.setting).name).resolve()
     if missing := [r for r in ('fcn', *args.rows) if not (ROOT / f'{args.setting}_{r}.py').exists()]:
-        raise UserError(f'{args.setting}_{missing[0]}.py does not exist: name a --setting such as configs/fcan/gta2cs')
+        raise UserError(f'{args.setting}_{missing[0]}.py does not exist: pass a --setting such as configs/fcan/gta2cs')
     for row in args.rows:
         check_renders(row, args.setting)
     results = {}

@@ -1,4 +1,4 @@
-"""Look at a data set of your own, and write a commented config that trains on it."""
+"""Inspect your own data set, and write a commented config that trains on it."""
 
 from mmseg_adapt.cli.new import main
 from mmseg_adapt.errors import one_sentence

@@ -1,4 +1,4 @@
-"""The page of a run: ``python tools/report.py WORK_DIR [--baseline WORK_DIR]``."""
+"""Report on a run: ``python tools/report.py WORK_DIR [--baseline WORK_DIR]``."""
 
 from mmseg_adapt.cli.report import main
 from mmseg_adapt.errors import one_sentence

@@ -1,4 +1,4 @@
-"""Choose among the snapshots of runs without labels: ``python tools/select_snapshot.py WORK_DIR…``."""
+"""Choose a snapshot without labels: ``python tools/select_snapshot.py WORK_DIR…``."""
 
 from mmseg_adapt.cli.select import main
 from mmseg_adapt.errors import one_sentence

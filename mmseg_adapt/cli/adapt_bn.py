@@ -34,12 +34,12 @@ def dataset_of(cfg: Config, folder: str | None) -> dict:
         streams = with_pipelines(domains_of(cfg.train_dataloader.dataset))
         if TARGET in streams:
             return streams[TARGET]
-        raise UserError(f'{cfg.filename} names no target: say where its images are, --target FOLDER')
+        raise UserError(f'{cfg.filename} has no target: pass the folder of target images with --target')
     if not osp.isdir(folder):
-        raise UserError(f'{folder} does not exist: name a folder of target images after --target')
+        raise UserError(f'{folder} does not exist: pass a folder of target images with --target')
     endings = tuple({osp.splitext(name)[1] for name in images_below(folder)})
     if not endings:
-        raise UserError(f'{folder} holds no image ({", ".join(IMAGE_ENDINGS)}): name a folder of target images')
+        raise UserError(f'{folder} contains no images ({", ".join(IMAGE_ENDINGS)}): pass a folder of target images')
     pipeline = unlabelled(cfg.test_dataloader.dataset.pipeline)
     return dict(type='IdMappedDataset', data_prefix=dict(img_path=folder), img_suffix=endings, pipeline=pipeline)
 
@@ -47,24 +47,24 @@ def dataset_of(cfg: Config, folder: str | None) -> dict:
 def main() -> None:
     parser = ArgumentParser(description=__doc__.splitlines()[0])
     add_arguments(parser)
-    parser.add_argument('checkpoint', help='a checkpoint that tools/train.py wrote')
+    parser.add_argument('checkpoint', help='a checkpoint written by tools/train.py')
     parser.add_argument('--target', metavar='FOLDER', help="target images (default: the config's own target)")
-    parser.add_argument('--batch-size', type=int, default=4, help='images to normalise by at a time, at most')
-    parser.add_argument('--out', type=Path, help='where to write (default: CHECKPOINT_abn.pth)')
-    parser.add_argument('--overwrite', action='store_true', help='allow --out to exist')
+    parser.add_argument('--batch-size', type=int, default=4, help='maximum number of images to normalise by at a time')
+    parser.add_argument('--out', type=Path, help='file to write (default: CHECKPOINT_abn.pth)')
+    parser.add_argument('--overwrite', action='store_true', help='replace --out if it exists')
     args = parser.parse_args()
     if args.launcher != 'none':
-        parser.error('one process reads all images: leave out --launcher')
+        parser.error('one process reads all images: remove --launcher')
 
     cfg = read_config(args)
     if not osp.isfile(args.checkpoint):
-        raise UserError(f'{args.checkpoint} does not exist: name a checkpoint, e.g. {cfg.work_dir}/iter_*.pth')
+        raise UserError(f'{args.checkpoint} does not exist: pass a checkpoint, e.g. {cfg.work_dir}/iter_*.pth')
     source = Path(args.checkpoint)
     out = args.out or source.with_name(f'{source.stem}_abn.pth')
     with staged(out, args.overwrite) as file:
         model, images = adapted(cfg, args)
         write(model, images, source, file)
-    print(f'BN statistics of {images} target images: wrote {out}')
+    print(f'wrote {out} with the BN statistics of {images} target images')
 
 
 def adapted(cfg: Config, args: Namespace) -> tuple[torch.nn.Module, int]:

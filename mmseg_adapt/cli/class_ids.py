@@ -36,29 +36,28 @@ class ClassIds:
         names = [name.strip() for name, _, _ in entries]
         given = [bool(equals) for _, equals, _ in entries]
         if not entries or '' in names:
-            raise UserError(f'{option} {text!r} names no class: write e.g. road,car or, with ids, road=7,car=26+13')
+            raise UserError(f'{option} {text!r} contains no class: write e.g. road,car or, with ids, road=7,car=26+13')
         if len(entries) < least:
             raise UserError(
-                f'{option} names the class {names[0]!r} alone, and a segmentor needs at least two to choose from: name '
-                f'the background too, with its ids, as in background=0,{names[0]}=1'
+                f'{option} has only the class {names[0]!r}, but a segmentor needs at least two: add the background '
+                f'with its ids, as in background=0,{names[0]}=1'
             )
         if doubled := next((name for name in names if names.count(name) > 1), None):
-            raise UserError(f'{option} names {doubled!r} twice: join its ids with +, as in car=26+13')
+            raise UserError(f'{option} has {doubled!r} twice: join its ids with +, as in car=26+13')
         if any(given) and not all(given):
             bare = names[given.index(False)]
-            raise UserError(f'{option} gives ids to some classes only: write {bare}=<id>, or leave all ids out')
+            raise UserError(f'{option} gives ids to some classes only: write {bare}=<id>, or remove all ids')
         numbers = [text.split('+') if equals else [str(i)] for i, (_, equals, text) in enumerate(entries)]
         found = cls({name: [to_id(i, option) for i in of] for name, of in zip(names, numbers)}, option, all(given))
         if doubled := [i for i in found.every if found.every.count(i) > 1]:
-            raise UserError(f'{option} names the id {doubled[0]} twice: an id belongs to one class')
+            raise UserError(f'{option} has the id {doubled[0]} twice: use each id for one class only')
         return found
 
 
 def to_id(text: str, option: str) -> int:
     if not text.strip().isdigit() or int(text) > 255:
         raise UserError(
-            f'{option}: {text.strip()!r} is not the id of a class: ids lie in 0…255 (255 is ignored unless a class '
-            'has it)'
+            f'{option}: {text.strip()!r} is not a class id: ids must be in 0…255 (255 is ignored unless a class has it)'
         )
     return int(text)
 

@@ -2,8 +2,8 @@
 
 ``python tools/model_converters/adaptsegnet.py RELEASED.pth OURS.pth --to configs/adaptseg/gta2cs_multilevel.py``
 
-Reads what AdaptSegNet, ADVENT and CLAN saved and the ImageNet + COCO "DeepLab_resnet_pretrained_init"; says which of
-them a file is and what became of every tensor.
+Reads checkpoints of AdaptSegNet, ADVENT and CLAN, and the ImageNet + COCO "DeepLab_resnet_pretrained_init". Prints
+which of these the file is, and which tensors are used, unused or missing.
 """
 
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
@@ -28,21 +28,19 @@ def parse() -> Namespace:
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument('src', help='a released checkpoint')
     parser.add_argument('dst', help='the file to write')
-    parser.add_argument('--discriminator-aux', metavar='FILE', help='its discriminator on conv4')
-    parser.add_argument('--discriminator-main', metavar='FILE', help='its discriminator on conv5')
-    parser.add_argument(
-        '--to', metavar='CONFIG', help='convert for this config: everything that does not fit it is named'
-    )
+    parser.add_argument('--discriminator-aux', metavar='FILE', help='the released discriminator on conv4')
+    parser.add_argument('--discriminator-main', metavar='FILE', help='the released discriminator on conv5')
+    parser.add_argument('--to', metavar='CONFIG', help='convert for this config; lists everything that does not fit')
     parser.add_argument(
         '--branches',
         type=int,
         choices=[1, 2, 3, 4],
-        help='how many dilated convolutions of a classifier act (default: as many as the config has)',
+        help='number of dilated convolutions to apply per classifier (default: as many as the config has)',
     )
-    parser.add_argument('--drop-classifier', action='store_true', help='take the backbone only')
+    parser.add_argument('--drop-classifier', action='store_true', help='convert the backbone only')
     parser.add_argument('--verbose', action='store_true', help='also list every key that is used')
-    parser.add_argument('--overwrite', action='store_true', help='replace files that exist')
-    parser.add_argument('--unsafe', action='store_true', help='load files that need code to be loaded')
+    parser.add_argument('--overwrite', action='store_true', help='replace existing files')
+    parser.add_argument('--unsafe', action='store_true', help='load files that execute code when loaded')
     return parser.parse_args()
 
 
@@ -70,12 +68,13 @@ def converted(args: Namespace) -> dict:
         if (path := getattr(args, argument)) is None:
             if cfg and adapter and level in cfg.model.discriminator:
                 print(
-                    f'  missing: discriminator.{level} (initialised anew; --{argument.replace("_", "-")} converts one)'
+                    f'  missing: discriminator.{level} (keeps its initial weights; convert one with '
+                    f'--{argument.replace("_", "-")})'
                 )
             continue
         if not adapter or (cfg and level not in cfg.model.discriminator):
             raise UserError(
-                f'{path}: {args.to} has no discriminator at level {level!r}: leave out --{argument.replace("_", "-")}'
+                f'{path}: {args.to} has no discriminator at level {level!r}: remove --{argument.replace("_", "-")}'
             )
         player = convert_discriminator(read_checkpoint(path), path, classes_of(found))
         report(path, player, args.verbose)
@@ -99,6 +98,6 @@ def report(path: str, found: Conversion, verbose: bool) -> None:
     print(f'  unused: {len(found.unused)} tensors')
     for key, why in found.unused.items():
         print(f'    {key}: {why}')
-    print(f'  missing: {len(found.missing)} tensors{" (initialised anew)" if found.missing else ""}')
+    print(f'  missing: {len(found.missing)} tensors{" (keep their initial weights)" if found.missing else ""}')
     for key in found.missing:
         print(f'    {key}')

@@ -2,8 +2,8 @@
 
 ``python tools/model_converters/selftraining.py latest.pth OURS.pth --to configs/daformer/gta2cs_mitb5.py``
 
-The student (``model.``) becomes ``segmentor.``, the teacher (``ema_model.``) ``teacher.``, the ImageNet network
-(``imnet_model.``) ``imagenet.``. The result is tested, exported and started from like a checkpoint of our own.
+The student (``model.``) becomes ``segmentor.``, the teacher (``ema_model.``) ``teacher.``, and the ImageNet network
+(``imnet_model.``) ``imagenet.``. You can test, export and load the result like any checkpoint of ours.
 """
 
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
@@ -30,9 +30,9 @@ def parse() -> Namespace:
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument('src', help='a released checkpoint')
     parser.add_argument('dst', help='the file to write')
-    parser.add_argument('--to', metavar='CONFIG', help='convert for this config: what does not fit is named')
-    parser.add_argument('--overwrite', action='store_true', help='replace a file that exists')
-    parser.add_argument('--unsafe', action='store_true', help='load a file that needs code to be loaded')
+    parser.add_argument('--to', metavar='CONFIG', help='convert for this config; lists everything that does not fit')
+    parser.add_argument('--overwrite', action='store_true', help='replace an existing file')
+    parser.add_argument('--unsafe', action='store_true', help='load a file that executes code when loaded')
     return parser.parse_args()
 
 
@@ -62,7 +62,7 @@ def converted(path: str, config: str | None) -> dict:
         cfg = config_of(config)
         init_default_scope(cfg.get('default_scope') or 'mmseg')
         if 'segmentor' not in cfg.model:
-            raise UserError(f'{config} has no model.segmentor: name a config of DACS, DAFormer or MIC')
+            raise UserError(f'{config} has no model.segmentor: pass a config of DACS, DAFormer or MIC')
         state = fitted(MODELS.build(cfg.model).state_dict(), state, path, config)
         meta['dataset_meta'] = dataset_meta(cfg, {}, next(len(state[key]) for key in CLASSIFIERS if key in state))
     return dict(state_dict=state, meta=meta)
@@ -76,16 +76,16 @@ def fitted(own: dict[str, Tensor], state: dict[str, Tensor], path: str, config: 
     """
     parts = {key.split('.')[0] for key in own}
     for part in sorted({key.split('.')[0] for key in state} - parts):
-        print(f'  {part} is left out: {config} has none')
+        print(f'  {part} is skipped: {config} does not have it')
     kept = {key: value for key, value in state.items() if key.split('.')[0] in parts}
     lacking = [key for key in own if key not in kept and not key.endswith('num_batches_tracked')]
     if lacking or kept.keys() - own.keys():
         key, where = (lacking[0], path) if lacking else (min(kept.keys() - own.keys()), config)
-        raise UserError(f'{where} has no {key}: name the config of the same method, network and head in --to')
+        raise UserError(f'{where} has no {key}: pass the config of the same method, network and head with --to')
     for key, value in kept.items():
         if value.shape != own[key].shape:
             raise UserError(
-                f'{path}: {key} has shape {tuple(value.shape)}, {config} needs {tuple(own[key].shape)}: name the '
-                'config of the same network and classes in --to'
+                f'{path}: {key} has shape {tuple(value.shape)}, but {config} needs {tuple(own[key].shape)}: pass the '
+                'config of the same network and classes with --to'
             )
     return kept

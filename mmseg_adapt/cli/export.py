@@ -17,15 +17,15 @@ from ..weights.load import allow_unsafe
 
 def main() -> None:
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
-    parser.add_argument('config', help='the config that was trained')
-    parser.add_argument('checkpoint', help='a checkpoint that tools/train.py wrote, or that was converted')
-    parser.add_argument('out', help='the folder to write')
+    parser.add_argument('config', help='the config of the training')
+    parser.add_argument('checkpoint', help='a checkpoint written by tools/train.py or a converter')
+    parser.add_argument('out', help='folder to write')
     parser.add_argument(
         '--onnx',
         nargs='?',
         const='probabilities',
         choices=OUTPUTS,
-        help='also write model.onnx, checked in onnxruntime, and sliding.py where the model is tested in windows',
+        help='also write model.onnx, checked in onnxruntime, and sliding.py if the model is tested in windows',
     )
     parser.add_argument('--safetensors', action='store_true', help='also write model.safetensors')
     parser.add_argument('--push', metavar='USER/NAME', help='also upload OUT to this repository of the Hub')

@@ -1,9 +1,9 @@
 """How far apart are two folders of images? ``python tools/gap.py SOURCE TARGET``, before any training.
 
-Prints whether a linear model tells them apart, their brightness, contrast, sharpness and sizes, the kernel distance,
+Prints whether a linear model can tell them apart, their brightness, contrast, sharpness and sizes, the kernel distance,
 and the target images nearest to and farthest from the source. With --encoder (a config with an aan section) or --model
-(config and checkpoint of a trained segmentor) the features are those of a network; a segmentor also says which classes
-it predicts in either folder. One folder named twice is split in two: what is left is chance.
+(config and checkpoint of a trained segmentor), the features come from a network; a segmentor also shows which classes
+it predicts in each folder. If you pass the same folder twice, it is split in two: the result then shows only chance.
 """
 
 from __future__ import annotations
@@ -24,9 +24,13 @@ def parse(argv: list[str] | None = None) -> Namespace:
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument('source', help='a folder of images')
     parser.add_argument('target', help='another folder of images')
-    parser.add_argument('--images', type=int, default=300, help='how many of each, spread evenly (default: 300)')
-    parser.add_argument('--encoder', metavar='CONFIG', help='look with the encoder of its aan section')
-    parser.add_argument('--model', nargs=2, metavar=('CONFIG', 'CHECKPOINT'), help='look with a trained segmentor')
+    parser.add_argument(
+        '--images', type=int, default=300, help='images to use from each folder, evenly spaced (default: 300)'
+    )
+    parser.add_argument(
+        '--encoder', metavar='CONFIG', help='compare with the encoder in the aan section of this config'
+    )
+    parser.add_argument('--model', nargs=2, metavar=('CONFIG', 'CHECKPOINT'), help='compare with a trained segmentor')
     return parser.parse_args(argv)
 
 
@@ -38,9 +42,9 @@ def main(argv: list[str] | None = None) -> None:
     from ..report.networks import EncoderView, SegmentorView
 
     if args.images < LEAST:
-        raise UserError(f'--images {args.images}: compare at least {LEAST}')
+        raise UserError(f'--images {args.images} is too small: use at least {LEAST}')
     if args.encoder and args.model:
-        raise UserError('--encoder and --model: look with one of them')
+        raise UserError('--encoder and --model cannot be combined: remove one of them')
     encode = EncoderView(args.encoder) if args.encoder else SegmentorView(*args.model) if args.model else None
     found = gap_between(args.source, args.target, args.images, encode)
     print('\n'.join([*lines(found), *scale(encode), *(shares(found) if args.model else ())]))

@@ -29,17 +29,17 @@ GUARDS = {  # hooks that a config of someone else's may lack
 
 
 class Overrides(DictAction):
-    """``key=value`` pairs; what is none is refused as argparse refuses."""
+    """``key=value`` pairs; anything else is an argparse error."""
 
     def __call__(self, parser, namespace, values, option_string=None) -> None:
         if wrong := [value for value in values if '=' not in value]:
-            parser.error(f'argument {option_string}: {wrong[0]!r} is no key=value')
+            parser.error(f'argument {option_string}: expected key=value, got {wrong[0]!r}')
         super().__call__(parser, namespace, values, option_string)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """The arguments of MMSegmentation's own tools."""
-    parser.add_argument('config', help='path of a config')
+    parser.add_argument('config', help='path or name of a config')
     parser.add_argument('--work-dir', help='folder of logs and checkpoints (default: work_dirs/<name of the config>)')
     parser.add_argument(
         '--cfg-options',
@@ -47,7 +47,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         action=Overrides,
         help='overrides, e.g. model.lambda_adv.decode=0.002 randomness.seed=1',
     )
-    parser.add_argument('--unsafe', action='store_true', help='load checkpoints that need code to be loaded')
+    parser.add_argument('--unsafe', action='store_true', help='load checkpoints that execute code when loaded')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by old launchers')
 

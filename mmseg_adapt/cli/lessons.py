@@ -1,8 +1,8 @@
-"""See what the student of a self-training config learns: source, target, pseudo-labels, confidence, every lesson.
+"""Draw what the student of a self-training config learns: source, target, pseudo-labels, confidence, every lesson.
 
 ``python tools/analysis/browse_lessons.py CONFIG [CHECKPOINT] [--out lessons.png] [--images 4] [--cfg-options …]``
 
-Without a checkpoint the teacher knows what its initial weights know; what is mixed and hidden shows all the same.
+Without a checkpoint, the teacher predicts with its initial weights; mixing and masks are drawn correctly anyway.
 """
 
 from argparse import ArgumentParser
@@ -37,7 +37,7 @@ def model_of(cfg: Config, checkpoint: str | None) -> SelfTraining:
     model = MODELS.build(cfg.model)
     if not isinstance(model, SelfTraining):
         raise UserError(
-            f'model is a {type(model).__name__}, which has no teacher: name a config of DACS, DAFormer or MIC'
+            f'model is a {type(model).__name__}, which has no teacher: pass a config of DACS, DAFormer or MIC'
         )
     model.init_weights()
     if checkpoint is None:
@@ -77,9 +77,9 @@ def picture(cfg: Config, checkpoint: str | None, images: int, seed: int = 0):
 def main() -> None:
     parser = ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('config')
-    parser.add_argument('checkpoint', nargs='?', help='whose teacher labels the target (default: the initial weights)')
+    parser.add_argument('checkpoint', nargs='?', help='its teacher labels the target (default: initial weights)')
     parser.add_argument('--out', type=Path, help='PNG to write (default: work_dirs/<name of the config>/lessons.png)')
-    parser.add_argument('--images', type=int, default=4, help='of each stream, one row each')
+    parser.add_argument('--images', type=int, default=4, help='images per stream, one row each')
     parser.add_argument('--seed', type=int, default=0)
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides of the config')
     args = parser.parse_args()

@@ -121,8 +121,8 @@ def _apart(folder: str, files: list[str], labels: list[str], wanted: Wanted) -> 
     if not wanted.image_suffix and not wanted.label_suffix:
         found = ', '.join(f'*{end} ({count})' for end, count in kinds(files).most_common(4))
         raise UserError(
-            f'{folder} holds the images and the labels, so that every file would be both; its names end with {found}: '
-            f'say which are which with {wanted.option}-image-suffix and {wanted.option}-label-suffix'
+            f'{folder} contains both images and labels; the names end with {found}: choose each kind with '
+            f'{wanted.option}-image-suffix and {wanted.option}-label-suffix'
         )
     if not wanted.image_suffix:
         files = [name for name in files if name not in set(labels)]
@@ -131,17 +131,18 @@ def _apart(folder: str, files: list[str], labels: list[str], wanted: Wanted) -> 
     if not set(files).isdisjoint(labels) or not files or not labels:
         raise UserError(
             f'{folder}: {wanted.option}-image-suffix {wanted.image_suffix} and {wanted.option}-label-suffix '
-            f'{wanted.label_suffix} name the same files, or none: name the ends of two kinds, as in _sat.jpg, _mask.png'
+            f'{wanted.label_suffix} match the same files, or no files: set two different endings, as in _sat.jpg and '
+            '_mask.png'
         )
     return files, labels
 
 
 def list_images(folder: str, suffix: str = '', strict: bool = True) -> list[str]:
     if not osp.isdir(folder):
-        raise UserError(f'{folder} does not exist: name the folder that holds the images (or labels)')
+        raise UserError(f'{folder} does not exist: pass the folder that contains the images (or labels)')
     files = sorted(name for name in images_below(folder) if name.endswith(suffix))
     if not files:
-        raise UserError(f'no image{f" *{suffix}" if suffix else ""} in {folder}: name the folder that holds them')
+        raise UserError(f'no image{f" *{suffix}" if suffix else ""} in {folder}: pass the folder that contains them')
     if strict:
         check_endings(folder, files)
     return files
@@ -154,8 +155,8 @@ def pair(images: str, files: list[str], labels: str, candidates: list[str], want
     if not found:
         flag = pair_option(wanted.option)
         raise UserError(
-            f'no name in {labels} goes with one in {images}, as in {candidates[0]} and {files[0]}: name the word that '
-            f'differs with {flag}, as in {flag} rgb=sem, or rename or link the labels'
+            f'no name in {labels} matches one in {images}, such as {candidates[0]} and {files[0]}: set the word that '
+            f'differs, as in {flag} rgb=sem, or rename or link the labels'
         )
     _check_kinds(images, labels, candidates, found, names, wanted)
     if not wanted.allow_unpaired:
@@ -195,7 +196,7 @@ def inspect(look: Look, image: str, label: str | None) -> None:
     ids = read_label(path, 2 if look.label_channel else None)
     if ids.shape[::-1] != size:
         raise UserError(
-            f'{path} is {ids.shape[1]}×{ids.shape[0]}, its image {image_path} is {size[0]}×{size[1]}: restore '
+            f'{path} is {ids.shape[1]}×{ids.shape[0]}, but its image {image_path} is {size[0]}×{size[1]}: restore '
             'the pair or remove it'
         )
     look.pixels += np.bincount(ids.ravel(), minlength=256)
@@ -241,6 +242,6 @@ def channel_of_ids(path: str) -> str | None:
         return None
     if colours[..., 1:].any():
         raise UserError(
-            f'{path} holds colours, not class ids: export ids (one channel), or convert the colours once; {COLOURED}'
+            f'{path} contains colours, not class ids: export ids (one channel), or convert the colours once; {COLOURED}'
         )
     return 'red'

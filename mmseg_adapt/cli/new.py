@@ -1,4 +1,4 @@
-"""Look at a data set of your own, and write a commented config that trains on it.
+"""Inspect your own data set, and write a commented config that trains on it.
 
 ``python tools/new_config.py own.py --source-images A --source-labels B --target-images C --classes road,car``
 
@@ -33,10 +33,13 @@ def report(domain: str, look: Look, ids: ClassIds | None = None, allow_absent: b
     print(f'{domain}: {len(look.names)} {kind}, {where}')
     if look.word:
         flag = pair_option(look.option)
-        print(f'  names: {look.word[0]!r} in an image is {look.word[1]!r} in its label (another word: {flag})')
-    for missing, other in ((look.without_label, 'images without a label'), (look.without_image, 'labels of no image')):
+        print(f'  names: {look.word[0]!r} in an image is {look.word[1]!r} in its label (change it with {flag})')
+    for missing, other in (
+        (look.without_label, 'images without a label'),
+        (look.without_image, 'labels without an image'),
+    ):
         if missing:
-            print(f'  left out: {len(missing)} {other}, such as {missing[0]}')
+            print(f'  skipped: {len(missing)} {other}, such as {missing[0]}')
     print(f'  sizes: {sizes_of(look)}')
     if not look.labels:
         report_kinds(look)
@@ -46,9 +49,9 @@ def report(domain: str, look: Look, ids: ClassIds | None = None, allow_absent: b
     print(f'  ids in {look.looked_at} labels{channel}: {", ".join(map(str, look.ids))}')
     if len(look.ids) == 2:
         low, high = look.ids
-        print(f'  masks of two values: name them as in --classes background={low},foreground={high}')
+        print(f'  masks with two values: pass e.g. --classes background={low},foreground={high}')
     if 255 in look.ids and 255 not in ids.every:
-        print('  255 is ignored: give it to a class, as in foreground=255, where it is not meant to be')
+        print('  255 is ignored; to use it, give it to a class, as in foreground=255')
     check_ids(look, ids, allow_absent)
     print(f'  share of the pixels: {shares_of(look, ids)}')
 
@@ -64,27 +67,27 @@ def report_kinds(look: Look) -> None:
     found = Counter({end: n for end, n in kinds(files).items() if n >= 0.1 * len(files)})
     if len({end.rpartition('.')[0] for end in found}) > 1 and sum(found.values()) >= 0.9 * len(files):
         told = ', '.join(f'*{end} ({count})' for end, count in found.most_common())
-        print(f'  names end with {told}, and all are taken: --target-image-suffix takes one kind')
+        print(f'  names end with {told}; all are used: choose one kind with --target-image-suffix')
 
 
 def check_ids(look: Look, ids: ClassIds, allow_absent: bool) -> None:
     named = [i for i in look.ids if i != 255 or 255 in ids.every]
     if not ids.given and (beyond := [i for i in named if i not in ids.every]):
         raise UserError(
-            f'{look.labels} holds the ids {look.ids}, but {ids.option} names {len(ids.ids)} classes, ids '
-            f'0…{len(ids.ids) - 1}: name more, or give the classes their ids, as in road=7,car=26+13, and '
-            f'{beyond} will be ignored'
+            f'{look.labels} contains the ids {look.ids}, but {ids.option} has {len(ids.ids)} classes, ids '
+            f'0…{len(ids.ids) - 1}: add classes, or write the ids of each class, as in road=7,car=26+13, to ignore '
+            f'{beyond}'
         )
     if not set(ids.every) & set(look.ids):
         raise UserError(
-            f'{look.labels} holds the ids {look.ids}, and none of those that {ids.option} names: give each class its id'
+            f'{look.labels} contains the ids {look.ids}, but none of those in {ids.option}: write the id of each class'
         )
     absent = [name for name, of in ids.ids.items() if not look.pixels[of].any()]
     if absent and not allow_absent:
         example = ','.join(f'{name}={i}' for name, i in zip(ids.ids, look.ids))
         raise UserError(
-            f'no pixel of {", ".join(absent)} in the {look.looked_at} labels of {look.labels} that were looked at, '
-            f'which hold the ids {look.ids}: give each class its id, as in {ids.option} {example}, look at more with '
+            f'no pixel of {", ".join(absent)} in the {look.looked_at} labels inspected in {look.labels}, which contain '
+            f'the ids {look.ids}: write the id of each class, as in {ids.option} {example}, inspect more labels with '
             '--look, or pass --allow-absent'
         )
     if absent:
@@ -97,29 +100,31 @@ def add_folders(parser: ArgumentParser) -> None:
     parser.add_argument('--source-labels', required=True)
     parser.add_argument('--target-images', required=True)
     parser.add_argument('--target-val-images', help='images of --target-val-labels (default: --target-images)')
-    parser.add_argument('--target-val-labels', help='labels of some target images, to print an mIoU')
+    parser.add_argument('--target-val-labels', help='labels of some target images, to compute the mIoU')
     parser.add_argument('--classes', required=True, help='road,car (ids 0, 1) or road=7,car=26+13; masks: bg=0,fg=255')
-    parser.add_argument('--target-val-classes', help='the same, where the ids of --target-val-labels are others')
+    parser.add_argument('--target-val-classes', help='the same, if --target-val-labels use other ids')
     for domain in ('source', 'target', 'target-val'):
         parser.add_argument(
-            f'--{domain}-image-suffix', help='end of the image names, e.g. _sat.jpg: others are left out'
+            f'--{domain}-image-suffix', help='end of the image names, e.g. _sat.jpg; other files are skipped'
         )
     for domain in ('source', 'target-val'):
         parser.add_argument(f'--{domain}-label-suffix', help='end of the label names, e.g. _mask.png')
-    parser.add_argument(
-        '--pair', metavar='WORD=OTHER', help="rgb=sem: a label's name has sem where its image's has rgb"
-    )
-    parser.add_argument('--target-val-pair', metavar='WORD=OTHER', help='the same, of --target-val-labels')
+    parser.add_argument('--pair', metavar='WORD=OTHER', help='rgb=sem: label names have sem where image names have rgb')
+    parser.add_argument('--target-val-pair', metavar='WORD=OTHER', help='the same, for --target-val-labels')
     for domain in ('source', 'target'):
-        parser.add_argument(f'--{domain}-value-range', metavar='LO,HI', help='values that become 0 and 255')
-        parser.add_argument(f'--{domain}-channels', metavar='I,J,…', help='bands that the network sees, from 0')
-    parser.add_argument('--allow-unpaired', action='store_true', help='leave out whatever has no partner')
-    parser.add_argument('--allow-absent', action='store_true', help='allow classes that no label shows')
+        parser.add_argument(f'--{domain}-value-range', metavar='LO,HI', help='values to map to 0 and 255')
+        parser.add_argument(f'--{domain}-channels', metavar='I,J,…', help='bands to use, counted from 0')
+    parser.add_argument(
+        '--allow-unpaired', action='store_true', help='skip images without a label and labels without an image'
+    )
+    parser.add_argument('--allow-absent', action='store_true', help='allow classes that do not occur in any label')
     parser.add_argument(
         '--network', choices=list(NETWORKS), default='r101', help='small: from scratch, for a CPU; dinov2: ViT-B'
     )
-    parser.add_argument('--method', choices=list(NAMES), default='adaptsegnet', help='dacs, …: with a mean teacher')
-    parser.add_argument('--look', type=int, default=200, help='how many images and labels to open')
+    parser.add_argument(
+        '--method', choices=list(NAMES), default='adaptsegnet', help='dacs, daformer and mic use a mean teacher'
+    )
+    parser.add_argument('--look', type=int, default=200, help='number of images and labels to inspect')
 
 
 def parse() -> Namespace:
@@ -128,7 +133,7 @@ def parse() -> Namespace:
     add_folders(parser)
     args = parser.parse_args()
     if args.config.suffix != '.py':
-        raise UserError(f'{args.config}: a config is a Python file: name {args.config}.py')
+        raise UserError(f'{args.config} is not a Python file: pass {args.config}.py')
     if args.config.exists():
         raise UserError(f'{args.config} exists: choose another name, or remove it')
     return args
@@ -140,10 +145,11 @@ def classes_of(args: Namespace) -> tuple[ClassIds, ClassIds]:
     val_ids = ClassIds.parse(args.target_val_classes, '--target-val-classes') if args.target_val_classes else ids
     if not val_ids.ids.keys() & ids.ids.keys():
         raise UserError(
-            f'--classes ({", ".join(ids.ids)}) and --target-val-classes ({", ".join(val_ids.ids)}) share no class'
+            f'--classes ({", ".join(ids.ids)}) and --target-val-classes ({", ".join(val_ids.ids)}) have no common '
+            'class: use the same names in both'
         )
     if unknown := [name for name in val_ids.ids if name not in ids.ids]:
-        raise UserError(f'--target-val-classes names {unknown[0]!r}, --classes only {", ".join(ids.ids)}')
+        raise UserError(f'--target-val-classes has {unknown[0]!r}: it must be one of --classes, {", ".join(ids.ids)}')
     return ids, val_ids
 
 
@@ -168,7 +174,7 @@ def write_config(args: Namespace, path: Path) -> None:
         UserError: folders, pairs, classes or options that do not fit together.
     """
     if args.look < 1:
-        raise UserError(f'--look {args.look}: open at least one image')
+        raise UserError(f'--look {args.look} must be at least 1')
     ids, val_ids = classes_of(args)
     word, unpaired = word_of(args.pair, '--pair'), args.allow_unpaired
     wanted = Wanted('--source', args.source_image_suffix, args.source_label_suffix, word, unpaired)

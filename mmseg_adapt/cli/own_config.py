@@ -21,7 +21,7 @@ NETWORKS = {  # name → model and schedule of configs/_base_, images of each do
 LARGEST = 1280 * 720  # pixels of a training image: larger ones are scaled down
 MODEL = {
     'r101': """
-model = dict(  # AdaptSegNet, multi-level: D looks at the predictions of two levels
+model = dict(  # AdaptSegNet, multi-level: D sees the predictions of two levels
     segmentor=dict(
 {images}        decode_head=dict(num_classes={n}),
         auxiliary_head=dict(num_classes={n}),
@@ -61,8 +61,8 @@ optim_wrapper['segmentor'] = dict(_delete_=True, optimizer=adamw, paramwise_cfg=
 """
 }
 HEAD = """\
-# {method} on data of your own. Written by tools/new_config.py, yours to edit.
-# Source, labelled: {source}. Target, images only: {target}.
+# {method} on your own data. Written by tools/new_config.py; you can edit it.
+# Labelled source: {source}. Unlabelled target: {target}.
 #   python tools/analysis/browse_data.py {out}
 #   python tools/train.py {out}
 #   python tools/test.py {out} work_dirs/{name}/iter_….pth
@@ -70,7 +70,7 @@ _base_ = [
     {bases},
 ]
 {shares}
-colours = {{  # of the pictures: red, green, blue
+colours = {{  # in pictures: red, green, blue
 {colours}}}
 metainfo = dict(classes=tuple(colours), palette=list(colours.values()))
 # id in the label files → class; {others}
@@ -95,7 +95,7 @@ train_dataloader = dict(
             id_map=source_ids,
             pipeline=source_pipeline,
         ),
-        target=dict(  # no labels: they are never read in training
+        target=dict(  # no labels: training never reads them
 {target_dataset}
             metainfo=metainfo,
             pipeline=target_pipeline,
@@ -105,7 +105,7 @@ train_dataloader = dict(
 """
 WITH_LABELS = """\
 
-# Validation on labelled target images{same}; its mIoU chooses nothing, it is only printed.
+# Validation on labelled target images{same}. The mIoU is only printed; it does not influence training.
 val_ids = {val_ids}
 test_pipeline = [target_load, target_resize, dict(type='LoadLabels'), dict(type='PackSegInputs')]
 tta_pipeline = [  # tools/test.py --tta
@@ -138,7 +138,8 @@ test_evaluator = val_evaluator
 """
 WITHOUT_LABELS = """\
 
-# No labelled target images: nothing is validated; tools/test.py writes a PNG of class indices per target image.
+# There are no labelled target images, so there is no validation. tools/test.py writes a PNG of class indices per
+# target image.
 val_cfg = None
 test_dataloader = dict(
     batch_size=1,
@@ -184,7 +185,7 @@ def config_text(
         bases=',\n    '.join(repr(osp.join(bases, file)) for file in files),
         shares=comment(f'Share of each class in {found}'),
         colours=''.join(f'    {name!r}: {rgb},\n' for name, rgb in zip(ids.ids, palette_of(list(ids.ids)))),
-        others='another id is ignored' if ids.given else 'another id is an error',
+        others='other ids are ignored' if ids.given else 'other ids are an error',
         source_ids=id_map_of(ids),
         sizes=comment(f'Images are resized to (width, height). {sizes}'),
         source_scale=scales['source'],
@@ -198,7 +199,7 @@ def config_text(
     )
     tested = WITHOUT_LABELS.format(name=out.stem)
     if val:
-        same = ', which are among those of training' if val.images == target.images else ''
+        same = ', which are also used in training' if val.images == target.images else ''
         val_dataset = dataset_of(val, val_ids, 8)
         tested = WITH_LABELS.format(same=same, val_ids=id_map_of(val_ids), w=width, h=height, val_dataset=val_dataset)
     classes, images = len(ids.ids), images_of(network, looks, readings, method)
@@ -213,7 +214,7 @@ def config_text(
 def loads_of(readings: dict[str, Reading]) -> str:
     lines = [f'{domain}_load = {readings[domain].step()}' for domain in ('source', 'target')]
     if not all(reading.plain for reading in readings.values()):
-        lines.insert(0, '# How the values of the files become 0…255 (value_range), and which bands are used (channels)')
+        lines.insert(0, '# value_range is mapped to 0…255; channels lists the bands to use')
     return '\n'.join(lines)
 
 
@@ -228,9 +229,9 @@ def images_of(network: str, looks: dict[str, Look], readings: dict[str, Reading]
     normalised = f'type={kind!r}, mean={mean}, std={std}'
     if network != 'r101' or method != 'adaptsegnet':  # as statements
         segmentor = '_base_.model.segmentor' if network == 'r101' else '_base_.model'
-        found = f'{segmentor}.data_preprocessor.update({normalised})  # of the images that were looked at\n'
+        found = f'{segmentor}.data_preprocessor.update({normalised})  # measured on the inspected images\n'
         return found + (f'{segmentor}.backbone.in_channels = {count}\n' if count != 3 else '')
-    found = f'        data_preprocessor=dict({normalised}),  # of the images that were looked at\n'
+    found = f'        data_preprocessor=dict({normalised}),  # measured on the inspected images\n'
     return found + (f'        backbone=dict(in_channels={count}),\n' if count != 3 else '')
 
 
@@ -272,7 +273,7 @@ def dataset_of(look: Look, ids: ClassIds | None, indent: int) -> str:
     if look.labels:
         lines.append(f'seg_map_suffix={look.seg_map_suffix!r},')
     if look.word:
-        lines.append(f'pair={look.word!r},  # a word of the name of an image, and of its label')
+        lines.append(f'pair={look.word!r},  # this word in an image name becomes that word in the label name')
     if look.label_channel:
         lines.append(f'label_channel={look.label_channel!r},')
     if look.without_label:

@@ -22,7 +22,7 @@ _base_.model.test_cfg = dict(mode='whole')
 """,
 }
 TEACHER = """
-# Source and target are mixed pixel by pixel: crops of one size. Two images each, so that BN has something to average.
+# Source and target are mixed pixel by pixel, so crops have the same size. BN needs at least two images of each.
 crop = [dict(type='RandomCrop', crop_size={crop}), dict(type='RandomFlip', prob=0.5)]
 for domain in ('source', 'target'):
     dataset = train_dataloader['dataset'][domain]
@@ -33,14 +33,14 @@ model = dict(  # a mean teacher labels the target: docs/self_training.md
     _delete_=True,
     type={type!r},
     segmentor=segmentor,
-    alpha={alpha},  # the teacher is the mean of {steps} steps
+    alpha={alpha},  # the teacher averages over {steps} steps
     pseudo_threshold=0.968,
 {jitter}    blur=dict(prob=0.5),
 {more})
 optim_wrapper = dict(discriminator=dict(_delete_=True))
 """
 RARE = """\
-# Rare classes are drawn more often; min_pixels of the class must show in an image that is drawn for it.
+# Rare classes are drawn more often. An image drawn for a class must have more than min_pixels pixels of it.
 train_dataloader['sampler']['orders'] = dict(source=dict(type='RareClassOrder', temperature=0.1, min_pixels=0))
 """
 
@@ -62,9 +62,7 @@ def teacher_text(
     if method == 'mic':
         more += f'    mask=dict(block={max(8, min(crop) // 8)}, ratio={0.5 if small else 0.7}),\n'
     if method == 'daformer' and not small:  # a network from scratch has nothing to stay near
-        more += (
-            '    feature_distance=dict(weight=0.005, classes=None),  # classes: the indices of things, None for all\n'
-        )
+        more += '    feature_distance=dict(weight=0.005, classes=None),  # classes: indices of things, None for all\n'
     text = SEGMENTOR[network].format(n=classes, images=images) + TEACHER.format(
         type=NAMES[method],
         crop=crop,

@@ -159,9 +159,9 @@ def doubt(
     parts = (('images', without_label), ('labels', without_image))
     if all(len(left) <= LEFT_OUT * (found + len(left)) for _, left in parts):
         return
-    told = '; '.join(f'{len(left)} {kind} are left out, such as {", ".join(left[:3])}' for kind, left in parts if left)
+    told = '; '.join(f'{len(left)} {kind} are unpaired, such as {", ".join(left[:3])}' for kind, left in parts if left)
     raise UserError(
-        f'{found} images of {images} have a label in {labels}; {told}: name the word that differs with '
-        f'{pair_option(option)} rgb=sem, or how the names end with {option}-image-suffix and {option}-label-suffix, or '
-        'pass --allow-unpaired'
+        f'{found} images of {images} have a label in {labels}; {told}: set the word that differs with '
+        f'{pair_option(option)} rgb=sem, set the ends of the names with {option}-image-suffix and '
+        f'{option}-label-suffix, or pass --allow-unpaired'
     )

@@ -38,7 +38,7 @@ def numbers(text: str | None, option: str, kind: type = float) -> tuple | None:
     try:
         found = tuple(int(part) if part.strip().lstrip('-').isdigit() else kind(part) for part in text.split(','))
     except ValueError:
-        raise UserError(f'{option} {text!r}: write numbers with commas between them, as in 0,4095') from None
+        raise UserError(f'{option} {text!r}: write numbers separated by commas, as in 0,4095') from None
     try:
         check_reading(*((None, found) if kind is int else (found, None)))
     except UserError as error:
@@ -77,9 +77,7 @@ def _check_one_kind(look: Look) -> None:
             f'{len(files)} are {dtype} of {bands} bands, such as {files[0]}'
             for (dtype, bands), files in look.held.kinds.items()
         )
-        raise UserError(
-            f'{look.images} holds images of several kinds ({found}): move one kind into a folder of its own'
-        )
+        raise UserError(f'{look.images} contains images of several kinds ({found}): move each kind to its own folder')
 
 
 def _range(domain: str, look: Look, dtype: str, alike: Sequence[Pixels]) -> tuple[float, float] | None:
@@ -89,13 +87,13 @@ def _range(domain: str, look: Look, dtype: str, alike: Sequence[Pixels]) -> tupl
     lowest, highest = min(held.lowest for held in alike), max(held.highest for held in alike)
     if dtype.startswith('float'):
         raise UserError(
-            f'{look.images} holds floating point numbers, {look.held.lowest:g}…{look.held.highest:g}: say which are '
-            f'black and white with --{domain}-value-range, as in --{domain}-value-range 0.0,1.0'
+            f'{look.images} contains floating point numbers, {look.held.lowest:g}…{look.held.highest:g}: set the '
+            f'values of black and white, as in --{domain}-value-range 0.0,1.0'
         )
     bits = max(8, int(highest).bit_length() + int(highest).bit_length() % 2)
     found = int(min(0, lowest)), min(2**bits - 1, int(np.iinfo(dtype).max))
     print(
-        f'{domain}: {dtype}, values {lowest:g}…{highest:g}: {found[0]}…{found[1]} are read as 0…255; another range: '
+        f'{domain}: {dtype}, values {lowest:g}…{highest:g}: {found[0]}…{found[1]} is mapped to 0…255; change it with '
         f'--{domain}-value-range {found[0]},{found[1]}'
     )
     return found
@@ -105,10 +103,7 @@ def _channels(domain: str, bands: int) -> tuple[int, ...] | None:
     if bands in (1, 3):
         return None
     found = tuple(range(bands))
-    print(
-        f'{domain}: {bands} bands, of which the network sees all; others: --{domain}-channels '
-        f'{",".join(map(str, found))}'
-    )
+    print(f'{domain}: {bands} bands, all are used; change this with --{domain}-channels {",".join(map(str, found))}')
     return found
 
 
@@ -117,8 +112,8 @@ def _check_channels(readings: dict[str, Reading]) -> None:
     if len(set(counts.values())) > 1:
         found = ', '.join(f'{domain}: {count}' for domain, count in counts.items())
         raise UserError(
-            f'the domains give the network different numbers of channels ({found}): name as many bands of each, in the '
-            'same order, with --source-channels and --target-channels, as in 0,1,2'
+            f'the domains have different numbers of channels ({found}): choose the same number of bands, in the same '
+            'order, with --source-channels and --target-channels, as in 0,1,2'
         )
 
 

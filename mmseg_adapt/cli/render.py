@@ -2,8 +2,9 @@
 
 ``python tools/render_aan.py CONFIG --source data/gta/images --target data/cityscapes/leftImg8bit/train --out STORE``
 
-CONFIG holds a section ``aan`` (configs/_base_/aan). Killed and started again it goes on. ``--shard i/n`` or torchrun
-split the work. Exchange --source and --target, and the config, for target images in the source's style.
+CONFIG contains an ``aan`` section (configs/_base_/aan). Repeat the command to continue after an interruption. Split the
+work with ``--shard i/n`` or torchrun. For target images in the source's style, swap --source and --target, and use
+another config.
 """
 
 import os
@@ -47,7 +48,7 @@ def spread(names: list[str], count: int | None) -> list[str]:
     if count is None or count >= len(names):
         return names
     if count < 1:
-        raise UserError(f'--count {count}: render at least one image')
+        raise UserError(f'--count {count} must be at least 1')
     return [names[i * len(names) // count] for i in range(count)]
 
 
@@ -77,7 +78,7 @@ def announce(count: int, seconds: float, size: int, preview: Path) -> None:
     hours = count * seconds / 3600
     total = f'{hours:.1f} hours' if hours >= 1 else f'{60 * hours:.1f} minutes'
     CONSOLE.print(
-        f'first image: {seconds:.1f} s, {size / 1024:.0f} KiB; {count} to go: about {total} and '
+        f'first image: {seconds:.1f} s, {size / 1024:.0f} KiB; {count} left: about {total} and '
         f'{count * size / 2**20:.0f} MiB here; preview (source, render, target): {preview}'
     )
 
@@ -117,14 +118,14 @@ def gathered(items: list[str]) -> list[str]:
 
 def parse() -> ArgumentParser:
     parser = ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('config', help='a config with a section aan')
-    parser.add_argument('--source', type=Path, required=True, help='folder of the images to render')
-    parser.add_argument('--target', type=Path, required=True, help='folder of the images whose style they take')
-    parser.add_argument('--out', type=Path, required=True, help='the store')
+    parser.add_argument('config', help='a config with an aan section')
+    parser.add_argument('--source', type=Path, required=True, help='folder of images to render')
+    parser.add_argument('--target', type=Path, required=True, help='folder of images that define the style')
+    parser.add_argument('--out', type=Path, required=True, help='folder of the renders (the store)')
     parser.add_argument('--paper', action='store_true', help="the paper's recipe: white noise, 1000 iterations")
-    parser.add_argument('--count', type=int, help='only so many images, at equal distances')
-    parser.add_argument('--shard', help='i/n: only every n-th image, from the i-th on')
-    parser.add_argument('--device', help='default: this process’s GPU, or cpu')
+    parser.add_argument('--count', type=int, help='render only this many images, evenly spaced')
+    parser.add_argument('--shard', help='i/n renders only every n-th image, starting with the i-th')
+    parser.add_argument('--device', help='default: the GPU of this process, or cpu')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='e.g. aan.objective.alpha=2')
     return parser
 
@@ -133,7 +134,7 @@ def device_of(name: str | None) -> str:
     if name is None:
         return f'cuda:{os.environ.get("LOCAL_RANK", 0)}' if torch.cuda.is_available() else 'cpu'
     if name != 'cpu' and not torch.cuda.is_available():
-        raise UserError(f'--device {name}: PyTorch finds no GPU here; leave it out to render on the CPU')
+        raise UserError(f'--device {name}: PyTorch finds no GPU; remove --device to render on the CPU')
     return name
 
 
@@ -142,7 +143,7 @@ def check_out(args: Namespace) -> None:
     for option in ('source', 'target'):
         folder = getattr(args, option)
         if args.out.resolve().is_relative_to(folder.resolve()):
-            raise UserError(f'--out {args.out} lies in --{option} {folder}: choose a folder outside of it')
+            raise UserError(f'--out {args.out} is inside --{option} {folder}: choose a folder outside of it')
 
 
 def main() -> None:

@@ -1,9 +1,8 @@
 """Two folders in, an adapted model out: ``mmseg-adapt run --source-images A --source-labels B --target-images C …``.
 
 Writes into the folder OUT, in this order: config.py (as ``mmseg-adapt new``), train/ (the run and its snapshots),
-select.json (the snapshot that was picked without target labels, and why), report.html, model/ (the picked snapshot,
-exported) and predictions/ of the target images. Repeat the command to go on after an interruption: what is there is
-not made again.
+select.json (the snapshot picked without target labels, and why), report.html, model/ (the picked snapshot, exported)
+and predictions/ for the target images. After an interruption, repeat the command to continue: finished steps are kept.
 """
 
 from __future__ import annotations
@@ -37,15 +36,15 @@ def parse() -> Namespace:
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     add_folders(parser)
     parser.set_defaults(network='small', method='dacs')
-    parser.add_argument('--out', type=Path, default=Path('work_dirs/run'), help='the folder to write')
+    parser.add_argument('--out', type=Path, default=Path('work_dirs/run'), help='folder to write')
     length = parser.add_mutually_exclusive_group()
-    length.add_argument('--minutes', type=float, help='how long to train; a few iterations are timed first')
-    length.add_argument('--iterations', type=int, help="how long to train (default: the network's schedule)")
+    length.add_argument('--minutes', type=float, help='training time; a few iterations are timed first')
+    length.add_argument('--iterations', type=int, help="number of iterations (default: the network's schedule)")
     args = parser.parse_args()
     for name in ('minutes', 'iterations'):
         value = getattr(args, name)
         if value is not None and value <= 0:
-            raise UserError(f'--{name} {value}: name a number above 0')
+            raise UserError(f'--{name} {value} must be above 0')
     return args
 
 
@@ -68,7 +67,7 @@ def main() -> None:
         command('export', config, checkpoint, model)
     if not (predictions := args.out / 'predictions').exists():
         command('predict', model, args.target_images, '--out', predictions)
-    say(f'done: {report} says how it went; the model is {model}, the target images are labelled in {predictions}')
+    say(f'done. Report: {report}; model: {model}; predictions for the target images: {predictions}')
 
 
 def say(text: str) -> None:
@@ -85,7 +84,7 @@ def remember(args: Namespace) -> None:
     file = args.out / 'run.json'
     if not file.exists():
         if args.out.exists() and any(args.out.iterdir()):
-            raise UserError(f'{args.out} is not empty and does not hold a run: choose another folder with --out')
+            raise UserError(f'{args.out} is not empty and does not contain a run: choose another folder with --out')
         args.out.mkdir(parents=True, exist_ok=True)
         with staged(file) as path:
             path.write_text(json.dumps(asked, indent=1))
@@ -94,8 +93,8 @@ def remember(args: Namespace) -> None:
     if changed := sorted(key for key in asked.keys() | before.keys() if asked.get(key) != before.get(key)):
         option = '--' + changed[0].replace('_', '-')
         raise UserError(
-            f'{args.out} holds a run with {option} {before.get(changed[0])}, not {asked.get(changed[0])}: repeat its '
-            'arguments, or choose another folder with --out'
+            f'{args.out} contains a run with {option} {before.get(changed[0])}, not {asked.get(changed[0])}: pass the '
+            'same arguments, or choose another folder with --out'
         )
 
 

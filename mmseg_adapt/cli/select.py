@@ -1,15 +1,15 @@
-"""Choose among the snapshots of runs without labels: ``python tools/select_snapshot.py WORK_DIR…``.
+"""Choose a snapshot without labels: ``python tools/select_snapshot.py WORK_DIR…``.
 
 Predicts a sample of the target's images with every snapshot (iter_*.pth) of the work dirs and prints, in percent,
 
     agree   agreement with the pool: mIoU with the labels of the snapshots' average (EnsV)
     flip    flip consistency: mIoU with the labels of the mirror images
-    mix     ClassMix consistency: does it label a mixture of two images as it labels the images?
+    mix     ClassMix consistency: does a mixture of two images get the same labels as the two images?
     H       mean entropy           IM   InfoMax           SND   soft neighbourhood density (not in percent)
     JS      divergence of the predicted class shares from the source's
     source  mIoU on source images
 
-then the pick (*) and what it means. How far to trust each: docs/choosing.md.
+Then it prints the pick (*) and what it means. docs/choosing.md explains how far to trust each score.
 """
 
 from __future__ import annotations
@@ -35,13 +35,15 @@ def parse(argv: list[str] | None = None) -> Namespace:
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument('work_dirs', nargs='+', metavar='WORK_DIR', help='work dirs of training runs, or checkpoints')
     parser.add_argument('--target', metavar='FOLDER', help="target images (default: the config's own target)")
-    parser.add_argument('--images', type=int, default=100, help='how many of them to predict (default: 100)')
-    parser.add_argument('--with-labels', action='store_true', help='add the true mIoU on the labelled test images')
-    parser.add_argument('--part', help="'teacher': score the teachers instead of the segmentors")
-    parser.add_argument('--device', help='cuda, cuda:1, cpu (default: a GPU where there is one)')
-    parser.add_argument('--json', metavar='FILE', help='also write the scores there')
-    parser.add_argument('--overwrite', action='store_true', help='allow the file of --json to exist')
-    parser.add_argument('--unsafe', action='store_true', help='load checkpoints that need code to be loaded')
+    parser.add_argument('--images', type=int, default=100, help='number of target images to predict (default: 100)')
+    parser.add_argument(
+        '--with-labels', action='store_true', help='also compute the true mIoU on the labelled test images'
+    )
+    parser.add_argument('--part', help="'teacher' scores the teachers instead of the segmentors")
+    parser.add_argument('--device', help='cuda, cuda:1 or cpu (default: the GPU if there is one)')
+    parser.add_argument('--json', metavar='FILE', help='also write the scores to this file')
+    parser.add_argument('--overwrite', action='store_true', help='replace the file of --json if it exists')
+    parser.add_argument('--unsafe', action='store_true', help='load checkpoints that execute code when loaded')
     return parser.parse_args(argv)
 
 
@@ -89,8 +91,8 @@ def truth(found) -> list[str]:
     mious = [score.miou for score in found.scores]
     best, chosen = max(range(len(mious)), key=mious.__getitem__), found.pick()
     lines = [
-        f'with labels: the best is {found.scores[best].name}; the pick loses {100 * (mious[best] - mious[chosen]):.1f} '
-        f'mIoU to it, the last {100 * (mious[best] - mious[-1]):.1f}'
+        f'with labels: the best is {found.scores[best].name}; the pick is {100 * (mious[best] - mious[chosen]):.1f} '
+        f'mIoU below it, the last {100 * (mious[best] - mious[-1]):.1f}'
     ]
     correlations = {
         COLUMNS[key][0]: rank_correlation([(1 if more else -1) * getattr(s, key) for s in found.scores], mious)

@@ -21,16 +21,16 @@ def keep_folders(runner: Runner) -> None:
 def main() -> None:
     parser = ArgumentParser(description=__doc__)
     add_arguments(parser)
-    parser.add_argument('checkpoint', help='a checkpoint that tools/train.py or tools/export_segmentor.py wrote')
-    parser.add_argument('--out', help='write the predictions here, one PNG of class indices per image')
-    parser.add_argument('--show-dir', help='write pictures here: image, prediction, ground truth')
-    parser.add_argument('--part', help="'teacher': test the checkpoint's teacher instead of its segmentor")
+    parser.add_argument('checkpoint', help='a checkpoint written by tools/train.py or tools/export_segmentor.py')
+    parser.add_argument('--out', help='folder for predictions, one PNG of class indices per image')
+    parser.add_argument('--show-dir', help='folder for pictures: image, prediction, ground truth')
+    parser.add_argument('--part', help="'teacher' tests the checkpoint's teacher instead of its segmentor")
     parser.add_argument('--tta', action='store_true', help='average over scales and flips (tta_pipeline of the config)')
     args = parser.parse_args()
 
     cfg = read_config(args)
     if not osp.isfile(args.checkpoint):
-        raise UserError(f'{args.checkpoint} does not exist: name a checkpoint, e.g. {cfg.work_dir}/iter_*.pth')
+        raise UserError(f'{args.checkpoint} does not exist: pass a checkpoint, e.g. {cfg.work_dir}/iter_*.pth')
     cfg.load_from, cfg.resume = args.checkpoint, False
     cfg.default_hooks.checkpoint_guard.part = args.part
     cfg.work_dir = args.work_dir or osp.join(cfg.work_dir, 'test')  # the training run's folder keeps its config
@@ -41,8 +41,8 @@ def main() -> None:
     if args.tta:
         if missing := [key for key in ('tta_pipeline', 'tta_model') if key not in cfg]:
             raise UserError(
-                f'--tta: {args.config} has no {missing[0]}: copy tta_pipeline from configs/_base_/datasets/gta2cs.py, '
-                'tta_model from configs/_base_/default_runtime.py'
+                f'--tta needs {missing[0]} in {args.config}: copy tta_pipeline from configs/_base_/datasets/gta2cs.py '
+                'and tta_model from configs/_base_/default_runtime.py'
             )
         cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
         cfg.model = dict(cfg.tta_model, module=cfg.model)

@@ -16,17 +16,17 @@ def main() -> None:
         nargs='?',
         const='newest',
         metavar='auto|FILE',
-        help='go on from the newest sound checkpoint of the work dir; auto: or begin, if it has none; FILE: from it',
+        help='resume from the newest intact checkpoint of the work dir, or from FILE; auto may also start a new run',
     )
-    parser.add_argument('--overwrite', action='store_true', help='allow a work dir that holds another run')
+    parser.add_argument('--overwrite', action='store_true', help='allow a work dir that contains another run')
     parser.add_argument(
         '--amp',
         nargs='?',
         const='auto',
         choices=['auto', 'fp16', 'bf16'],
-        help='mixed precision for every player; auto is fp16 on a GPU, bf16 on the CPU',
+        help='mixed precision for every player; auto is fp16 on a GPU and bf16 on the CPU',
     )
-    parser.add_argument('--cache', metavar='FOLDER', help='keep decoded, resized training images there')
+    parser.add_argument('--cache', metavar='FOLDER', help='cache decoded and resized training images in this folder')
     args = parser.parse_args()
 
     cfg = read_config(args)

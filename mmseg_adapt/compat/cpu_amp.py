@@ -29,7 +29,7 @@ class CPUAmpOptimWrapper(OptimWrapper):
     def __init__(self, *args, dtype: str = 'bfloat16', **kwargs) -> None:
         super().__init__(*args, **kwargs)
         if dtype not in DTYPES:
-            raise UserError(f'optim_wrapper.dtype = {dtype!r} is none of {sorted(DTYPES)}')
+            raise UserError(f'optim_wrapper.dtype = {dtype!r} must be one of {sorted(DTYPES)}')
         self.dtype = DTYPES[dtype]
         self.loss_scaler = torch.amp.GradScaler('cpu', enabled=dtype == 'float16')
 

@@ -34,7 +34,7 @@ def require_stack() -> None:
             found = importlib.import_module(name).__version__
         except (ImportError, AssertionError) as error:
             reason = str(error).splitlines()[0]
-            raise ImportError(f'mmseg_adapt needs {name}, whose import fails ({reason}); run: {command}') from None
+            raise ImportError(f'mmseg_adapt needs {name}, but importing it fails ({reason}); run: {command}') from None
         if not Version(lowest) <= Version(found) < Version(below):
             raise ImportError(f'mmseg_adapt needs {name} >= {lowest}, < {below}, found {found}; run: {command}')
 
@@ -47,7 +47,7 @@ class _MissingOps(types.ModuleType):
             raise AttributeError(name)
 
         def op(*args, **kwargs):
-            raise RuntimeError(f'mmcv.ops.{name} needs mmcv with compiled ops; this environment has mmcv-lite')
+            raise RuntimeError(f'mmcv.ops.{name} needs mmcv with compiled ops, but this environment has mmcv-lite')
 
         return op
 
@@ -130,7 +130,7 @@ def _statistic(owner: type, name: str):
     from mmengine.logging import HistoryBuffer
 
     if owner is not HistoryBuffer or name.startswith('_'):
-        raise UnpicklingError(f'the checkpoint asks for {name!r} of {owner!r}, which only unsafe loading grants')
+        raise UnpicklingError(f'the checkpoint needs {name!r} of {owner!r}, which only unsafe loading allows')
     return getattr(owner, name)
 
 

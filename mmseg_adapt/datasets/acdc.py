@@ -43,7 +43,8 @@ class ACDCDataset(CityscapesLabelsDataset):
         if split not in SPLITS:
             raise UserError(f'ACDCDataset.split = {split!r} must be one of {", ".join(SPLITS)}')
         if not conditions or set(conditions) - set(CONDITIONS):
-            raise UserError(f'ACDCDataset.conditions = {list(conditions)} must be some of {", ".join(CONDITIONS)}')
+            known = ', '.join(CONDITIONS)
+            raise UserError(f'ACDCDataset.conditions = {list(conditions)} must be one or more of {known}')
         self.split, self.conditions = split, tuple(conditions)
         super().__init__(img_suffix=img_suffix, data_prefix=data_prefix or dict(img_path='rgb_anon'), **kwargs)
 

@@ -51,7 +51,7 @@ class Cached(BaseTransform):
 
     def __init__(self, folder: str, transforms: list[dict]) -> None:
         if other := [step['type'] for step in transforms if step['type'] not in STEPS]:
-            raise UserError(f'Cached: {other[0]} cannot be kept, only {", ".join(STEPS)}: move it behind Cached')
+            raise UserError(f'Cached can keep {", ".join(STEPS)}, but not {other[0]}: move it after Cached')
         self.folder = folder
         self.settings = repr([dict(step) for step in transforms])
         self.steps = Compose(transforms)
@@ -60,7 +60,7 @@ class Cached(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         if 'img' in results or results.get('seg_fields'):
-            raise UserError('Cached must be the first step of its pipeline, as it loads the image: move it there')
+            raise UserError('Cached must be the first step of its pipeline, because it loads the image: move it there')
         name = self._key(results)
         made = self._read(osp.join(self.folder, name))
         if made is None:
@@ -92,7 +92,7 @@ class Cached(BaseTransform):
         except FileNotFoundError:
             return None
         except Exception:  # a flipped bit may raise anything that zipfile, zlib and NumPy do
-            print_log(f'{path} is not whole and is made anew', 'current')
+            print_log(f'{path} is damaged: writing it again', 'current')
             return None
 
     def _write(self, name: str, made: dict) -> None:
@@ -106,7 +106,7 @@ class Cached(BaseTransform):
             write_whole(self.folder, name, buffer.getvalue())
         except OSError as error:
             self.writable = False
-            print_log(f'{self.folder} cannot be written ({error}): going on without keeping more', 'current')
+            print_log(f'{self.folder} cannot be written ({error}): no more images are cached', 'current')
 
 
 def cached(pipeline: list[dict], folder: str) -> list[dict]:

@@ -96,8 +96,8 @@ class LabelPixels(Dataset):
         self.steps = [step for step in _flat(dataset.pipeline.transforms) if isinstance(step, COUNTED)]
         if not any(isinstance(step, (LoadAnnotations, LoadLabels)) for step in self.steps):
             raise UserError(
-                f'{type(dataset).__name__}.pipeline loads no labels, so classes cannot be counted: add LoadLabels or '
-                'LoadAnnotations'
+                f'{type(dataset).__name__}.pipeline does not load labels, so classes cannot be counted: add LoadLabels '
+                'or LoadAnnotations'
             )
 
     def __len__(self) -> int:
@@ -132,7 +132,7 @@ def _image_shape(path: str) -> tuple[int, int]:
 def _count(labels: LabelPixels, rank: int, world_size: int) -> np.ndarray:
     """The rows of labels rank, rank + world_size, …"""
     mine = range(rank, len(labels), world_size)
-    print_log(f'counting the classes of {len(labels)} labels, once', 'current')
+    print_log(f'counting the classes in {len(labels)} labels, once', 'current')
     workers = min(WORKERS, os.cpu_count() or 1) if len(mine) >= WORTH_WORKERS else 0
     bar = ProgressBar(len(mine)) if rank == 0 else None
     rows = []
@@ -174,7 +174,7 @@ def _read(path: Path, images: int) -> np.ndarray | None:
     except FileNotFoundError:
         return None
     except Exception:  # a file that is not whole may raise anything that zipfile, zlib and NumPy do
-        print_log(f'{path} is not whole: its classes are counted again', 'current')
+        print_log(f'{path} is damaged: counting its classes again', 'current')
         return None
 
 
@@ -184,7 +184,7 @@ def _keep(folder: str, name: str, pixels: np.ndarray, classes: list[str]) -> Non
     try:
         write_whole(folder, name, buffer.getvalue())
     except OSError as error:
-        print_log(f'{folder} cannot be written ({error}): the next run counts the classes again', 'current')
+        print_log(f'{folder} cannot be written ({error}): the next run will count the classes again', 'current')
 
 
 def released_pixels(files: list[str], labels: list[str], classes: int) -> np.ndarray:
@@ -203,17 +203,19 @@ def released_pixels(files: list[str], labels: list[str], classes: int) -> np.nda
         raise UserError(f'{files[0]} and {files[1]} differ: convert the labels again, or remove one of them')
     names = [_stem(path) for path in labels]
     if twice := [name for name, number in Counter(names).items() if number > 1]:
-        raise UserError(f'{files[0]} lists labels by name, but two are called {twice[0]}: set statistics=None')
+        raise UserError(f'{files[0]} lists labels by name, but two have the name {twice[0]}: set statistics=None')
     pixels = np.zeros((len(labels), classes), np.int64)
     for row, name, path in zip(pixels, names, labels):
         if name not in tables[0]:
             raise UserError(
-                f'{files[0]} does not list {path}, it belongs to another data set: set statistics to the folder of '
+                f'{files[0]} does not list {path}, so it belongs to another data set: set statistics to the folder of '
                 'this one, or to None to count the classes'
             )
         for key, number in tables[0][name].items():
             if not 0 <= key < classes:
-                raise UserError(f'{files[0]} lists the class {key}, but the data set has {classes} classes')
+                raise UserError(
+                    f'{files[0]} lists the class {key}, but the data set has {classes} classes: set statistics=None'
+                )
             row[key] = number
     return pixels
 
@@ -232,7 +234,7 @@ def _table(path: str) -> dict[str, dict[int, int]]:
                 for file, number in entries:
                     table.setdefault(_stem(file), {})[int(key)] = int(number)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UserError(f'{path} is not a file of class statistics ({error}): remove it or convert again') from error
+        raise UserError(f'{path} does not contain class statistics ({error}): remove it or convert again') from error
     return table
 
 

@@ -56,7 +56,7 @@ class DomainPairDataset(Dataset):
         **further: dict,
     ) -> None:
         if wrong := [name for name, value in further.items() if not isinstance(value, dict)]:
-            raise UserError(f'{ROOT}.{wrong[0]} is not a stream, which is the config of a data set: remove it')
+            raise UserError(f'{ROOT}.{wrong[0]} must be the config of a data set: correct or remove it')
         streams = {SOURCE: source, TARGET: target, LABELED_TARGET: labeled_target, **further}
         streams = with_pipelines({name: cfg for name, cfg in streams.items() if cfg is not None})
         for name, cfg in streams.items():
@@ -74,16 +74,16 @@ class DomainPairDataset(Dataset):
             theirs = list(part.metainfo.get('classes') or ())
             if named and theirs != ours:
                 raise UserError(
-                    f'{ROOT}.{key} has the classes {theirs}, the source {ours}: set {key}.metainfo.classes to those of '
-                    'the source'
+                    f'{ROOT}.{key} has the classes {theirs}, but the source has {ours}: set {key}.metainfo.classes to '
+                    'those of the source'
                 )
 
     def _sizes(self, sizes: dict[str, int]) -> dict[str, int]:
         for name, size in sizes.items():
             if name not in self.domains:
-                raise UserError(f'{ROOT}.batch_sizes names {name!r}: the streams are {", ".join(self.domains)}')
+                raise UserError(f'{ROOT}.batch_sizes has {name!r}: it must be one of {", ".join(self.domains)}')
             if not isinstance(size, int) or size < 1:
-                raise UserError(f'{ROOT}.batch_sizes.{name} = {size!r}: write a whole number from 1')
+                raise UserError(f'{ROOT}.batch_sizes.{name} = {size!r} must be an integer of at least 1')
         return {name: sizes.get(name, 1) for name in self.domains}
 
     @property
@@ -115,10 +115,10 @@ def check_stream(name: str, cfg: dict) -> None:
         if loader and not is_labelled(name):
             raise UserError(
                 f'{ROOT}.{key}.pipeline has {loader}: remove it; adaptation is unsupervised and never reads target '
-                f'labels ({LABELED_TARGET} is for those that may be read)'
+                f'labels (use the stream {LABELED_TARGET} for labels to train on)'
             )
         if 'type' not in part:
-            raise UserError(f'{ROOT}.{key} names no type: set it to that of a data set, or remove {name}')
+            raise UserError(f'{ROOT}.{key} has no type: set it to a data set type, or remove {name}')
 
 
 def build_stream(name: str, cfg: dict) -> Dataset:
@@ -135,7 +135,7 @@ def build_stream(name: str, cfg: dict) -> Dataset:
     if hasattr(stream, 'full_init'):
         stream.full_init()
     if not len(stream):
-        raise UserError(f'{ROOT}.{name} holds no image: check its folder, indices and times')
+        raise UserError(f'{ROOT}.{name} contains no images: check its folder, indices and times')
     return stream
 
 
@@ -156,11 +156,11 @@ def _list_files(dataset: Any, key: str, cfg: dict) -> None:
         empty = not len(dataset)
     except (FileNotFoundError, NotADirectoryError) as error:
         missing = getattr(error, 'filename', None) or error
-        raise UserError(f'{missing} does not exist: set {key}.data_root to the data, or link it there') from None
+        raise UserError(f'{missing} does not exist: set {key}.data_root to the data, or link the data there') from None
     except IndexError:
         raise UserError(
-            f'{key}.indices names image {max(cfg["indices"])}, but {dataset.data_prefix["img_path"]} holds '
-            f'{len(dataset.data_list)}: complete the data, or change indices'
+            f'{key}.indices has {max(cfg["indices"])}, but {dataset.data_prefix["img_path"]} contains only '
+            f'{len(dataset.data_list)} images: complete the data, or change indices'
         ) from None
     except ValueError as error:
         if isinstance(error, UserError) or dataset.data_list:
@@ -168,6 +168,6 @@ def _list_files(dataset: Any, key: str, cfg: dict) -> None:
         empty = True  # mmengine cannot serialise an empty list
     if empty:
         raise UserError(
-            f'no image matched *{dataset.img_suffix} under {dataset.data_prefix["img_path"]}: set {key}.img_suffix '
+            f'no image matches *{dataset.img_suffix} in {dataset.data_prefix["img_path"]}: set {key}.img_suffix '
             'or data_prefix'
         )

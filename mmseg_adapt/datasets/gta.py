@@ -39,5 +39,5 @@ class GTADataset(IdMappedDataset):
         broken = [item for item in items if osp.basename(item['img_path']) in self.BROKEN]
         if broken:
             names = ', '.join(osp.basename(item['img_path']) for item in broken)
-            print_log(f'GTADataset: left out {names}, whose labels have another size than the image', 'current')
+            print_log(f'GTADataset: skipped {names}, whose labels do not have the size of the image', 'current')
         return [item for item in items if item not in broken]

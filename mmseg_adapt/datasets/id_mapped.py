@@ -77,7 +77,7 @@ class IdMappedDataset(BaseSegDataset):
             if len(palette) not in (0, len(classes)):
                 raise UserError(
                     f'{type(self).__name__}.metainfo.palette has {len(palette)} colours for {len(classes)} classes: '
-                    'name one per class, or none'
+                    'list one per class, or remove it'
                 )
             return palette
         own = dict(zip(self.METAINFO.get('classes', ()), self.METAINFO.get('palette', ())))
@@ -92,11 +92,11 @@ class IdMappedDataset(BaseSegDataset):
         self._check_classes(classes)
         own = self.METAINFO['classes']
         if unknown := [name for name in classes if name not in own]:
-            raise UserError(f'{type(self).__name__} has no class {unknown[0]!r}: its classes are {", ".join(own)}')
+            raise UserError(f'{type(self).__name__} has no class {unknown[0]!r}: it must be one of {", ".join(own)}')
         if ignored := [name for name in own if name not in classes]:
             print_log(
-                f'{type(self).__name__}: {len(ignored)} of its {len(own)} classes are ignored, as no class of this '
-                f'config: {", ".join(ignored)}',
+                f'{type(self).__name__}: {len(ignored)} of its {len(own)} classes are ignored, because this config '
+                f'does not have them: {", ".join(ignored)}',
                 'current',
             )
         names = {index: classes.index(name) for index, name in enumerate(own) if name in classes}
@@ -112,39 +112,40 @@ class IdMappedDataset(BaseSegDataset):
         for key, value in id_map.items():
             if isinstance(value, str):
                 if value not in classes:
-                    raise UserError(f'id_map names the class {value!r}: the classes are {", ".join(classes)}')
+                    raise UserError(f'id_map has the class {value!r}: it must be one of {", ".join(classes)}')
                 value = classes.index(value)
             if not isinstance(value, int) or not str(key).isdecimal():
                 raise UserError(
                     f'{type(self).__name__}.id_map maps {key!r} to {value!r}: write id: class, as in {{7: 0}}'
                 )
             if not 0 <= int(key) <= 255:
-                raise UserError(f'{type(self).__name__}.id_map: ids must lie in 0…255, found {key}')
+                raise UserError(f'{type(self).__name__}.id_map: ids must be in 0…255, found {key}')
             if value != IGNORE and not 0 <= value < len(classes):
                 raise UserError(
-                    f'{type(self).__name__}.id_map maps {key} to {value}, but there are {len(classes)} classes'
+                    f'{type(self).__name__}.id_map maps {key} to {value}, but there are only {len(classes)} classes'
                 )
             indices[int(key)] = int(value)
         if set(indices.values()) == {IGNORE}:
-            raise UserError(f'{type(self).__name__}.id_map maps every id to 255: name a class that the data have')
+            raise UserError(f'{type(self).__name__}.id_map maps every id to 255: map at least one id to a class')
         ignored = [key for key, value in indices.items() if value == IGNORE and key != IGNORE]
         if ignored:
-            print_log(f'{type(self).__name__}: {len(ignored)} ids are ignored by id_map: {ignored}', 'current')
+            print_log(f'{type(self).__name__}: id_map ignores {len(ignored)} ids: {ignored}', 'current')
         return indices
 
     def _check_classes(self, classes: list[str]) -> None:
         if not classes:
-            raise UserError(f'{type(self).__name__} has an empty list of classes: set metainfo.classes')
+            raise UserError(f'{type(self).__name__} has no classes: set metainfo.classes')
         if len(classes) == 1:
             raise UserError(
-                f'{type(self).__name__} has the class {classes[0]!r} alone, and a segmentor needs at least two to '
-                f"choose from: add the background to metainfo.classes, and its ids to id_map, as in {{0: 'background'}}"
+                f'{type(self).__name__} has only the class {classes[0]!r}, but a segmentor needs at least two: add the '
+                f"background to metainfo.classes, and its ids to id_map, as in {{0: 'background'}}"
             )
 
     def _check_options(self, **options: tuple) -> None:
         for name, (value, allowed) in options.items():
             if value not in allowed:
-                raise UserError(f'{type(self).__name__}.{name} = {value!r} is none of {", ".join(map(repr, allowed))}')
+                allowed = ', '.join(map(repr, allowed))
+                raise UserError(f'{type(self).__name__}.{name} = {value!r} must be one of {allowed}')
 
     def load_data_list(self) -> list[dict]:
         """Raises: see the class."""
@@ -158,7 +159,7 @@ class IdMappedDataset(BaseSegDataset):
         names = self._listed() if self.ann_file and not osp.isdir(self.ann_file) else self._scan()
         if not names:
             raise UserError(
-                f'no image matched {" or ".join(f"*{end}" for end in _ends(self.img_suffix))} under {img_dir}: set '
+                f'no image matches {" or ".join(f"*{end}" for end in _ends(self.img_suffix))} in {img_dir}: set '
                 f'img_suffix or data_prefix.img_path of {type(self).__name__}'
             )
         items = [self._item(osp.join(img_dir, name)) for name in names]
@@ -176,7 +177,7 @@ class IdMappedDataset(BaseSegDataset):
             check_endings(img_dir, files)
             if names and (others := sorted({*filter(is_image, files)} - {*names})):
                 print_log(
-                    f'{type(self).__name__}: left out {len(others)} images of {img_dir}, such as {others[0]}, as '
+                    f'{type(self).__name__}: skipped {len(others)} images of {img_dir}, such as {others[0]}, because '
                     f'img_suffix is {self.img_suffix!r}',
                     'current',
                 )
@@ -190,15 +191,15 @@ class IdMappedDataset(BaseSegDataset):
         except OSError as error:
             raise UserError(
                 f'{self.ann_file} cannot be read ({error.strerror}): correct ann_file of {type(self).__name__}, or '
-                'remove it to take every image'
+                'remove it to use all images'
             ) from error
         folder, ends = self.data_prefix['img_path'], ('', *_ends(self.img_suffix))
         present = set(files_below(folder))
         found = [next((line + end for end in ends if line + end in present), None) for line in lines]
         if None in found:
             raise UserError(
-                f'{self.ann_file} names {lines[found.index(None)]!r} ({found.count(None)} of {len(lines)} lines are no '
-                f'image in {folder}): correct the list, img_suffix or data_prefix.img_path of {type(self).__name__}'
+                f'{self.ann_file} lists {lines[found.index(None)]!r}, which is not in {folder} ({found.count(None)} of '
+                f'{len(lines)} lines): correct the list, img_suffix or data_prefix.img_path of {type(self).__name__}'
             )
         return found
 
@@ -213,7 +214,7 @@ class IdMappedDataset(BaseSegDataset):
             if item['seg_map_path'] == item['img_path']:
                 raise UserError(
                     f'{item["img_path"]} would be its own label: set img_suffix and seg_map_suffix of '
-                    f'{type(self).__name__} to the ends of the two kinds of names, or name two folders in data_prefix'
+                    f'{type(self).__name__} to the two kinds of endings, or set two folders in data_prefix'
                 )
             if label not in present:
                 missing.append(item)
@@ -224,7 +225,7 @@ class IdMappedDataset(BaseSegDataset):
                 "remove the images, or set without_label='skip'"
             )
         if missing:
-            print_log(f'{type(self).__name__}: left out {len(missing)} images without label in {folder}', 'current')
+            print_log(f'{type(self).__name__}: skipped {len(missing)} images without a label in {folder}', 'current')
         without = {id(item) for item in missing}
         return [item for item in items if id(item) not in without]
 

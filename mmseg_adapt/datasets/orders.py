@@ -123,9 +123,9 @@ class RareClassOrder(Order):
         super().__init__(dataset, stream)
         self.length = self.BLOCK
         if not is_labelled(stream):
-            raise UserError(f'sampler.orders.{stream}: RareClassOrder counts labels, which the {stream} does not have')
+            raise UserError(f'sampler.orders.{stream}: remove RareClassOrder, because the {stream} has no labels')
         if temperature <= 0:
-            raise UserError(f'RareClassOrder.temperature = {temperature}: set a number above 0')
+            raise UserError(f'RareClassOrder.temperature = {temperature} must be above 0')
         names = list(dataset.metainfo['classes'])
         chosen = self._chosen(names, classes)
         pixels = class_pixels(dataset, statistics)  # (images, classes)
@@ -135,14 +135,14 @@ class RareClassOrder(Order):
         for c, images in zip(self.classes, self.images):
             if not len(images):
                 raise UserError(
-                    f'RareClassOrder: no image has more than min_pixels = {min_pixels} pixels of {names[c]}, the most '
-                    f'is {pixels[:, c].max()}: lower min_pixels, or leave the class out of classes'
+                    f'RareClassOrder: no image has more than min_pixels = {min_pixels} pixels of {names[c]} (maximum: '
+                    f'{pixels[:, c].max()}): lower min_pixels, or remove the class from classes'
                 )
 
     @staticmethod
     def _chosen(names: list[str], classes: Sequence[str] | None) -> list[int]:
         if unknown := [name for name in classes or () if name not in names]:
-            raise UserError(f'RareClassOrder.classes names {unknown[0]!r}: the classes are {", ".join(names)}')
+            raise UserError(f'RareClassOrder.classes has {unknown[0]!r}: it must be one of {", ".join(names)}')
         return [names.index(name) for name in (names if classes is None else classes)]
 
     @staticmethod
@@ -150,8 +150,8 @@ class RareClassOrder(Order):
         """The classes with a pixel, the rarest first as in the released code."""
         if absent := [names[c] for c in chosen if not total[c]]:
             if explicit or len(absent) == len(chosen):
-                raise UserError(f'RareClassOrder: no label holds {", ".join(absent)}: leave it out of classes')
-            print_log(f'RareClassOrder never draws {", ".join(absent)}, which no label holds', 'current')
+                raise UserError(f'RareClassOrder: no label contains {", ".join(absent)}: remove it from classes')
+            print_log(f'RareClassOrder never draws {", ".join(absent)}, because no label contains it', 'current')
         return sorted((c for c in chosen if total[c]), key=lambda c: total[c])
 
     def draw(self, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -80,7 +80,7 @@ class DomainPairSampler(_Endless):
     ) -> None:
         streams, orders = dataset.domains, orders or {}
         if unknown := [name for name in orders if name not in streams]:
-            raise UserError(f'sampler.orders names {unknown[0]!r}: the streams are {", ".join(streams)}')
+            raise UserError(f'sampler.orders has {unknown[0]!r}: it must be one of {", ".join(streams)}')
         self.batch_sizes = getattr(dataset, 'batch_sizes', None)
         default = dict(type='ShuffledOrder' if shuffle else 'SequentialOrder')
         self.orders = {name: build_order(orders.get(name, default), part, name) for name, part in streams.items()}
@@ -121,7 +121,7 @@ def build_order(cfg: dict, dataset: Dataset, stream: str) -> Order:
         steps = getattr(getattr(part, 'pipeline', None), 'transforms', ())
         if any(isinstance(step, RareClassCrop) for step in steps) and not isinstance(order, RareClassOrder):
             raise UserError(
-                f'{key}.pipeline has RareClassCrop, but the order of the {stream} draws no class: set '
+                f'{key}.pipeline has RareClassCrop, but the order of the {stream} does not draw classes: set '
                 f"sampler.orders.{stream} = dict(type='RareClassOrder'), or use RandomCrop"
             )
     return order

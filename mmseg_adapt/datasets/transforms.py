@@ -49,7 +49,7 @@ class LoadImage(LoadImageFromFile):
         if self.stock and (value_range is not None or channels is not None):
             raise UserError(
                 'LoadImage: value_range and channels cannot be combined with imdecode_backend, color_type or '
-                'file_client_args: remove these'
+                'file_client_args: remove either'
             )
 
     def transform(self, results: dict) -> dict | None:
@@ -85,9 +85,9 @@ def read_label(path: str, channel: int | None = None) -> np.ndarray:
     label = label.reshape(label.shape[:2])
     if label.dtype != np.uint8:
         if label.max(initial=0) > 255 or label.min(initial=0) < 0:
-            raise UserError(f'{path} holds ids up to {label.max()}: ids must lie in 0…255')
+            raise UserError(f'{path} contains ids up to {label.max()}: ids must be in 0…255')
         if (label != label.astype(np.uint8)).any():
-            raise UserError(f'{path} holds fractions such as {label[label % 1 != 0][0]}: ids must be whole numbers')
+            raise UserError(f'{path} contains fractions such as {label[label % 1 != 0][0]}: ids must be integers')
         label = label.astype(np.uint8)
     return label
 
@@ -97,8 +97,8 @@ def _stored(path: str) -> np.ndarray:
     data = fileio.get(path)
     if data[:3] == JPEG:
         raise UserError(
-            f'{path} is a JPEG, whose compression changes the ids along every edge: export the labels as PNG again '
-            '("JPEG" in docs/own_data.md)'
+            f'{path} is a JPEG, whose compression changes the ids along every edge: export the labels again as PNG '
+            '(see "JPEG" in docs/own_data.md)'
         )
     try:
         with Image.open(path) as image:
@@ -119,8 +119,8 @@ def _one_channel(label: np.ndarray, path: str, channel: int | None) -> np.ndarra
     if equal and (label.shape[2] == 3 or (label.shape[2] in (2, 4) and constant)):
         return ids
     raise UserError(
-        f'{path} has {label.shape[2]} channels: a label image has one (or three equal ones), the class id of each '
-        'pixel; export ids instead of colours, or name the channel that holds the ids in label_channel of the data set '
+        f'{path} has {label.shape[2]} channels, but a label must have one (or three equal ones) with class ids: export '
+        'ids instead of colours, or set label_channel of the data set to the channel that contains the ids '
         f'({COLOURED})'
     )
 
@@ -147,20 +147,20 @@ class LoadLabels(BaseTransform):
         height, width = results.get('full_shape', results['ori_shape'])
         if label.shape != (height, width):
             raise UserError(
-                f'{path} is {label.shape[1]}×{label.shape[0]}, its image {results["img_path"]} is {width}×{height}: '
-                'restore the pair or remove it'
+                f'{path} is {label.shape[1]}×{label.shape[0]}, but its image {results["img_path"]} is '
+                f'{width}×{height}: restore the pair or remove it'
             )
         if results.get('label_map') or results.get('reduce_zero_label'):
             raise UserError(
-                f'{path}: LoadLabels knows no label_map or reduce_zero_label; use LoadAnnotations, or id_map of '
-                'IdMappedDataset'
+                f'{path}: LoadLabels does not support label_map or reduce_zero_label: use LoadAnnotations, or id_map '
+                'of IdMappedDataset'
             )
         lut = results.get('label_lut')
         if lut is not None:
             mapped = lut[label]
             if (unmapped := mapped == UNMAPPED).any():
                 ids = np.unique(label[unmapped]).tolist()
-                raise UserError(f'{path} holds the label ids {ids}, which id_map does not name: map them or to 255')
+                raise UserError(f'{path} contains the ids {ids}, which are not in id_map: map them, or to 255')
             label = mapped
         if 'crop_box' in results:
             label = _crop(label, results['crop_box'])
@@ -191,8 +191,8 @@ class CropBox(BaseTransform):
         bottom, right = height if bottom is None else bottom, width if right is None else right
         if not (0 <= top < bottom <= height and 0 <= left < right <= width):
             raise UserError(
-                f'CropBox(top={top}, bottom={bottom}, left={left}, right={right}) does not lie in '
-                f'{results["img_path"]}, {width}×{height}'
+                f'CropBox(top={top}, bottom={bottom}, left={left}, right={right}) exceeds {results["img_path"]}, '
+                f'which is {width}×{height}: choose a smaller box'
             )
         results['crop_box'] = (top, bottom, left, right)
         results['full_shape'] = (height, width)

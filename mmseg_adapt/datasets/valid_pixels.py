@@ -42,7 +42,7 @@ class PseudoLabelMargins(BaseTransform):
         top, bottom, left, right = self.margins.values()
         if top + bottom >= height or left + right >= width:
             raise UserError(
-                f'{self} leaves nothing of {results.get("img_path", "an image")}, which is {width}×{height} here: '
+                f'{self} covers all of {results.get("img_path", "an image")}, which is {width}×{height} here: '
                 'lower the margins, or move the step before Resize and RandomCrop'
             )
         valid = np.zeros((height, width), np.uint8)
@@ -66,7 +66,7 @@ class PackValidPixels(PackSegInputs):
     def transform(self, results: dict) -> dict:
         packed = super().transform(results)
         if VALID not in results:
-            raise UserError('PackValidPixels packs the mask of PseudoLabelMargins: add that step, or use PackSegInputs')
+            raise UserError('PackValidPixels needs the mask of PseudoLabelMargins: add that step, or use PackSegInputs')
         mask = torch.zeros((1, *results['img'].shape[:2]), dtype=torch.uint8)
         rows, columns = results[VALID].shape  # Pad leaves the mask as it is
         mask[0, :rows, :columns] = torch.from_numpy(results[VALID] == 1)

@@ -47,7 +47,7 @@ def checkpoint_blocks(segmentor: nn.Module, blocks: tuple[str, ...]) -> None:
     modules = dict(segmentor.named_modules())
     for name in blocks:
         if name not in modules:
-            raise UserError(f'ActivationCheckpointHook.blocks names {name!r}, which the segmentor does not have')
+            raise UserError(f'ActivationCheckpointHook.blocks has {name!r}, which is not in the segmentor: correct it')
         module = modules[name]
         for block in module if isinstance(module, nn.Sequential | nn.ModuleList) else [module]:
             norms = [m for m in block.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]

@@ -22,13 +22,13 @@ def target_loader(runner: Runner, dataset: dict, batch_size: int, num_workers: i
         UserError: a pipeline that loads labels; no image.
     """
     if labels := [step for step in steps_of(dataset.get('pipeline', ())) if step in LABEL_LOADERS]:
-        raise UserError(f"{labels[0]} is in the pipeline of the target's images: remove it, labels are not needed")
+        raise UserError(f"{labels[0]} is in the pipeline of the target's images: remove it, no labels are needed")
     sampler = dict(type=DefaultSampler, shuffle=True, round_up=False)
     batches = dict(type=EvenBatches)
     loader = dict(batch_size=batch_size, num_workers=num_workers, sampler=sampler, batch_sampler=batches)
     loader = runner.build_dataloader(dict(loader, dataset=dataset), seed=0)
     if not len(loader.dataset):
-        raise UserError('no target image to adapt BN statistics to: name a folder that holds some')
+        raise UserError('there are no target images to adapt BN statistics to: choose a folder that contains some')
     return loader
 
 

@@ -70,15 +70,15 @@ class AlternatingUpdateHook(Hook):
     def before_train(self, runner: Runner) -> None:
         players = unwrapped(runner.model).players
         if unknown := sorted((set(self.begin) | set(self.every)) - set(players)):
-            raise UserError(f'AlternatingUpdateHook names {unknown}; the players of this model are {list(players)}')
+            raise UserError(f'AlternatingUpdateHook has {unknown}: its keys must be players, {list(players)}')
         if low := sorted(p for p, period in self.every.items() if period < 1):
             raise UserError(f'AlternatingUpdateHook: every[{low[0]!r}] must be at least 1')
         named = isinstance(runner.optim_wrapper, OptimWrapperDict)
         optimised = set(runner.optim_wrapper.keys()) if named else set()
         if optimised != set(players):
             raise UserError(
-                f'optim_wrapper optimises {sorted(optimised)}, the players are {sorted(players)}: give every player '
-                "an optimiser of its own, optim_wrapper = dict(constructor='PlayerOptimWrapperConstructor', "
+                f'optim_wrapper optimises {sorted(optimised)}, but the players are {sorted(players)}: give each player '
+                "its own optimiser, optim_wrapper = dict(constructor='PlayerOptimWrapperConstructor', "
                 + ', '.join(f'{p}=dict(optimizer=…)' for p in players)
                 + ')'
             )
@@ -88,20 +88,20 @@ class AlternatingUpdateHook(Hook):
     def _check_reversal(self, wrappers: OptimWrapperDict) -> None:
         if any(first > 0 for first in self.begin.values()) or any(period > 1 for period in self.every.values()):
             raise UserError(
-                'model.reversal = True moves both players by one backward pass: take begin and every out of '
-                'AlternatingUpdateHook, or play by turns (reversal = False)'
+                'model.reversal = True updates both players with one backward pass: remove begin and every from '
+                'AlternatingUpdateHook, or set reversal = False'
             )
         scalers = [wrapper.loss_scaler for wrapper in wrappers.values() if hasattr(wrapper, 'loss_scaler')]
         if any(scaler.is_enabled() for scaler in scalers):
             raise UserError(
                 'model.reversal = True shares one backward pass, but with --amp fp16 each player scales its own loss: '
-                'use --amp bf16, or play by turns (reversal = False)'
+                'use --amp bf16, or set reversal = False'
             )
         counts = {player: getattr(wrapper, 'accumulates', 1) for player, wrapper in wrappers.items()}
         if len(set(counts.values())) > 1:
             raise UserError(
-                f'model.reversal = True shares one backward pass, but accumulative_counts is {counts}: give both '
-                'players the same'
+                f'model.reversal = True shares one backward pass, but accumulative_counts is {counts}: set the same '
+                'value for both players'
             )
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:

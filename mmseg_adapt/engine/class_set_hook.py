@@ -37,11 +37,11 @@ class ClassSetHook(Hook):
     def _check_names(trained: tuple | None, tested: tuple | None) -> None:
         if not trained or not tested or list(trained) == list(tested):
             return
-        cure = 'name the same classes in the same order in metainfo.classes of both; id_map says which ids they have'
+        cure = 'list the same classes in the same order in metainfo.classes of both, and set their ids in id_map'
         names = f'{", ".join(trained)} in training, {", ".join(tested)} in val_dataloader'
         if not set(trained) & set(tested):
-            raise UserError(f'source and target share no class ({names}): {cure}')
-        raise UserError(f'source and target name different classes ({names}): {cure}')
+            raise UserError(f'source and target have no common class ({names}): {cure}')
+        raise UserError(f'source and target have different classes ({names}): {cure}')
 
     @staticmethod
     def _check_channels(runner: Runner, key: str, classes: tuple | None) -> None:
@@ -53,6 +53,6 @@ class ClassSetHook(Hook):
         predicted = getattr(head, 'num_classes', None)
         if classes and predicted is not None and predicted != len(classes):
             raise UserError(
-                f'decode_head.num_classes = {predicted}, but {key} names {len(classes)} classes: set num_classes of '
+                f'decode_head.num_classes = {predicted}, but {key} has {len(classes)} classes: set num_classes of '
                 f'every head, and in_channels of a discriminator of class probabilities, to {len(classes)}'
             )

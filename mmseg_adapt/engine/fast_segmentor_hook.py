@@ -54,8 +54,8 @@ class FastSegmentorHook(Hook):
         self.compile = {} if compile is True else compile
         if self.compile and self.compile.get('mode') in ('reduce-overhead', 'max-autotune'):
             raise UserError(
-                f'FastSegmentorHook.compile.mode = {self.compile["mode"]!r} captures CUDA graphs, whose outputs the '
-                "target's pass overwrites before D has seen the source's: use 'max-autotune-no-cudagraphs'"
+                f'FastSegmentorHook.compile.mode = {self.compile["mode"]!r} captures CUDA graphs, but then the '
+                "target's pass overwrites the source's outputs before D sees them: use 'max-autotune-no-cudagraphs'"
             )
 
     def before_train(self, runner: Runner) -> None:

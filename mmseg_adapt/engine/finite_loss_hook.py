@@ -92,8 +92,8 @@ class FiniteLossHook(Hook):
         for player, scaler in self.scalers.items():
             if scaler.get_scale() < SMALLEST_SCALE:
                 raise UserError(
-                    f'the loss scale of the {player} has fallen to {scaler.get_scale():.0e} at iteration '
-                    f'{runner.iter + 1}, its gradients overflow in fp16: use --amp bf16, or {CURE}; {kept}'
+                    f'the loss scale of the {player} dropped to {scaler.get_scale():.0e} at iteration '
+                    f'{runner.iter + 1}, because its gradients overflow in fp16: use --amp bf16, or {CURE}; {kept}'
                 )
         for player in sorted(self.skipped):
             times = self.in_a_row[player]

@@ -81,7 +81,7 @@ class GameHealthHook(Hook):
             shared = f'backbone.{_shared_stage(segmentor)}'
             return next((p for name, p in reversed(trained.items()) if name.startswith(shared) and p.ndim == 4), None)
         if self.layer not in trained:
-            raise UserError(f'GameHealthHook.layer = {self.layer!r} is no trained parameter of the segmentor')
+            raise UserError(f'GameHealthHook.layer = {self.layer!r} must be a trained parameter of the segmentor')
         return trained[self.layer]
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
@@ -124,7 +124,7 @@ class GameHealthHook(Hook):
         ratio = runner.message_hub.log_scalars.get('train/gradient_ratio')
         if ratio is not None and (value := ratio.current()) > self.dwarfs:
             found['the adversarial gradient dwarfs the segmentation gradient'] = (
-                f'({value:.2g} times as long): lower model.lambda_adv, {10 * value:.0f} times for a ratio of 0.1'
+                f'({value:.2g} times as large): lower model.lambda_adv, {10 * value:.0f} times for a ratio of 0.1'
             )
         self.ill = announce(runner, self.ill, found)
 
@@ -136,10 +136,10 @@ class GameHealthHook(Hook):
         right = [history.mean(self.window) for history in histories]
         percent = ' and '.join(f'{100 * value:.0f} % of the {domain}' for value, domain in zip(right, DOMAINS))
         if min(right) > self.won:
-            cure = f'lower {_D_LR} or let it move less often (AlternatingUpdateHook, every=dict(discriminator=2))'
-            return {f'D has won at level {level!r}': f'(right on {percent}): {cure}; if S then follows, lambda_adv'}
+            cure = f'lower {_D_LR} or update D less often (AlternatingUpdateHook, every=dict(discriminator=2))'
+            return {f'D has won at level {level!r}': f'(right on {percent}): {cure}; if it persists, lower lambda_adv'}
         if sum(right) / 2 < self.blind:
-            cure = f'raise {_D_LR} or give it a start (AlternatingUpdateHook, begin=dict(segmentor=1000))'
+            cure = f'raise {_D_LR} or give D a head start (AlternatingUpdateHook, begin=dict(segmentor=1000))'
             return {f'D is blind at level {level!r}': f'(right on {percent}): {cure}'}
         return {}
 
@@ -149,7 +149,7 @@ def announce(runner: Runner, ill: set[str], found: dict[str, str]) -> set[str]:
     for state in sorted(found.keys() - ill):
         runner.logger.warning(f'iteration {runner.iter + 1}: {state} {found[state]}')
     for state in sorted(ill - found.keys()):
-        runner.logger.info(f'iteration {runner.iter + 1}: no longer the case: {state}')
+        runner.logger.info(f'iteration {runner.iter + 1}: no longer true: {state}')
     return set(found)
 
 

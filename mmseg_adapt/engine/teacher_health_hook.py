@@ -68,7 +68,7 @@ class TeacherHealthHook(Hook):
         agreed = max((h.mean(logged) for name, h in scalars.items() if name.endswith('.agreement')), default=1.0)
         share, found = f'({100 * q:.3g} % of the pixels reach model.pseudo_threshold)', {}
         if q < self.low:
-            found['hardly any pseudo-label is confident'] = f'{share}: lower it, or load_from trained weights'
+            found['hardly any pseudo-label is confident'] = f'{share}: lower it, or start from trained weights'
         elif q > self.high:
             found['nearly every pseudo-label is confident'] = f'{share}: raise it'
         if agreed < self.apart:
@@ -84,5 +84,5 @@ class TeacherHealthHook(Hook):
             shown, labelled = (n / sum(of) for n, of in zip(pixels, counts))
             if labelled < self.lost * shown:
                 shares = f"({100 * labelled:.2g} % of their pixels, {100 * shown:.2g} % of the source's)"
-                found[f'the pseudo-labels have lost {name!r}'] = f'{shares}: if the target shows it, set {RARE}'
+                found[f'the pseudo-labels have lost {name!r}'] = f'{shares}: if the target contains it, set {RARE}'
         return found

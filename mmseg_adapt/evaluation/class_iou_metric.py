@@ -110,7 +110,7 @@ class ClassIoUMetric(IoUMetric):
         for name, excluded in self.without.items():
             if unknown := set(excluded) - set(iou):
                 raise UserError(
-                    f'ClassIoUMetric.without.{name} names {sorted(unknown)}, which the data set does not have'
+                    f'ClassIoUMetric.without.{name} has {sorted(unknown)}, but the data set does not: correct the names'
                 )
             metrics[name] = round(float(np.nanmean([v for c, v in iou.items() if c not in excluded])), 2)
             print_log(f'{name}, without {", ".join(excluded)}: {metrics[name]:.2f}', 'current')

@@ -70,16 +70,16 @@ def _write_graph(model: EncoderDecoder, output: str, folder: Path) -> str:
     graph = ImageToLabels(model, output)
     gap = write_onnx(graph, folder / 'model.onnx')
     if not slides(model):
-        print_log(f'model.onnx: equals PyTorch to {gap:.1e} at three image sizes', 'current')
+        print_log(f'model.onnx agrees with PyTorch to {gap:.1e} at three image sizes', 'current')
         return _signature(graph)
     gap, share = write_sliding(graph, folder / 'model.onnx', folder / 'sliding.py')
     if share is None:
-        said = f'images of another size need sliding.py, which equals PyTorch to {gap:.1e}'
+        said = f'for images of another size, use sliding.py, which agrees with PyTorch to {gap:.1e}'
         print_log(f'model.onnx takes images of {graph.size[0]}×{graph.size[1]}; {said}', 'current')
         return f'{_signature(graph)}; {said}'
     said = (
-        f'model.onnx takes the whole image at once and labels {share:.1%} of the pixels of a random image otherwise '
-        f'than this model, which is tested in sliding windows: use sliding.py, which equals PyTorch to {gap:.1e}'
+        f'model.onnx takes the whole image at once, but this model is tested in sliding windows: {share:.1%} of the '
+        f'pixels of a random image get another label. Use sliding.py, which agrees with PyTorch to {gap:.1e}'
     )
     print_log(said, 'current', level=logging.WARNING)
     return f'{_signature(graph)}; {said}'
@@ -88,10 +88,10 @@ def _write_graph(model: EncoderDecoder, output: str, folder: Path) -> str:
 def _signature(graph: ImageToLabels) -> str:
     output = graph.output
     shape = '(N, classes, H, W) float32' if output == 'probabilities' else '(N, H, W) int64'
-    size = f'of N = 1 and {graph.size[0]}×{graph.size[1]}' if graph.size else 'of any N, H and W'
+    size = f'N = 1, {graph.size[0]}×{graph.size[1]}' if graph.size else 'any N, H and W'
     return (
-        f', input `image` (N, 3, H, W) float32, RGB, 0–255, {size} (mean and standard deviation are inside; '
-        f'resizing is not), output `{output}` {shape}'
+        f', input `image` (N, 3, H, W) float32, RGB, 0–255, {size} (the graph normalises the image but '
+        f'does not resize it), output `{output}` {shape}'
     )
 
 

@@ -49,15 +49,15 @@ class ImageToLabels(nn.Module):
         fixed = isinstance(segmentor, HRDASegmentor)
         own = type(segmentor).encode_decode is not EncoderDecoder.encode_decode and not fixed
         if own or not isinstance(head, BaseDecodeHead):
-            raise UserError(f'{type(segmentor).__name__} cannot be exported as a graph: leave out --onnx')
+            raise UserError(f'{type(segmentor).__name__} cannot be exported as a graph: remove --onnx')
         if output == 'labels' and slides(segmentor):
             raise UserError(
-                '--onnx labels: this model is tested in sliding windows, whose logits are averaged: pass --onnx '
+                '--onnx labels does not work with sliding windows, whose logits are averaged: pass --onnx '
                 'probabilities, or set test_cfg.mode of the segmentor to whole'
             )
         if fixed and not slides(segmentor):
             raise UserError(
-                '--onnx: the graph of an HRDASegmentor has one size, that of its sliding windows: set test_cfg = '
+                '--onnx: the graph of an HRDASegmentor takes one sliding window, so it needs its size: set test_cfg = '
                 "dict(mode='slide', crop_size=…, stride=…) of the segmentor"
             )
         self.size = tuple(segmentor.test_cfg.crop_size) if fixed else None
@@ -195,7 +195,7 @@ def write_sliding(graph: ImageToLabels, onnx: Path, path: Path) -> tuple[float, 
     (image,) = images(((height + down // 2 + 1, width + right + 3),), count=1)
     gap = check(graph, lambda x: torch.from_numpy(model.probabilities(x[0].permute(1, 2, 0).numpy()))[None], [image])
     if not gap <= TOLERANCE:
-        raise UserError(f'sliding.py differs from PyTorch by {gap:.1e}: leave out --onnx')
+        raise UserError(f'sliding.py differs from PyTorch by {gap:.1e}: remove --onnx')
     if graph.size:  # it takes no other image
         return gap, None
     labels = deployed(graph.segmentor, image)[1]
@@ -236,12 +236,12 @@ def write_onnx(graph: ImageToLabels, path: Path) -> float:
             return gap
         failures.append(f'it differs from PyTorch by {gap:.1e}')
     path.unlink(missing_ok=True)
-    raise UserError(f'this model has no ONNX form that equals it ({failures[-1]}): leave out --onnx')
+    raise UserError(f'this model cannot be exported to ONNX exactly ({failures[-1]}): remove --onnx')
 
 
 def _export(graph: ImageToLabels, path: Path, dynamo: bool) -> None:
     if dynamo:
-        print_log('ONNX: the tracing exporter failed, trying torch.export (minutes)', 'current')
+        print_log('ONNX: the tracing exporter failed; trying torch.export, which takes minutes', 'current')
         dynamic = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
         options = dict(verbose=False, external_data=False)
         options |= {} if graph.size else dict(dynamic_shapes={'image': dynamic})

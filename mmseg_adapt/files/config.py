@@ -51,11 +51,11 @@ def path_of(name: str) -> Path:
     if len(same) == 1:
         return configs[same[0]]
     if same:
-        raise UserError(f'the config name {name} exists {len(same)} times: name one of {", ".join(same)}')
+        raise UserError(f'the config name {name} exists {len(same)} times: use one of {", ".join(same)}')
     pool = {found: found for found in configs} | {found.partition('/')[2]: found for found in reversed(configs)}
     near = [pool[found] for found in difflib.get_close_matches(wanted, pool, 3)]
     hint = f'did you mean {" or ".join(dict.fromkeys(near))}?' if near else 'for example adaptseg/gta2cs_multilevel'
-    raise UserError(f'{name} does not exist: name a config file, or one that comes with the package; {hint}')
+    raise UserError(f'{name} does not exist: pass a config file, or the name of a config of the package; {hint}')
 
 
 def config_of(name: str) -> Config:

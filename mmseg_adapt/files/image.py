@@ -56,7 +56,7 @@ def check_reading(value_range: Sequence[float] | None, channels: Sequence[int] |
         if not numbers or not pair[0] < pair[1]:
             raise UserError(f'value_range = {value_range!r}: write the lowest and the highest value, as in (0, 4095)')
     if channels is not None and (not channels or any(not isinstance(i, int) or i < 0 for i in channels)):
-        raise UserError(f'channels = {channels!r}: write the places of bands in the file, as in (0, 1, 2, 3)')
+        raise UserError(f'channels = {channels!r}: write the positions of bands in the file, as in (0, 1, 2, 3)')
 
 
 def read_image(
@@ -131,7 +131,7 @@ def bands_of(data: bytes) -> tuple[np.ndarray, bool]:
 
 def _decoded(data: bytes) -> np.ndarray:
     if (image := cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)) is None:
-        raise ValueError('not a whole image')
+        raise ValueError('not a complete image')
     return image
 
 
@@ -154,12 +154,12 @@ def scaled(
     exact = np.float32 if chosen.dtype.itemsize <= 2 or chosen.dtype == np.float32 else np.float64
     image = (chosen.astype(exact) - exact(low)) * exact(255 / (high - low))
     if not np.isfinite(image).all():
-        raise UserError(f'{name} holds values that are not numbers (NaN or infinite): fill them before training')
+        raise UserError(f'{name} contains NaN or infinite values: replace them before training')
     if image.min(initial=0) < -1e-3 or image.max(initial=0) > 255.001:
         _say(
             'beyond',
-            f'{name} holds the values {chosen.min():g}…{chosen.max():g}; those outside of {low:g}…{high:g} are cut '
-            'off (and perhaps those of further images): value_range of LoadImage changes it',
+            f'{name} contains the values {chosen.min():g}…{chosen.max():g}; values outside of {low:g}…{high:g} are '
+            'clipped (also in other images): change this with value_range of LoadImage',
         )
     return np.ascontiguousarray(image.clip(0, 255), np.float32)
 
@@ -171,15 +171,15 @@ def _chosen(bands: np.ndarray, alpha: bool, name: str, channels: Sequence[int] |
         if alpha and count in (2, 4) and opaque(bands):
             count -= 1
         elif count not in (1, 3):
-            last = 'the last one is transparency, and not opaque' if alpha else 'a network of three would lose some'
+            last = 'the last one is a transparent alpha channel' if alpha else 'a network with three would lose some'
             raise UserError(
-                f'{name} has {count} bands ({last}): name those to use in channels of LoadImage, as in channels='
-                f'{tuple(range(count))} with in_channels={count} of the backbone, or three of them'
+                f'{name} has {count} bands ({last}): list those to use in channels of LoadImage, either three of them '
+                f'or e.g. channels={tuple(range(count))} with in_channels={count} of the backbone'
             )
         channels = (0, 0, 0) if count == 1 else (0, 1, 2)
     elif max(channels) >= count:
         raise UserError(
-            f'{name} has {count} bands, channels={tuple(channels)} names band {max(channels)}: count from 0'
+            f'{name} has {count} bands, but channels={tuple(channels)} has band {max(channels)}: count from 0'
         )
     return bands[..., list(channels)[::-1] if len(channels) == 3 else list(channels)]
 
@@ -196,8 +196,8 @@ def _range_of(bands: np.ndarray, name: str, value_range: Sequence[float] | None)
     if bands.dtype.kind not in 'ui':
         if value_range is None:
             raise UserError(
-                f'{name} holds floating point numbers, {np.nanmin(bands):g}…{np.nanmax(bands):g}: name the values '
-                'that are black and white in value_range of LoadImage, as in (0.0, 1.0)'
+                f'{name} contains floating point numbers, {np.nanmin(bands):g}…{np.nanmax(bands):g}: set the values of '
+                'black and white in value_range of LoadImage, as in (0.0, 1.0)'
             )
         return tuple(value_range)
     limits = np.iinfo(bands.dtype)
@@ -205,14 +205,14 @@ def _range_of(bands: np.ndarray, name: str, value_range: Sequence[float] | None)
         if limits.max > 255:
             _say(
                 'default',
-                f'{name} has {limits.bits} bits: {limits.min}…{limits.max} are read as 0…255 (and those of further '
-                'images); value_range of LoadImage changes it',
+                f'{name} has {limits.bits} bits: {limits.min}…{limits.max} is mapped to 0…255 (also in other images); '
+                'change this with value_range of LoadImage',
             )
         return limits.min, limits.max
     if value_range[0] < limits.min or value_range[1] > limits.max:
         raise UserError(
-            f'{name} has {limits.bits} bits, values {limits.min}…{limits.max}; value_range={tuple(value_range)} is '
-            'for other files: keep files of another kind in a data set of their own'
+            f'{name} has {limits.bits} bits, values {limits.min}…{limits.max}, which do not fit '
+            f'value_range={tuple(value_range)}: put each kind of file in its own data set'
         )
     return tuple(value_range)
 

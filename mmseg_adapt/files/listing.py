@@ -20,7 +20,7 @@ def files_below(folder: str) -> Iterator[str]:
     """
 
     def stop(error: OSError) -> None:
-        raise UserError(f'{folder} cannot be listed ({error}): check the rights of the folder') from error
+        raise UserError(f'{folder} cannot be listed ({error}): check the permissions of the folder') from error
 
     start = len(osp.join(folder, ''))
     for path, _, names in os.walk(folder, onerror=stop, followlinks=True):
@@ -38,12 +38,12 @@ def is_image(name: str) -> bool:
 
 
 def check_endings(folder: str, files: list[str]) -> None:
-    """Raises: UserError: two images that differ only in their ending, of which nobody knows which one is meant."""
+    """Raises: UserError: two images that differ only in their extension, so the intended one is ambiguous."""
     first: dict[str, str] = {}
     for name in filter(is_image, files):
         if first.setdefault(osp.splitext(name)[0], name) != name:
             a, b = sorted((first[osp.splitext(name)[0]], name))
-            raise UserError(f'{osp.join(folder, a)} and {b} differ only in their ending: keep one of them')
+            raise UserError(f'{osp.join(folder, a)} and {b} differ only in their file extension: keep one of them')
 
 
 def renamed(name: str, pair: tuple[str, str] | None) -> str:

@@ -51,7 +51,7 @@ class Tiff:
             tags[tag] = struct.unpack_from(form, data, at)
         tiff = cls(data, tags)
         if tiff.ends > len(data):
-            raise ValueError('the file is cut off')
+            raise ValueError('the file is truncated')
         return tiff
 
     def first(self, tag: int, default: int = 1) -> int:
@@ -86,7 +86,7 @@ class Tiff:
             return np.stack([_decoded(self._plane(i)) for i in range(self.bands)], axis=-1)
         if self.first(PREDICTOR) == 3 or self.first(COMPRESSION) == JPEG:  # these know of bands
             if self.bands not in (3, 4):
-                raise ValueError(f'a compression of {self.bands} bands at once: store them one by one')
+                raise ValueError(f'it compresses {self.bands} bands together: store them separately')
             return _decoded(self._bare())[..., [2, 1, 0, 3][: self.bands]]
         flat = _decoded(self._flat()).reshape(self.first(HEIGHT), self.first(WIDTH), self.bands)
         if self.first(PREDICTOR) == 2:  # each pixel was stored as the difference from the one before, tile by tile
@@ -141,5 +141,5 @@ class Tiff:
 def _decoded(data: bytes) -> np.ndarray:
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None:
-        raise ValueError('not a whole image, or in a form that OpenCV does not read')
+        raise ValueError('not a complete image, or a format that OpenCV cannot read')
     return image

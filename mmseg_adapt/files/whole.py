@@ -84,7 +84,7 @@ def staged(out: str | Path, overwrite: bool = False, folder: bool = False) -> It
             _exchange(new, place, old) if place.is_dir() else os.replace(new, place)
             _flush(place.parent)
         except OSError as error:
-            raise UserError(f'{out} cannot be replaced ({error}): what was written lies in {part}') from error
+            raise UserError(f'{out} cannot be replaced ({error}): the new content is in {part}') from error
         shutil.rmtree(old, ignore_errors=True)
 
 
@@ -92,18 +92,18 @@ def _check(out: Path, place: Path, overwrite: bool, folder: bool) -> Path:
     """The folder for the part."""
     home = place if place.is_dir() else place.parent
     if not home.is_dir():
-        raise UserError(f'{home} is not a folder: make it first, or choose another name for {out}')
+        raise UserError(f'{home} is not a folder: create it first, or choose another name for {out}')
     if not os.access(home, os.W_OK):
-        raise UserError(f'{home} cannot be written to: choose another name for {out}')
+        raise UserError(f'{home} is not writable: choose another name for {out}')
     if place.exists() and place.is_dir() != folder:
         kinds = ('a folder', 'a file') if place.is_dir() else ('a file', 'a folder')
-        raise UserError(f'{out} is {kinds[0]}, what is to be written is {kinds[1]}: choose another name')
+        raise UserError(f'{out} is {kinds[0]}, but the output is {kinds[1]}: choose another name')
     there = sorted(p.name for p in place.iterdir() if not p.name.startswith(PART)) if place.is_dir() else []
     if (there or place.is_file()) and not overwrite:
         raise UserError(f'{out} exists: choose another name, or pass --overwrite')
     if there and WRITTEN not in there:
         raise UserError(
-            f'{out} holds files that no tool of mmseg_adapt wrote ({there[0]}), and --overwrite never deletes those: '
+            f'{out} contains files that mmseg_adapt did not write ({there[0]}), and --overwrite never deletes those: '
             'choose another folder'
         )
     return home

@@ -72,7 +72,7 @@ def screen(runner: Runner) -> Iterator[str]:
             yield f'{name:12} {network(part)}, {numbers}'
     yield from optimisers(runner)
     loop, hooks = runner.train_loop, runner.cfg.get('default_hooks') or {}
-    done = f'{loop.iter} of them done, ' if loop.iter else ''
+    done = f'{loop.iter} done, ' if loop.iter else ''
     saved = (hooks.get('checkpoint') or {}).get('interval')
     yield f'iterations   {loop.max_iters:,}, {done}validation every {loop.val_interval:,}, checkpoint every {saved:,}'
     yield f'seed         {runner.seed}'
@@ -88,7 +88,7 @@ def images(runner: Runner) -> Iterator[str]:
         folders = dict.fromkeys(str(part.data_prefix.get('img_path')) for _, part in parts(stream))
         labels = 'labels' if is_labelled(name) else 'no labels'
         batch = sizes.get(name, runner.train_dataloader.batch_size)
-        yield f'{name:12} {len(stream):,} images, {labels}, {batch} a batch: {", ".join(folders)}'
+        yield f'{name:12} {len(stream):,} images, {labels}, {batch} per batch: {", ".join(folders)}'
 
 
 def network(part: nn.Module) -> str:
@@ -102,7 +102,7 @@ def parameters(part: nn.Module) -> str:
     learned = sum(p.numel() for p in part.parameters() if p.requires_grad)
     if not total:
         return ''
-    rest = '' if learned == total else f', {"none" if not learned else f"{learned / 1e6:.2f} M"} of them trained'
+    rest = '' if learned == total else f', {"none" if not learned else f"{learned / 1e6:.2f} M"} trained'
     return f'{total / 1e6:.2f} M parameters{rest}'
 
 
@@ -111,7 +111,7 @@ def optimisers(runner: Runner) -> Iterator[str]:
     for name, wrapper in wrappers.items() if isinstance(wrappers, OptimWrapperDict) else [('the model', wrappers)]:
         rates = sorted({group.get('initial_lr', group['lr']) for group in wrapper.optimizer.param_groups})
         kind = '' if type(wrapper) is OptimWrapper else f' in {type(wrapper).__name__}'
-        yield f'optimiser    {type(wrapper.optimizer).__name__}{kind} of {name}, learning rate {span(rates)}'
+        yield f'optimiser    {type(wrapper.optimizer).__name__}{kind} for {name}, learning rate {span(rates)}'
 
 
 def span(values: Sequence[float]) -> str:

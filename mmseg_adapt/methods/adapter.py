@@ -71,7 +71,7 @@ class DomainAdapter(BaseModel):
                 f'set model.segmentor.type = {ours!r}'
             )
         if unknown := sorted(set(levels) - set(produced)):
-            raise UserError(f'model.{key} names {unknown}, but the segmentor produces {list(produced)}')
+            raise UserError(f'model.{key} has {unknown}: its keys must be levels of the segmentor, {list(produced)}')
 
     def turns(self, optim_wrapper: OptimWrapperDict) -> list[Turn]:
         """One turn per player. The parts that follow one have followed."""

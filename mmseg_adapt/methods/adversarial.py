@@ -78,17 +78,17 @@ class AdversarialAdapter(DomainAdapter):
         self.check_levels('discriminator', discriminator)
         if set(discriminator) != set(self.lambda_adv):
             raise UserError(
-                f'model.discriminator has the levels {sorted(discriminator)} and model.lambda_adv '
-                f'{sorted(self.lambda_adv)}: name the same levels in both'
+                f'model.discriminator has the levels {sorted(discriminator)}, but model.lambda_adv has '
+                f'{sorted(self.lambda_adv)}: use the same levels in both'
             )
         if self.objective not in OBJECTIVES:
             raise UserError(f'model.objective = {self.objective!r} must be one of {sorted(OBJECTIVES)}')
         if self.reversal and not discriminator:
-            raise UserError('model.reversal = True reverses the gradient of a discriminator: name one, or remove it')
+            raise UserError('model.reversal = True needs a discriminator: set model.discriminator, or remove reversal')
 
     def view(self, output: Tensor, image_size: tuple[int, int]) -> Tensor:
         """What the discriminator of a level sees of that level's output, (N, C, h, w) → (N, C', h', w')."""
-        raise NotImplementedError(f'{type(self).__name__} must say what its discriminator sees: define view()')
+        raise NotImplementedError(f'{type(self).__name__} must define view(): what its discriminator sees')
 
     def train_step(self, data: dict[str, dict], optim_wrapper: OptimWrapperDict) -> dict[str, Tensor]:
         """One iteration. Both players' gradients come from the same weights; then both step.

@@ -39,14 +39,14 @@ class DACS(SelfTraining):
         if mix not in ('batch', 'image'):
             raise UserError(f"model.mix = {mix!r} must be one of ['batch', 'image']")
         if jitter is not None and not hasattr(self.data_preprocessor, 'mean'):
-            raise UserError('model.jitter needs the range of the colours: set mean and std of data_preprocessor')
+            raise UserError('model.jitter needs the colour range: set mean and std of data_preprocessor')
         self.mix, self.jitter, self.blur = mix, jitter, blur
 
     def lessons(self, source: Domain, target: Domain, generator: torch.Generator) -> Iterator[Lesson]:
         """M ⊙ (I_s, Y_s, 1) + (1 − M) ⊙ (I_t, Ŷ, q), strongly augmented."""
         if source.images.shape[2:] != target.images.shape[2:]:
             sizes = ['×'.join(map(str, domain.images.shape[2:])) for domain in (source, target)]
-            raise UserError(f'source and target are mixed, but differ in size ({" and ".join(sizes)}): crop both alike')
+            raise UserError(f'source and target cannot be mixed ({" and ".join(sizes)}): crop both to the same size')
         images, labels = source.images, source.labels
         if len(images) != len(target.images):  # every target image meets a source image
             partner = torch.arange(len(target.images), device=images.device) % len(images)

@@ -35,7 +35,7 @@ class DAFormer(DACS):
             return
         if not segmentor['backbone'].get('init_cfg'):
             raise UserError(
-                'model.feature_distance compares with the network that training starts from: name its weights in '
+                'model.feature_distance compares with the initial network, so it needs its weights: set '
                 'model.segmentor.backbone.init_cfg'
             )
         self.weight_fd = self.feature_distance.pop('weight')

@@ -29,7 +29,7 @@ def ema_update(teacher: Iterable[Tensor], student: Iterable[Tensor], alpha: floa
     """
     teacher, student = list(teacher), list(student)
     if len(teacher) != len(student):
-        raise ValueError(f'the teacher has {len(teacher)} parameters, the student {len(student)}')
+        raise ValueError(f'the teacher has {len(teacher)} parameters, but the student has {len(student)}')
     if alpha == 0:
         torch._foreach_copy_(teacher, student)
     else:

@@ -32,4 +32,4 @@ class RAN(FeatureAdaptation):
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         if others := sorted(set(self.levels) - {'backbone'}):
-            raise UserError(f"RAN adapts features: model.discriminator names {others}, use 'backbone' alone")
+            raise UserError(f"RAN adapts features, but model.discriminator has {others}: use only 'backbone'")

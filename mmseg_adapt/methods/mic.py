@@ -33,10 +33,10 @@ class MIC(DAFormer):
     def __init__(self, segmentor: dict, mask: dict | None = None, **kwargs) -> None:
         super().__init__(segmentor, **kwargs)
         if unknown := sorted(set(mask or {}) - set(MASK)):
-            raise UserError(f'model.mask names {unknown}: its keys are {list(MASK)}')
+            raise UserError(f'model.mask has {unknown}: its keys must be among {list(MASK)}')
         self.mask = {**MASK, **(mask or {})}
         if not 0 <= self.mask['ratio'] <= 1 or self.mask['block'] < 1 or self.mask['of'] not in ('target', 'both'):
-            raise UserError("model.mask needs a ratio in [0, 1], a block of at least 1 and of = 'target' or 'both'")
+            raise UserError("model.mask needs ratio in [0, 1], block of at least 1 and of = 'target' or 'both'")
 
     def lessons(self, source: Domain, target: Domain, generator: torch.Generator) -> Iterator[Lesson]:
         """Those of DACS, and L_seg(S(mask ⊙ I_t), Ŷ; q)."""

@@ -29,7 +29,7 @@ class MinEnt(AdaptSegNet):
         self.check_levels('lambda_ent', lambda_ent)
         if 'backbone' in lambda_ent:
             raise UserError(
-                "MinEnt needs class probabilities: model.lambda_ent names 'backbone', use 'decode' and 'aux'"
+                "MinEnt needs class probabilities, but model.lambda_ent has 'backbone': use 'decode' and 'aux'"
             )
         self.lambda_ent = dict(lambda_ent)
         self.levels = tuple(lambda_ent)

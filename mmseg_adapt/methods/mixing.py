@@ -38,7 +38,7 @@ def draw_classes(labels: Tensor, generator: Generator, of: str = 'batch') -> Ten
         UserError: another ``of``.
     """
     if of not in ('batch', 'image'):
-        raise UserError(f"mix.classes_of must be 'batch' or 'image', not {of!r}")
+        raise UserError(f"mix.classes_of = {of!r} must be 'batch' or 'image'")
     values = labels.flatten(1)
     present = torch.zeros(len(labels), _VALUES, dtype=torch.bool, device=labels.device).scatter_(1, values, True)
     if of == 'batch':
@@ -82,10 +82,10 @@ def draw_block_mask(n: int, size: tuple[int, int], block: int, ratio: float, gen
         UserError: a ``ratio`` outside [0, 1], or a block that is larger than the image.
     """
     if not 0 <= ratio <= 1:
-        raise UserError(f'mask.ratio = {ratio}: it must lie between 0 and 1')
+        raise UserError(f'mask.ratio = {ratio} must be between 0 and 1')
     grid = [round(side / block) for side in size]
     if min(grid) < 1:
-        raise UserError(f'mask.block = {block} is larger than the image of {size[0]}×{size[1]}: choose a smaller one')
+        raise UserError(f'mask.block = {block} is larger than the image ({size[0]}×{size[1]}): choose a smaller one')
     return torch.rand(n, *grid, generator=generator, device=generator.device) > ratio
 
 
@@ -150,10 +150,10 @@ def weights_with_margins(
     """
     height = labels.shape[1]
     if valid is not None and (top or bottom):
-        raise UserError('margins are given twice: drop ignore_top and ignore_bottom, or the mask of valid pixels')
+        raise UserError('margins are set twice: remove ignore_top and ignore_bottom, or the mask of valid pixels')
     if min(top, bottom) < 0 or top + bottom >= height:
         raise UserError(
-            f'ignore_top = {top} and ignore_bottom = {bottom} leave nothing of a crop {height} pixels high: lower them'
+            f'ignore_top = {top} and ignore_bottom = {bottom} cover a whole crop of {height} rows: lower them'
         )
     weights = q.view(-1, 1, 1).expand(labels.shape)
     if valid is not None:

@@ -88,7 +88,7 @@ class SelfTraining(DomainAdapter):
         self.segmentor.check_weights()
         for name, value in dict(alpha=alpha, pseudo_threshold=pseudo_threshold).items():
             if not 0 <= value <= 1:
-                raise UserError(f'model.{name} = {value} must lie in [0, 1]')
+                raise UserError(f'model.{name} = {value} must be in [0, 1]')
         for name, value, known in (
             ('teacher_bn', teacher_bn, TEACHER_BN),
             ('teacher_follows', teacher_follows, ('first', 'last')),
@@ -104,7 +104,7 @@ class SelfTraining(DomainAdapter):
 
     def lessons(self, source: Domain, target: Domain, generator: torch.Generator) -> Iterator[Lesson]:
         """What the student learns from a source batch and a target batch with pseudo-labels."""
-        raise NotImplementedError(f'{type(self).__name__} must say what its student learns: define lessons()')
+        raise NotImplementedError(f'{type(self).__name__} must define lessons(): what its student learns')
 
     def train_step(self, data: dict[str, dict], optim_wrapper: OptimWrapperDict) -> dict[str, Tensor]:
         """One iteration: each forward pass with its own backward, then one step.
@@ -153,8 +153,8 @@ class SelfTraining(DomainAdapter):
         """A copy of the student at first; then the teacher follows, once per optimiser step."""
         if not self.clock.runs:
             raise UserError(
-                f'{type(self).__name__} needs its clock: add AlternatingUpdateHook to custom_hooks, as '
-                'configs/_base_/schedules do'
+                f'{type(self).__name__} needs the clock: add AlternatingUpdateHook to custom_hooks, as in '
+                'configs/_base_/schedules'
             )
         if self.clock.steps['segmentor'] == 0 and self.clock.share('segmentor').begins:
             self.teacher.load_state_dict(unwrapped(self.segmentor).state_dict())

@@ -60,7 +60,7 @@ def adapt_bn(model: BaseModel, batches: Iterable[dict]) -> int:
     """
     layers = {n: m for n, m in model.named_modules() if isinstance(m, _BatchNorm) and m.track_running_stats}
     if not layers:
-        raise UserError('the segmentor has no BN layer whose statistics could be adapted')
+        raise UserError('the segmentor has no BN statistics to adapt: choose a segmentor with BN')
     modes = {module: module.training for module in model.modules()}
     before = {layer: {k: v.clone() for k, v in layer.named_buffers()} for layer in layers.values()}
     moments = {name: Moments() for name in layers}
@@ -80,7 +80,7 @@ def adapt_bn(model: BaseModel, batches: Iterable[dict]) -> int:
             module.training = training
     images, moments = _of_all_ranks(images, moments)
     if not images:
-        raise UserError('no target image to adapt BN statistics to: name a folder that holds some')
+        raise UserError('there are no target images to adapt BN statistics to: choose a folder that contains some')
     for name, layer in layers.items():
         if (seen := moments[name]).count:
             layer.running_mean.copy_(seen.mean)
@@ -101,7 +101,7 @@ def _of_all_ranks(images: int, moments: dict[str, Moments]) -> tuple[int, dict[s
 
 def _see(model: BaseModel, batch: dict) -> int:
     if len({tuple(image.shape) for image in batch['inputs']}) > 1:
-        raise UserError('the target images differ in size: add a Resize to the pipeline, or use batches of one image')
+        raise UserError('the target images differ in size: add Resize to the pipeline, or use batches of one image')
     inputs = model.data_preprocessor(batch, False)['inputs']
     try:
         model(inputs, mode='tensor')
@@ -109,6 +109,6 @@ def _see(model: BaseModel, batch: dict) -> int:
         if 'more than 1 value per channel' not in str(error):
             raise
         raise UserError(
-            f'a BN layer cannot normalise by {len(inputs)} image alone (its map is 1×1): use a larger batch size'
+            f'a BN layer cannot normalise over {len(inputs)} image (its map is 1×1): use a larger batch size'
         ) from None
     return len(inputs)

@@ -45,7 +45,7 @@ class Turn:
         self.share = model.clock.share(player)
         if self.moves and player not in model.clock.shares and getattr(optim_wrapper, 'accumulates', 1) > 1:
             raise UserError(
-                f'optim_wrapper.{player}.accumulative_counts needs its clock: add '
+                f'optim_wrapper.{player}.accumulative_counts needs the clock: add '
                 "dict(type='AlternatingUpdateHook') to custom_hooks"
             )
         self.parse_losses = model.parse_losses

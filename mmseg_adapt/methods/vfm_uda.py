@@ -42,7 +42,7 @@ class VFMUDA(MIC):
         if feature_distance and not hasattr(self.segmentor, 'projection'):
             raise UserError(
                 'model.feature_distance compares projected features: set model.segmentor.projection = '
-                "dict(type='FeatureProjection', in_channels=768), with the width of the backbone"
+                "dict(type='FeatureProjection', in_channels=768), where 768 is the width of the backbone"
             )
 
     def learn(self, inputs: Tensor, data_samples: list) -> dict[str, Tensor]:

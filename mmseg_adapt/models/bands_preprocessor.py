@@ -26,7 +26,7 @@ class BandsPreProcessor(SegDataPreProcessor):
     def __init__(self, mean: Sequence[float], std: Sequence[float], **kwargs) -> None:
         super().__init__(**kwargs)
         if len(mean) != len(std):
-            raise UserError(f'data_preprocessor has {len(mean)} numbers in mean and {len(std)} in std: name one a band')
+            raise UserError(f'data_preprocessor has {len(mean)} values in mean and {len(std)} in std: set one per band')
         self._enable_normalize = True
         for name, numbers in (('mean', mean), ('std', std)):
             self.register_buffer(name, torch.tensor(numbers, dtype=torch.float32).view(-1, 1, 1), False)
@@ -35,7 +35,7 @@ class BandsPreProcessor(SegDataPreProcessor):
         for image in data['inputs']:
             if len(image) != len(self.mean):
                 raise UserError(
-                    f'the image has {len(image)} bands, data_preprocessor.mean {len(self.mean)}: set channels of '
-                    'LoadImage, mean and std to the same bands'
+                    f'the image has {len(image)} bands, but data_preprocessor.mean has {len(self.mean)}: use the same '
+                    'bands in channels of LoadImage, mean and std'
                 )
         return super().forward(data, training)

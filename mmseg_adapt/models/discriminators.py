@@ -44,7 +44,7 @@ class OutputSpaceDiscriminator(BaseModule):
         check_channels(x, self.in_channels)
         if min(x.shape[2:]) < 32:
             raise UserError(
-                f'a discriminator of stride 32 was shown a map of {x.shape[2]}×{x.shape[3]}: '
+                f'the discriminator has stride 32, but its input is only {x.shape[2]}×{x.shape[3]}: '
                 'use larger images, or a smaller discriminator'
             )
         score = self.layers(x)
@@ -84,7 +84,7 @@ class RegionDiscriminator(BaseModule):
         super().__init__(init_cfg)
         if not dilations or min(dilations) < 1:
             raise UserError(
-                f'RegionDiscriminator.dilations = {tuple(dilations)}: name one rate or more, each at least 1'
+                f'RegionDiscriminator.dilations = {tuple(dilations)}: list one or more rates, each at least 1'
             )
         self.in_channels = in_channels
         self.branches = nn.ModuleList(
@@ -129,6 +129,6 @@ def check_channels(x: Tensor, in_channels: int) -> None:
     """Raises: UserError: ``x`` (N, C, h, w) with C other than ``in_channels``, by the key that has to change."""
     if x.shape[1] != in_channels:
         raise UserError(
-            f'a discriminator with in_channels = {in_channels} was shown {x.shape[1]} channels: '
+            f'the discriminator has in_channels = {in_channels}, but its input has {x.shape[1]} channels: '
             f'set in_channels = {x.shape[1]} in model.discriminator'
         )

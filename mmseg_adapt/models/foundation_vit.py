@@ -56,7 +56,7 @@ class FoundationViT(TIMMBackbone):
         patch = self.timm_model.model.patch_embed.patch_size
         if x.shape[2] % patch[0] or x.shape[3] % patch[1]:
             raise UserError(
-                f'{self.model_name} sees patches of {patch[0]} pixels, but an image has {x.shape[2]}×{x.shape[3]}: set '
+                f'{self.model_name} has patches of {patch[0]} pixels, but an image is {x.shape[2]}×{x.shape[3]}: set '
                 f'scale and crop_size to multiples of {patch[0]}, such as {x.shape[2] // patch[0] * patch[0]}×'
                 f'{x.shape[3] // patch[1] * patch[1]}'
             )
@@ -75,16 +75,16 @@ class FoundationViT(TIMMBackbone):
         mine = 0 if getattr(vit, 'reg_token', None) is None else vit.reg_token.shape[1]
         if theirs != mine:
             raise UserError(
-                f'{path} has {theirs} registers, {self.model_name} has {mine}: name the file of that model, or set '
-                'model_name to the one with as many (reg4 has 4)'
+                f'{path} has {theirs} registers, but {self.model_name} has {mine}: use the file of this model, or set '
+                'model_name to a model with as many registers (reg4 has 4)'
             )
         converted = sys.modules[type(vit).__module__].checkpoint_filter_fn(dict(found), vit)  # timm's, of this family
         converted = {f'{prefix}{key}': value for key, value in converted.items()}
         own = [key for key in self.state_dict() if 'lora_' not in key]
         if lacking := [key for key in own if key not in converted]:
             raise UserError(
-                f'{path} is not the file of {self.model_name}: {lacking[0].removeprefix(prefix)} is not in it '
-                f'({len(lacking)} tensors are missing): name another file or model_name'
+                f'{path} is not the file of {self.model_name}: it lacks {lacking[0].removeprefix(prefix)} '
+                f'({len(lacking)} tensors are missing): use another file or model_name'
             )
         return {key: value for key, value in converted.items() if key in own}  # without the classifier and last norm
 

@@ -85,7 +85,7 @@ class OwnLossReader(HeadReader):
         return self.head.loss_by_feat(outputs[MAP], samples_of(labels))
 
     def weightless(self):
-        return 'it has losses of its own: remove it, or use FCNHead'
+        return 'it has its own losses: remove it, or use FCNHead'
 
 
 class EncReader(HeadReader):
@@ -106,9 +106,7 @@ class EncReader(HeadReader):
 
     def weightless(self):
         return (
-            'one of its losses is of whole images: set use_se_loss = False'
-            if self.head.use_se_loss
-            else super().weightless()
+            'one of its losses is per image: set use_se_loss = False' if self.head.use_se_loss else super().weightless()
         )
 
 
@@ -203,7 +201,7 @@ class PointReader(HeadReader):
         return self.head.loss_by_feat(outputs['at_points'], outputs['points'], samples_of(labels))
 
     def weightless(self):
-        return 'its loss is one per random point: use the head before it alone'
+        return 'its loss is per random point: use only the head before it'
 
 
 class MaskReader(HeadReader):
@@ -232,11 +230,11 @@ class MaskReader(HeadReader):
         return self.head.loss_by_feat(classes, masks, *self.head._seg_data_to_instance_data(samples))
 
     def weightless(self):
-        return 'its losses are of matched masks: use SegmenterMaskTransformerHead or FCNHead'
+        return 'its losses compare matched masks: use SegmenterMaskTransformerHead or FCNHead'
 
 
 NOT_ONE_MAP = (
-    'does not yield one map of logits: adapt a segmentor whose heads do, such as FCNHead, PSPHead, '
+    'does not return a single logit map: use a segmentor with other heads, such as FCNHead, PSPHead, '
     'DepthwiseSeparableASPPHead or SegformerHead'
 )
 READERS = {

@@ -60,11 +60,13 @@ class HRDASegmentor(MultiLevelSegmentor):
     ) -> None:
         super().__init__(*args, **kwargs)
         if len(scales) != 2 or not 0 < scales[0] < scales[1] == 1:
-            raise UserError(f'HRDASegmentor.scales = {tuple(scales)}: name the scale of the context, below 1, then 1')
+            raise UserError(
+                f'HRDASegmentor.scales = {tuple(scales)} must be the scale of the context (below 1), then 1'
+            )
         if any(side % GRID for side in detail_crop):
             raise UserError(f'HRDASegmentor.detail_crop = {tuple(detail_crop)}: both sides must be multiples of {GRID}')
         if not 0 <= detail_weight <= 1:
-            raise UserError(f'HRDASegmentor.detail_weight = {detail_weight}: it must lie between 0 and 1')
+            raise UserError(f'HRDASegmentor.detail_weight = {detail_weight} must be between 0 and 1')
         if reader_of(self.decode_head) is not HeadReader:
             raise UserError(
                 f'HRDASegmentor fuses single maps: model.segmentor.decode_head must be a head such as DAFormerHead, '
@@ -122,8 +124,8 @@ class HRDASegmentor(MultiLevelSegmentor):
         cell = round(stride / self.context_scale)  # of the context, in pixels of the image
         if any(side % cell for side in size):
             raise UserError(
-                f'HRDASegmentor was given an image of {size[0]}×{size[1]}: both sides must be multiples of {cell}; '
-                'crop or resize to such a size'
+                f'HRDASegmentor got an image of {size[0]}×{size[1]}: both sides must be multiples of {cell}; '
+                'crop or resize it'
             )
 
     def _classify(self, images: Tensor) -> Tensor:
@@ -168,7 +170,7 @@ def draw_detail_box(size: Sequence[int], crop: Sequence[int], generator: Generat
     """
     if any(side < window for side, window in zip(size, crop)):
         raise UserError(
-            f'HRDASegmentor.detail_crop = {tuple(crop)} is larger than the image of {size[0]}×{size[1]}: choose a '
+            f'HRDASegmentor.detail_crop = {tuple(crop)} is larger than the image ({size[0]}×{size[1]}): choose a '
             'smaller crop, such as half the image'
         )
     device = 'cpu' if generator is None else generator.device

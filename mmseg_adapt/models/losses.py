@@ -166,5 +166,5 @@ def weighted_loss(loss: nn.Module, logits: Tensor, labels: Tensor, weight: Tenso
     if per_pixel.ndim == 4:  # of sigmoids, one per class
         per_pixel = per_pixel.mean(1)
     if per_pixel.shape != labels.shape:
-        raise UserError(f'{type(loss).__name__} is not a loss per pixel, so it takes no weights: use CrossEntropyLoss')
+        raise UserError(f'{type(loss).__name__} is not a loss per pixel and has no pixel weights: use CrossEntropyLoss')
     return (per_pixel * weight).mean()

@@ -49,7 +49,7 @@ def add_low_rank(
         if isinstance(layer, nn.Linear) and f'.{key}'.endswith(tuple(f'.{end}' for end in layers))
     ]
     if not found:
-        raise UserError(f'low_rank.layers = {list(layers)}: {name} has no linear layer whose name ends like this')
+        raise UserError(f'low_rank.layers = {list(layers)}: {name} has no linear layer with such a suffix: correct it')
     for key, layer in found:
         if not 1 <= rank < min(layer.weight.shape):
             raise UserError(f'low_rank.rank = {rank} must be at least 1 and less than the sides of {name}.{key}')

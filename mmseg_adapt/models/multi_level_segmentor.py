@@ -93,8 +93,8 @@ class MultiLevelSegmentor(EncoderDecoder):
         for level, reader in self.readers.items():
             if reason := reader.weightless():
                 raise UserError(
-                    f'level {level!r}: {type(reader.head).__name__} takes no weights of pixels, which self-training '
-                    f'needs: {reason}'
+                    f'level {level!r}: {type(reader.head).__name__} does not support pixel weights, which '
+                    f'self-training needs: {reason}'
                 )
 
     def forward(self, inputs: Tensor, data_samples=None, mode: str = 'tensor', levels: Iterable[str] | None = None):

@@ -11,7 +11,7 @@ from ..compat import has_compiled_ops
 from ..errors import UserError
 
 CANNOT = {  # head → why
-    'SideAdapterCLIPHead': 'compares masks with texts and needs the image itself beside its features',
+    'SideAdapterCLIPHead': 'compares masks with texts and needs the image in addition to its features',
     'VPDDepthHead': 'estimates depth, not classes',
 }
 OF_MMDET = ('Mask2FormerHead', 'MaskFormerHead')
@@ -25,7 +25,7 @@ def check_buildable(segmentor: dict) -> None:
     for kind in types(segmentor):
         if kind in CANNOT:
             raise UserError(
-                f'model.segmentor: {kind} {CANNOT[kind]}, so that it cannot be adapted: choose a segmentor of '
+                f'model.segmentor: {kind} {CANNOT[kind]}, so it cannot be adapted: choose a segmentor from '
                 'docs/models.md'
             )
         if kind in ('TIMMBackbone', 'FoundationViT') and importlib.util.find_spec('timm') is None:

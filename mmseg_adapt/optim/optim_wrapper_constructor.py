@@ -35,27 +35,27 @@ class PlayerOptimWrapperConstructor:
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:
         self.players = optim_wrapper_cfg
         if paramwise_cfg is not None:
-            raise UserError('optim_wrapper.paramwise_cfg: move it into the player that it is meant for')
+            raise UserError('optim_wrapper.paramwise_cfg: move it to the player that it applies to')
 
     def __call__(self, model: nn.Module) -> OptimWrapperDict:
         model = getattr(model, 'module', model)
         players = {key: cfg for key, cfg in self.players.items() if key != 'type' and cfg}
         expected = getattr(model, 'players', tuple(players))
         if set(players) != set(expected):
-            raise UserError(f'optim_wrapper names {sorted(players)}, the players of this model are {sorted(expected)}')
+            raise UserError(f'optim_wrapper has {sorted(players)}: its keys must be the players, {sorted(expected)}')
         wrappers = {player: self._build(model, player, dict(cfg)) for player, cfg in players.items()}
         owner: dict[int, str] = {}
         for player, wrapper in wrappers.items():
             for parameter in (p for group in wrapper.param_groups for p in group['params']):
                 if owner.setdefault(id(parameter), player) != player:
-                    raise UserError(f'the players {owner[id(parameter)]!r} and {player!r} share a parameter')
+                    raise UserError(f'the players {owner[id(parameter)]!r} and {player!r} must not share a parameter')
         return OptimWrapperDict(**wrappers)
 
     @staticmethod
     def _build(model: nn.Module, player: str, cfg: dict) -> OptimWrapper:
         counts = cfg.pop('accumulative_counts', 1)
         if not isinstance(counts, int) or counts < 1:
-            raise UserError(f'optim_wrapper.{player}.accumulative_counts = {counts!r} must be a whole number from 1')
+            raise UserError(f'optim_wrapper.{player}.accumulative_counts = {counts!r} must be an integer of at least 1')
         paramwise_cfg = cfg.pop('paramwise_cfg', None)
         wrapper = MergedOptimWrapperConstructor(cfg, paramwise_cfg)(getattr(model, player))
         wrapper.accumulates = counts  # mmengine's own count is of backward passes, of which a turn has several

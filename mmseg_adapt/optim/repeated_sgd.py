@@ -33,7 +33,7 @@ class RepeatedSGD(torch.optim.SGD):
 
     def __init__(self, params, lr: float = 1e-3, repeats: int = 1, decay: str = 'once', **kwargs) -> None:
         if kwargs.get('fused'):
-            raise UserError('RepeatedSGD has no fused form: remove fused=True')
+            raise UserError('RepeatedSGD does not support fused=True: remove it')
         if decay not in ('once', 'cumulative'):
             raise UserError(f"RepeatedSGD.decay = {decay!r} must be one of 'once', 'cumulative'")
         if kwargs.get('nesterov'):  # PyTorch's foreach form, a GPU's default, then writes into the gradient

@@ -97,10 +97,10 @@ def halves(whole: Folder, draws: int = 10) -> Gap:
 
 def files_in(folder: str) -> list[Path]:
     if not Path(folder).is_dir():
-        raise UserError(f'{folder} does not exist: name a folder of images')
+        raise UserError(f'{folder} does not exist: pass a folder of images')
     files = sorted(Path(folder, name) for name in images_below(folder))
     if len(files) < LEAST:
-        raise UserError(f'{folder} holds {len(files)} images: name a folder of at least {LEAST}')
+        raise UserError(f'{folder} contains {len(files)} images: pass a folder with at least {LEAST}')
     return files
 
 

@@ -30,7 +30,7 @@ class Told:
 
     def words(self) -> str:
         """No gap, a small gap or a gap, and the number."""
-        percent = f'a linear model tells the two sets apart in {100 * (1 - self.error):.1f} % of the cases'
+        percent = f'a linear model tells the two sets apart in {100 * (1 - self.error):.1f} % of cases'
         if self.error >= 0.5 - self.chance:
             return f'no gap: {percent}, chance is 50 %'
         return f'{"a small gap" if self.error >= SMALL else "a gap"}: {percent}'

@@ -39,7 +39,7 @@ class Judged:
         pool, scores = self.found.pool, self.found.scores
         said = of_pick(pool, scores, self.own)
         if self.baseline is None:
-            return [said, 'what adaptation changed is not known: name a source-only run with --baseline']
+            return [said, 'to see what adaptation changed, pass a source-only run with --baseline']
         change = of_change(pool, scores, self.best, self.baseline)
         return [said, change[1] if self.harmed() else f'{change[0]}; no symptom of harm was seen']
 
@@ -95,7 +95,7 @@ def write_report(
         _training(run, judged),
         _snapshots(judged),
         _images(judged, predictions),
-        page.section('What is left out', page.items(notes)),
+        page.section('What is missing', page.items(notes)),
         _recipe(run, gap),
     ]
     out.write_text(page.page(f'Report of {"/".join(run.folder.resolve().parts[-2:])}', sections), encoding='utf-8')
@@ -112,7 +112,7 @@ def _gap(folders: dict[str, str], notes: list[str]) -> Gap | None:
     try:
         return gap_between(folders['source'], folders['target'], images=100)
     except KeyError as error:
-        notes.append(f'the two domains are not compared: the folder of the {error.args[0]} is not there')
+        notes.append(f'the two domains are not compared: the folder of the {error.args[0]} does not exist')
     except UserError as error:
         notes.append(f'the two domains are not compared: {error}')
     return None
@@ -237,11 +237,11 @@ def _snapshots(judged: Judged | None) -> str:
 def _images(judged: Judged | None, predictions: list[tuple[str, Prediction]]) -> str:
     if judged is None:
         return ''
-    parts = [page.paragraphs(['where the entropy is bright, the model is unsure'])]
+    parts = [page.paragraphs(['the model is uncertain where the entropy is bright'])]
     if judged.baseline is not None:
         changes = judged.changes()
         captions = {int(i): f'{100 * changes[i]:.0f} % changed' for i in np.argsort(-changes)[:SHOWN]}
-        parts += ['<h3>Largest change against the baseline</h3>', _rows(predictions, captions)]
+        parts += ['<h3>Largest change compared with the baseline</h3>', _rows(predictions, captions)]
     means = np.array([p.confidence.mean() for _, p in predictions])
     captions = {int(i): f'mean confidence {100 * means[i]:.0f} %' for i in np.argsort(means)[:SHOWN]}
     parts += ['<h3>Lowest confidence: what to label next</h3>', _rows(predictions, captions)]
@@ -266,7 +266,7 @@ def _recipe(run: Run, gap: Gap | None) -> str:
     from .. import __version__
 
     facts = run.recipe()
-    facts['versions, of this report'] = (
+    facts['versions used for this report'] = (
         f'mmseg_adapt {__version__}, torch {torch.__version__}, mmengine {mmengine.__version__}, '
         f'mmsegmentation {mmseg.__version__}'
     )

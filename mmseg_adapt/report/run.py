@@ -56,7 +56,7 @@ def run_in(folder: str | Path) -> Run:
     """Raises: UserError: no such folder, or one without a config."""
     folder = Path(folder)
     if not folder.is_dir():
-        raise UserError(f'{folder} does not exist: name the work dir of a training run')
+        raise UserError(f'{folder} does not exist: pass the work dir of a training run')
     config = config_in(folder)
     rows = [row for file in sorted(folder.glob('*/vis_data/scalars.json')) for row in scalars_of(file)]
     logs = ''.join(file.read_text(errors='replace') for file in sorted(folder.glob('*/*.log')))

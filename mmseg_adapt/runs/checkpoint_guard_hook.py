@@ -66,8 +66,8 @@ class CheckpointGuardHook(Hook):
     def before_train(self, runner: Runner) -> None:
         if any(h.max_keep_ckpts == 1 for h in runner.hooks if isinstance(h, CheckpointHook)):
             raise UserError(
-                'default_hooks.checkpoint.max_keep_ckpts = 1 deletes the only checkpoint before the next is written: '
-                'set it to 2'
+                'default_hooks.checkpoint.max_keep_ckpts = 1 deletes the only checkpoint before the next one is '
+                'written: set it to at least 2'
             )
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
@@ -107,5 +107,5 @@ def _check_finite(weights: dict[str, Tensor], runner: Runner, done: int) -> None
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise UserError(
                 f'{name} is not finite at iteration {done}: lower the learning rate or lambda_adv; '
-                f'no checkpoint was written, the last good one in {runner.work_dir} is untouched'
+                f'no checkpoint was written; the last good one in {runner.work_dir} is untouched'
             )

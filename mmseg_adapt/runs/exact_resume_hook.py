@@ -70,13 +70,13 @@ class ExactResumeHook(Hook):
         if runner.iter == 0:  # the weights were loaded, not the run
             return
         if self.loaded is None:
-            runner.logger.warning('a checkpoint without random state and place in the data: the run is not exact')
+            runner.logger.warning('a checkpoint without random state and position in the data: the run is not exact')
             return
         if 'data' in self.loaded and isinstance(runner.train_loop, ResumableTrainLoop):
             runner.train_loop.resume(self.loaded['data'])
         else:
             runner.logger.warning(
-                "the place in the data is lost, since train_cfg.type or the checkpoint's was not "
+                "the position in the data is lost, because train_cfg.type, or the checkpoint's, is not "
                 'ResumableTrainLoop: the run is not exact'
             )
         for name, grad in self.loaded['gradients'].items():
@@ -86,8 +86,8 @@ class ExactResumeHook(Hook):
             set_random_state(self.loaded['random'][get_rank()])
         else:
             runner.logger.warning(
-                f'resuming on {get_world_size()} ranks a run of {len(self.loaded["random"])}: every sample is still '
-                'seen once per pass, but the run is not the uninterrupted one'
+                f'resuming a run of {len(self.loaded["random"])} ranks on {get_world_size()}: every sample is still '
+                'seen once per pass, but the result differs from an uninterrupted run'
             )
         self.loaded = None
 
@@ -103,8 +103,10 @@ def _gradients(runner: Runner) -> dict[str, Tensor]:
 
 
 def _steps_to_cpu(optimizers: dict) -> None:
-    """As in a new run, where Adam counts its steps on the CPU: on the device, to which mmengine loads a checkpoint,
-    every parameter would wait for it at every step."""
+    """Move Adam's step counters back to the CPU.
+
+    mmengine loads them onto the device, where each parameter would synchronise at every step.
+    """
     for state in optimizers.values() if 'state' not in optimizers else [optimizers]:
         on_device = any(group.get('capturable') or group.get('fused') for group in state['param_groups'])
         for entry in state['state'].values() if not on_device else ():

@@ -58,9 +58,9 @@ class PreemptionHook(Hook):
     def __init__(self, signals: str | tuple[str, ...] = ('SIGTERM',), every: int = 10) -> None:
         names = (signals,) if isinstance(signals, str) else signals
         if unknown := [name for name in names if name not in signal.Signals.__members__]:
-            raise UserError(f'PreemptionHook.signals names {unknown}: use names such as SIGTERM, SIGUSR1')
+            raise UserError(f'PreemptionHook.signals has {unknown}: use names such as SIGTERM, SIGUSR1')
         if every < 1:
-            raise UserError(f'PreemptionHook.every = {every}: set it to 1 or more iterations')
+            raise UserError(f'PreemptionHook.every = {every} must be at least 1')
         self.signals = tuple(signal.Signals[name] for name in names)
         self.every = every
         self.received: str | None = None
@@ -123,7 +123,7 @@ class PreemptionHook(Hook):
     def _save(self, runner: Runner) -> None:
         hook = next((hook for hook in runner.hooks if isinstance(hook, CheckpointHook)), None)
         if hook is None:
-            runner.logger.warning(f'{self.received or "a signal"}: stopping; without a CheckpointHook nothing is saved')
+            runner.logger.warning(f'{self.received or "a signal"}: stopping; nothing is saved without a CheckpointHook')
             return
         iteration, meta = runner.iter, dict(epoch=runner.epoch, iter=runner.iter)
         if hook.by_epoch:  # its names count epochs, and this one is not over
@@ -137,7 +137,7 @@ class PreemptionHook(Hook):
         ):
             hook._save_checkpoint_with_step(runner, iteration, meta=meta)
         runner.logger.info(
-            f'{self.received or "a signal to another rank"}: saved after iteration {iteration}; go on with --resume'
+            f'{self.received or "a signal to another rank"}: saved after iteration {iteration}; continue with --resume'
         )
 
     def after_run(self, runner: Runner) -> None:

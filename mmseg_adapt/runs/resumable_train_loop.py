@@ -121,7 +121,7 @@ class ResumableTrainLoop(IterBasedTrainLoop):
 
     def __init__(self, runner: Runner, dataloader: dict, *args, **kwargs) -> None:
         if not isinstance(dataloader, dict):
-            raise UserError('ResumableTrainLoop builds its data loader: give the config, or use IterBasedTrainLoop')
+            raise UserError('ResumableTrainLoop builds its data loader: pass the config, or use IterBasedTrainLoop')
         dataset = dataloader['dataset']
         if isinstance(dataset, dict) and dataset.get('batch_sizes'):
             dataloader = {'collate_fn': dict(type='collate_streams'), **dataloader}

@@ -29,17 +29,17 @@ def resume_from(cfg: Config, checkpoint: str) -> None:
         file = newest_sound(Path(cfg.work_dir))
         if file is None:
             if checkpoint == 'auto' and not any(Path(cfg.work_dir).glob('iter_*.pth')):
-                print_log(f'{cfg.work_dir} holds no checkpoint yet: the run begins', logger='current')
+                print_log(f'{cfg.work_dir} contains no checkpoint yet: starting a new run', logger='current')
                 return
             raise UserError(
-                f'{cfg.work_dir} holds no checkpoint to resume from: check --work-dir, or leave out --resume'
+                f'{cfg.work_dir} contains no checkpoint to resume from: check --work-dir, or remove --resume'
             )
     else:
         file = Path(checkpoint)
         if not file.is_file():
-            raise UserError(f'{file} does not exist: name a checkpoint, or pass --resume alone')
+            raise UserError(f'{file} does not exist: pass a checkpoint, or only --resume')
         if (problem := damage(file)) is not None:
-            raise UserError(f'{file} is damaged ({problem}): name another checkpoint, or pass --resume alone')
+            raise UserError(f'{file} is damaged ({problem}): pass another checkpoint, or only --resume')
     cfg.resume, cfg.load_from = True, str(file)
 
 
@@ -58,12 +58,12 @@ def protect_work_dir(cfg: Config, resume: bool, overwrite: bool) -> None:
             continue
         if not resume:
             raise UserError(
-                f'{folder} holds the run of another config ({key} differs from {dumped.name}): choose another '
+                f'{folder} contains the run of another config ({key} differs from {dumped.name}): choose another '
                 '--work-dir, or pass --overwrite'
             )
         print_log(f'resuming with a changed config: {key} differs from {dumped}', logger='current')
     if not resume and (folder / 'last_checkpoint').exists():
-        raise UserError(f'{folder} holds checkpoints of this config: pass --resume to go on, or --overwrite')
+        raise UserError(f'{folder} contains checkpoints of this config: pass --resume to continue, or --overwrite')
 
 
 def _lasting(cfg: Config) -> dict:

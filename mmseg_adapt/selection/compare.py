@@ -68,12 +68,12 @@ def compare(
         UserError: no snapshot or no target image; snapshots of other classes or maps, by name.
     """
     if images < 1:
-        raise UserError(f'{images} images: compare on at least one')
+        raise UserError(f'--images {images} must be at least 1')
     snapshots, notes = snapshots_of(places)
     cfgs = {snapshot.run: config_of(str(snapshot.config)) for snapshot in snapshots}
     paths, there = target_images(list(cfgs.values()), target, images)
     if there < images:
-        notes.append(f'the target has {there} images, not {images}: all of them are used')
+        notes.append(f'the target has only {there} images, not {images}: all are used')
     source = _source(next(iter(cfgs.values())), min(images, SOURCE_SAMPLES), notes)
     pool = None
     for snapshot in progress(snapshots):
@@ -92,7 +92,7 @@ def _source(cfg: Config, count: int, notes: list[str]) -> list[Sample]:
     try:
         return source_samples(cfg, count)
     except (UserError, FileNotFoundError) as error:
-        notes.append(f'source mIoU and class shares are left out: {error}')
+        notes.append(f'source mIoU and class shares are skipped: {error}')
         return []
 
 

@@ -58,7 +58,7 @@ def symptoms(found: dict[str, float], limits: Limits = Limits()) -> list[str]:  
     if found['flip'] > limits.flip:
         said.append(f'its flip consistency is {100 * found["flip"]:.1f} lower')
     if found['changed'] > limits.changed:
-        said.append(f'it labels {100 * found["changed"]:.0f} % of the pixels otherwise')
+        said.append(f'it labels {100 * found["changed"]:.0f} % of the pixels differently')
     if found['divergence'] > limits.divergence:
         said.append(f'its class shares moved {found["divergence"]:.2f} bits away from those of the source')
     if found['vanished']:

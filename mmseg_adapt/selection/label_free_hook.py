@@ -56,7 +56,7 @@ class LabelFreeHook(Hook):
     def before_train(self, runner: Runner) -> None:
         pipeline = ((runner.cfg.get('test_dataloader') or {}).get('dataset') or {}).get('pipeline')
         if not pipeline:
-            raise UserError('LabelFreeHook: set test_dataloader.dataset.pipeline, which says how images are prepared')
+            raise UserError('LabelFreeHook: set test_dataloader.dataset.pipeline, which prepares the images')
         with kept_random_state():
             self.pipeline = Compose(unlabelled(pipeline))
             self.paths, _ = target_images([runner.cfg], self.target, self.images)

@@ -60,8 +60,8 @@ class Pool:
             self.total.append(p.cpu())
         elif self.total[number].shape != p.shape:
             raise UserError(
-                f'{notes.name} predicts maps of {_size(p)}, {self.notes[0].name} of {_size(self.total[number])}: '
-                'compare runs with one test pipeline'
+                f'{notes.name} predicts maps of {_size(p)}, but {self.notes[0].name} {_size(self.total[number])}: '
+                'compare runs with the same test pipeline'
             )
         else:
             self.total[number] += p.cpu()
@@ -126,8 +126,8 @@ def check_classes(pool: Pool, snapshot: Snapshot, classes: list[str]) -> None:
     if list(classes) != list(pool.classes):
         first = pool.notes[0].name if pool.notes else 'the first'
         raise UserError(
-            f'{snapshot.name} predicts {", ".join(classes)}; {first} predicts {", ".join(pool.classes)}: compare '
-            'snapshots of one set of classes'
+            f'{snapshot.name} predicts {", ".join(classes)}, but {first} predicts {", ".join(pool.classes)}: compare '
+            'snapshots with the same classes'
         )
 
 

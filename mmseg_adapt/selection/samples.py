@@ -37,11 +37,11 @@ def target_images(cfgs: list[Config], folder: str | Path | None, count: int) -> 
     if folder is not None:
         paths = sorted(str(Path(folder, name)) for name in images_below(folder))
         if not paths:
-            raise UserError(f'{folder} holds no image: name a folder of target images after --target')
+            raise UserError(f'{folder} contains no images: pass a folder of target images with --target')
     else:
         target = next((stream for cfg in cfgs if (stream := target_of(cfg)) is not None), None)
         if target is None:
-            raise UserError(f'{cfgs[0].filename} names no target: say where its images are, --target FOLDER')
+            raise UserError(f'{cfgs[0].filename} has no target: pass the folder of target images with --target')
         stream = build_stream('target', changed(target, lambda part: {**part, 'pipeline': []}))
         paths = [stream[i]['img_path'] for i in spread(len(stream), count)]
         return paths, len(stream)

@@ -44,19 +44,19 @@ def snapshots_of(places: Sequence[str | Path]) -> tuple[list[Snapshot], list[str
     found, notes = {}, []
     for place in map(Path, places):
         if not place.exists():
-            raise UserError(f'{place} does not exist: name work dirs of training runs, or checkpoints in them')
+            raise UserError(f'{place} does not exist: pass work dirs of training runs, or checkpoints in them')
         run = place if place.is_dir() else place.parent
         files = list(run.glob('iter_*.pth')) or list(run.glob('*.pth')) if place.is_dir() else [place]
         if not files:
-            raise UserError(f'{place} holds no checkpoint (iter_*.pth): name the work dir of a training run')
+            raise UserError(f'{place} contains no checkpoint (iter_*.pth): pass the work dir of a training run')
         config = config_in(run)
         for snapshot in sorted((Snapshot(run, file, config) for file in files), key=lambda s: (s.iteration, s.file)):
             if (problem := damage(snapshot.file)) is None:
                 found[snapshot.file.resolve()] = snapshot
             else:
-                notes.append(f'{snapshot.file} is damaged ({problem}) and left out')
+                notes.append(f'{snapshot.file} is damaged ({problem}) and skipped')
     if not found:
-        raise UserError('; '.join(notes) + ': train again, or name another work dir')
+        raise UserError('; '.join(notes) + ': train again, or pass another work dir')
     return list(found.values()), notes
 
 
@@ -68,7 +68,7 @@ def config_in(run: Path) -> Path:
     """
     files = sorted(run.glob('*.py'), key=lambda file: file.stat().st_mtime_ns)
     if not files:
-        raise UserError(f'{run} holds no config (*.py): name the work dir that tools/train.py wrote')
+        raise UserError(f'{run} contains no config (*.py): pass a work dir written by tools/train.py')
     return files[-1]
 
 

@@ -35,7 +35,7 @@ def words(
     best = pick(scores, runs)
     said = [of_pick(pool, scores, guarded(scores, runs)), *_of_adaptation(pool, scores, best, baselines)]
     if len(pool.notes) < 2:
-        said.append('agreement with the pool (EnsV) needs several snapshots: flip consistency alone is used')
+        said.append('agreement with the pool (EnsV) needs several snapshots: only flip consistency is used')
     return said + of_classes(pool, range(len(scores)), source_shares)
 
 
@@ -46,7 +46,7 @@ def of_pick(pool: Pool, scores: list[Scores], candidates: Sequence[int]) -> str:
     if not others:
         return said
     sure = certainty_of(pool.notes, best, others[0])
-    doubt = '' if sure >= SURE else ': these images do not tell the two apart'
+    doubt = '' if sure >= SURE else ': these images cannot separate the two'
     margin = 100 * (scores[best].flip - scores[others[0]].flip)
     return f'{said}, {margin:.1f} above {scores[others[0]].name}; ahead in {100 * sure:.0f} % of resamples{doubt}'
 
@@ -55,9 +55,9 @@ def of_change(pool: Pool, scores: list[Scores], compared: int, baseline: int) ->
     """What adaptation changed, and the symptoms of harm, if any."""
     name, base = scores[compared].name, scores[baseline].name
     share = changed(pool.notes[compared], pool.notes[baseline])
-    said = [f'adaptation changed {100 * share:.1f} % of the pixels ({name} against {base})']
+    said = [f'adaptation changed {100 * share:.1f} % of the pixels ({name} compared with {base})']
     found = symptoms(measures(pool.notes[compared], scores[compared], pool.notes[baseline], scores[baseline]))
-    return [*said, f'{name} may have been harmed: against {base} ' + ', '.join(found)] if found else said
+    return [*said, f'{name} may have been harmed: compared with {base}, ' + ', '.join(found)] if found else said
 
 
 def of_classes(pool: Pool, members: Iterable[int], source_shares: np.ndarray | None) -> list[str]:

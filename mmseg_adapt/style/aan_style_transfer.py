@@ -43,20 +43,20 @@ class AANStyleTransfer(BaseTransform):
 
     def __init__(self, renders: str, prob: float = 1.0, missing: str = 'error') -> None:
         if missing not in ('error', 'keep', 'render'):
-            raise UserError(f"AANStyleTransfer.missing = {missing!r} is none of 'error', 'keep', 'render'")
+            raise UserError(f"AANStyleTransfer.missing = {missing!r} must be one of 'error', 'keep', 'render'")
         if not 0 <= prob <= 1:
-            raise UserError(f'AANStyleTransfer.prob = {prob} is no probability: set it to 0…1')
+            raise UserError(f'AANStyleTransfer.prob = {prob} must be between 0 and 1')
         self.store = RenderStore(renders)
         self.prob = prob
         self.missing = missing
         self._job: RenderJob | None = None
         self._reading: dict | None = None  # how the images were read that were rendered
         if not self.store.exists:
-            raise UserError(f'{renders} is no store of renders; make it: {self.command()}')
+            raise UserError(f'{renders} does not contain renders. Create them with: {self.command()}')
 
     def transform(self, results: dict) -> dict:
         if results['img'].shape[:2] != tuple(results['ori_shape'][:2]) or 'crop_box' in results or results.get('flip'):
-            raise UserError('AANStyleTransfer must stand right behind the loading of the image: move it there')
+            raise UserError('AANStyleTransfer must directly follow the step that loads the image: move it there')
         if np.random.rand() >= self.prob:
             return results
         path = self.store.find(results['img_path'])
@@ -64,8 +64,8 @@ class AANStyleTransfer(BaseTransform):
             return results
         if path is None and self.missing == 'error':
             raise UserError(
-                f'{results["img_path"]} has no render in {self.store.folder}: make it: {self.command()}'
-                " (or name the store of this data set, or set AANStyleTransfer.missing = 'keep')"
+                f'{results["img_path"]} has no render in {self.store.folder}. Create it with: {self.command()}'
+                " (or use the store of this data set, or set AANStyleTransfer.missing = 'keep')"
             )
         path = path or self.render(Path(results['img_path']))
         self.check_reading(results)
@@ -80,8 +80,7 @@ class AANStyleTransfer(BaseTransform):
             results,
             self._reading,
             f'the renders in {self.store.folder} were made',
-            'set aan.content and aan.style of the config that renders to the same LoadImage, and render into another '
-            'folder',
+            'set aan.content and aan.style of the rendering config to the same LoadImage, and render to another folder',
         )
 
     def render(self, file: Path) -> Path:
@@ -98,8 +97,8 @@ class AANStyleTransfer(BaseTransform):
         below = [Path(way(file)).relative_to(way(root)) for way in ways if Path(way(file)).is_relative_to(way(root))]
         if not below:
             raise UserError(
-                f'{file} does not lie in {root}, whose renders {self.store.folder} holds: start where this folder is, '
-                "or set AANStyleTransfer.missing = 'keep'"
+                f'{file} is not in {root}, but {self.store.folder} contains the renders of that folder: start the run '
+                "where this folder is, or set AANStyleTransfer.missing = 'keep'"
             )
         name = below[0].with_suffix('').as_posix()
         if not self.store.holds(name, file):

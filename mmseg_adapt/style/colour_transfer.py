@@ -45,9 +45,9 @@ class ColourTransfer(BaseTransform):
         self, target: str, prob: float = 1.0, read: Sequence[dict] = (dict(type='LoadImage'),), count: int = 500
     ) -> None:
         if not 0 <= prob <= 1:
-            raise UserError(f'ColourTransfer.prob = {prob} is not a probability: set it to 0…1')
+            raise UserError(f'ColourTransfer.prob = {prob} must be between 0 and 1')
         if count < 1:
-            raise UserError(f'ColourTransfer.count = {count}: read at least one image')
+            raise UserError(f'ColourTransfer.count = {count} must be at least 1')
         self.target = target
         self.prob = prob
         self.reading: dict | None = None  # how the pool was read; a style does not say
@@ -86,9 +86,8 @@ class ColourTransfer(BaseTransform):
         pixels = torch.from_numpy(np.ascontiguousarray(visible(image).transpose(2, 0, 1)))[None].float()
         if self.dimensions < 2 and colour_count(colour_gram(pixels)) > self.dimensions:
             raise UserError(
-                f'the images of {self.target} are grey (or of one colour), {results.get("img_path", "the image")} is '
-                'not and would lose its colours: name a folder of colour images, not one of labels, in '
-                'ColourTransfer.target'
+                f'the images of {self.target} are grey (or one colour), but {results.get("img_path", "the image")} '
+                'is not and would lose its colours: set ColourTransfer.target to colour images, not labels'
             )
         seen = recoloured(pixels, self.colours)[0].clamp(0, 255)
         seen = seen.round() if image.dtype == np.uint8 else seen

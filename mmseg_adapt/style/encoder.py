@@ -46,13 +46,13 @@ class StyleEncoder(BaseModule):
         known = [COLOUR, *self.known_layers()]
         if unknown := [name for name in layers if name not in known]:
             raise UserError(
-                f'aan.encoder.layers names {unknown}, {type(self).__name__} has {known[0]}, {known[1]}, … {known[-1]}'
+                f'aan.encoder.layers has {unknown}, but {type(self).__name__} has {known[0]}, {known[1]}, … {known[-1]}'
             )
         if not set(layers) - {COLOUR}:
-            raise UserError(f'aan.encoder.layers = {list(layers)} names no layer of {type(self).__name__}')
+            raise UserError(f'aan.encoder.layers = {list(layers)} must list a layer of {type(self).__name__}')
         for name, numbers in (('mean', mean), ('std', std)):
             if len(numbers) != 3:
-                raise UserError(f'aan.encoder.{name} = {list(numbers)}: name three numbers, one per channel')
+                raise UserError(f'aan.encoder.{name} = {list(numbers)}: write three numbers, one per channel')
         self.layers = tuple(sorted(layers, key=known.index))
         self.bgr_to_rgb = bgr_to_rgb
         self.register_buffer('mean', torch.tensor(mean).view(1, 3, 1, 1))
@@ -217,7 +217,7 @@ def build_encoder(cfg: dict) -> StyleEncoder:
         logger.setLevel(level)
     if missing := [name for name, tensor in weights if tensor.isnan().any()]:
         raise UserError(
-            f'{cfg["init_cfg"].get("checkpoint")} has no {missing[0].split(".", 1)[1]} of the right shape (nor '
-            f'{len(missing) - 1} more): name weights of this encoder, or set aan.encoder.init_cfg.prefix'
+            f'{cfg["init_cfg"].get("checkpoint")} has no {missing[0].split(".", 1)[1]} of the right shape (and '
+            f'{len(missing) - 1} more are missing): use weights of this encoder, or set aan.encoder.init_cfg.prefix'
         )
     return encoder.requires_grad_(False)

@@ -57,7 +57,7 @@ class Style:
         try:
             return cls(**torch.load(path, weights_only=True))
         except Exception as error:  # torch.load raises what pickle, zipfile and torch's reader do
-            raise UserError(f'{path} is no style file ({first_line(error)}): remove it') from error
+            raise UserError(f'{path} is not a style file ({first_line(error)}): remove it') from error
 
 
 @torch.no_grad()
@@ -79,5 +79,5 @@ def style_of(encoder: nn.Module, images: Iterable[Tensor]) -> Style:
             sums[name] = sums[name] + gram if name in sums else gram
         count += len(batch)
     if not count:
-        raise UserError('the pool of target images is empty: name a folder of images with --target')
+        raise UserError('there are no target images: pass a folder of images with --target')
     return Style({name: (total / count).float() for name, total in sums.items()}, dict(images=count))

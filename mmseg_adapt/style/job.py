@@ -48,8 +48,8 @@ class RenderJob:
         for step in content:
             if any(word in step['type'] for word in ('Crop', 'Flip', 'Rotate')):
                 raise UserError(
-                    f'aan.content has {step["type"]}: renders stand for whole images, whose labels stay; move it into '
-                    'the pipeline of the data set'
+                    f'aan.content has {step["type"]}, but renders replace whole images and keep their labels: move '
+                    'it to the pipeline of the data set'
                 )
         with named('aan.objective'):
             self.objective = Objective(**objective or {})
@@ -63,7 +63,7 @@ class RenderJob:
         for key in ('content_weights', 'style_weights'):
             if unknown := set(getattr(self.objective, key) or ()) - set(self.encoder.layers):
                 raise UserError(
-                    f'aan.objective.{key} names {min(unknown)}, aan.encoder.layers has {", ".join(self.encoder.layers)}'
+                    f'aan.objective.{key} has {min(unknown)}: use aan.encoder.layers, {", ".join(self.encoder.layers)}'
                 )
         self.adapter = AppearanceAdapter(self.encoder, self.objective, fast=fast, **recipe or {})
         self.device = device
@@ -73,7 +73,7 @@ class RenderJob:
     def from_config(cls, aan: dict | None, device: str | torch.device) -> RenderJob:
         """Raises: UserError: no such section, or an unknown key in it."""
         if aan is None:
-            raise UserError('the config has no section aan: add configs/_base_/aan/… to its _base_')
+            raise UserError('the config has no aan section: add configs/_base_/aan/… to its _base_')
         try:
             return cls(**aan, device=device)
         except TypeError as error:
@@ -85,7 +85,7 @@ class RenderJob:
         keys = ('encoder', 'objective', 'recipe', 'content', 'style')
         job = cls(**{key: settings[key] for key in keys}, fast=False, device=device)
         if job.encoder.fingerprint() != settings['encoder_fingerprint']:
-            raise UserError(f'{settings["encoder"].get("init_cfg")} holds other weights than those of the store')
+            raise UserError(f'{settings["encoder"].get("init_cfg")} has other weights than the store: restore the file')
         return job
 
     def settings(self, targets: list[Path]) -> dict:

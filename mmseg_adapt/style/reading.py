@@ -46,7 +46,7 @@ def check_reading(results: Mapping, theirs: Mapping, what: str, cure: str) -> No
     for key in READING:
         ours, other = (values.get(key) and tuple(values[key]) for values in (results, theirs))
         if ours != other:
-            raise UserError(f'{what} with {key}={other}, LoadImage of this pipeline has {key}={ours}: {cure}')
+            raise UserError(f'{what} with {key}={other}, but LoadImage of this pipeline has {key}={ours}: {cure}')
 
 
 def images_in(folder: Path, option: str) -> dict[str, Path]:
@@ -56,9 +56,9 @@ def images_in(folder: Path, option: str) -> dict[str, Path]:
         UserError: no such folder, no image in it, two images of one name.
     """
     if not folder.is_dir():
-        raise UserError(f'{folder} does not exist: name a folder of images with {option}')
+        raise UserError(f'{folder} does not exist: set {option} to a folder of images')
     files = sorted(map(Path, images_below(folder)))
     if not files:
-        raise UserError(f'{folder} holds no image ({", ".join(IMAGE_ENDINGS)}): name another folder with {option}')
+        raise UserError(f'{folder} contains no images ({", ".join(IMAGE_ENDINGS)}): set {option} to another folder')
     check_endings(str(folder), list(map(str, files)))
     return {file.with_suffix('').as_posix(): folder / file for file in files}

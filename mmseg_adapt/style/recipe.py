@@ -44,7 +44,7 @@ class Recipe:
         pairs = bool(self.levels) and all(len(level) == 2 and min(level) > 0 for level in self.levels)
         if not pairs or self.levels[-1][0] != 1 or any(n < 1 for _, n in self.levels):
             raise UserError(
-                f'aan.recipe.levels = {self.levels}: (scale, iterations) from coarse to fine, the last scale is 1'
+                f'aan.recipe.levels = {self.levels}: list (scale, iterations) from coarse to fine, with last scale 1'
             )
         if self.patience < 1:
             raise UserError(f'aan.recipe.patience = {self.patience}: a number of iterations, at least 1')

@@ -68,7 +68,9 @@ class AppearanceAdapter:
             UserError: a style of other layers than the encoder's.
         """
         if set(style.grams) != set(self.encoder.layers):
-            raise UserError(f'the style has the layers {list(style.grams)}, the encoder {list(self.encoder.layers)}')
+            raise UserError(
+                f'the style has the layers {list(style.grams)}, but the encoder {list(self.encoder.layers)}'
+            )
         seeds = range(len(source)) if seeds is None else seeds
         style = style.to(source.device)
         apart = self.recipe.solver == 'lbfgs' or self.recipe.plateau > 0  # these look at the objective's value

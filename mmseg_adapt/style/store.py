@@ -59,12 +59,14 @@ class RenderStore:
         names = [file.name for file in self.folder.iterdir()] if self.folder.is_dir() else []
         if not self.exists:  # asked after the listing: a manifest is there before any other file
             if any(not name.startswith(PART) for name in names):
-                raise UserError(f'{self.folder} holds other files and no {MANIFEST}: choose an empty folder for --out')
+                raise UserError(
+                    f'{self.folder} contains other files and no {MANIFEST}: choose an empty folder for --out'
+                )
             return
         there, settings = self.manifest()['settings'], json.loads(json.dumps(settings))
         if (key := first_difference(_compared(there), _compared(settings))) is not None:
             raise UserError(
-                f'{self.folder} was made with other settings: {key} is {_lookup(there, key)} there and '
+                f'{self.folder} has other settings: {key} is {_lookup(there, key)} there and '
                 f'{_lookup(settings, key)} here; choose another --out, or the settings of {self.folder / MANIFEST}'
             )
 
@@ -77,7 +79,7 @@ class RenderStore:
         try:
             return json.loads((self.folder / MANIFEST).read_text(encoding='utf-8'))
         except (OSError, ValueError):
-            raise UserError(f'{self.folder} is no store of renders: make it with tools/render_aan.py') from None
+            raise UserError(f'{self.folder} does not contain renders: create them with tools/render_aan.py') from None
 
     @property
     def has_style(self) -> bool:
@@ -86,7 +88,7 @@ class RenderStore:
     def style(self) -> Style:
         """Raises: UserError: a style that has not been computed yet, or a broken one."""
         if not self.has_style:
-            raise UserError(f'{self.folder} holds no {STYLE}: run tools/render_aan.py, which computes it')
+            raise UserError(f'{self.folder} contains no {STYLE}: create it with tools/render_aan.py')
         return Style.load(self.folder / STYLE)
 
     def add_style(self, style: Style) -> Style:

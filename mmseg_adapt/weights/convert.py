@@ -47,7 +47,7 @@ def convert(
     prefix, state = released.stripped(tensors_of(source, path))
     kind = released.detect(state, prefix, path)
     layout = released.layout_of(kind, released.vgg_numbers(state))
-    unused = {key: 'no part of a segmentor' for key in state if layout.ours(key) is None}
+    unused = {key: 'not part of a segmentor' for key in state if layout.ours(key) is None}
     heads = {layer: layout.ours(f'{layer}.conv2d_list.').split('.')[0] for layer in layout.classifiers}
     for layer, head in heads.items():
         for key, why in _set_aside(state, layer, head, kind, path, own, branches, drop_classifier).items():
@@ -69,19 +69,19 @@ def _set_aside(state, layer, head, kind, path, own, branches, drop_classifier) -
     if drop_classifier or (kind == 'init' and wanted != count):
         return dict.fromkeys(keys, f'classifier of {count} classes, dropped')
     if own is not None and wanted is None:
-        return dict.fromkeys(keys, f'the config has no {head} of DeepLabV2')
+        return dict.fromkeys(keys, f'the config has no DeepLabV2 {head}')
     if wanted not in (None, count):
         raise UserError(
-            f'{path} predicts {count} classes, the config {wanted}: use a config with num_classes={count}, or pass '
-            '--drop-classifier to take the backbone only'
+            f'{path} predicts {count} classes, but the config has {wanted}: use a config with num_classes={count}, or '
+            'pass --drop-classifier to convert the backbone only'
         )
     if own is not None and (branches or 0) > (room := _branches(own, head)):
         raise UserError(
-            f'--branches {branches}: the config applies {room} dilated convolutions in {head}: set '
+            f'--branches {branches} is too large, because {head} of the config has {room} dilated convolutions: set '
             f'model.segmentor.{head}.dilations=(6, 12, 18, 24)'
         )
     acting = branches or (_branches(own, head) if own is not None else 4)
-    return {key: 'beyond the convolutions that act' for key in keys if int(key.split('.')[2]) >= acting}
+    return {key: 'not applied (--branches)' for key in keys if int(key.split('.')[2]) >= acting}
 
 
 def _branches(own: dict[str, Tensor], head: str) -> int:
@@ -102,7 +102,7 @@ def _missing(ours: dict[str, Tensor], own: dict[str, Tensor] | None, path: str) 
     wrong += [k for k in ours if own is not None and (k not in own or own[k].shape != ours[k].shape)]
     if wrong:
         raise UserError(
-            f'{path} is the file of another network: {wrong[0]} of the config is not in it, or is of another shape: '
+            f'{path} belongs to another network: {wrong[0]} of the config is missing in it, or has another shape: '
             'check depth and type of the backbone'
         )
     return missing
@@ -116,5 +116,5 @@ def convert_discriminator(source: dict, path: str, classes: int | None = None) -
     ours = {used[key]: value for key, value in state.items()}
     seen = ours['layers.0.weight'].shape[1]
     if classes not in (None, seen):
-        raise UserError(f'{path} is a discriminator of {seen} classes, the segmentor has {classes}: they do not match')
+        raise UserError(f'{path} is a discriminator for {seen} classes, but the segmentor has {classes}: use another')
     return Conversion(DISCRIMINATORS[kind].name, ours, used, {})

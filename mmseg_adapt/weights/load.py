@@ -44,7 +44,7 @@ def read_checkpoint(path: str | Path, map_location: str | None = 'cpu') -> dict:
     """
     file = Path(path).expanduser()
     if not file.is_file():
-        raise UserError(f'{file} does not exist: put or link the checkpoint to {file.absolute()}, or name another')
+        raise UserError(f'{file} does not exist: copy or link the checkpoint to {file.absolute()}, or choose another')
     if file.suffix == '.safetensors':
         return _read_safetensors(file, map_location)
     with _one_sentence(str(file)):
@@ -52,7 +52,7 @@ def read_checkpoint(path: str | Path, map_location: str | None = 'cpu') -> dict:
         checkpoint = torch.load(file, map_location=map_location, weights_only=not unsafe())
     if not isinstance(checkpoint, dict):
         raise UserError(
-            f'{file} holds a {type(checkpoint).__name__}, not a checkpoint: save model.state_dict() instead'
+            f'{file} contains a {type(checkpoint).__name__}, not a checkpoint: save model.state_dict() instead'
         )
     return checkpoint
 
@@ -68,7 +68,7 @@ def tensors_of(checkpoint: dict, path: str | Path) -> dict[str, Tensor]:
             checkpoint = checkpoint[key]
     tensors = {key: value for key, value in checkpoint.items() if isinstance(key, str) and isinstance(value, Tensor)}
     if not tensors:
-        raise UserError(f'{path} holds no weights: name a file that torch.save(model.state_dict(), …) wrote')
+        raise UserError(f'{path} contains no weights: use a file written by torch.save(model.state_dict(), …)')
     return tensors
 
 
@@ -96,11 +96,11 @@ def _one_sentence(name: str) -> Iterator[None]:
         if found and not unsafe():
             what = f' ({found[1]})' if found[1] else ''
             raise UserError(
-                f'{name} needs code{what} to be loaded, which may do anything: pass --unsafe, or set {UNSAFE}=1, '
-                'if you trust its author'
+                f'loading {name} would execute code{what} stored in the file. If you trust its author, pass --unsafe '
+                f'or set {UNSAFE}=1'
             ) from error
         kind = 'is a TorchScript model, not' if 'TorchScript' in str(error) else 'is truncated, damaged or not'
-        raise UserError(f'{name} {kind} a checkpoint: fetch or save it again') from error
+        raise UserError(f'{name} {kind} a checkpoint: download or save it again') from error
 
 
 @CheckpointLoader.register_scheme(prefixes='', force=True)
@@ -133,7 +133,7 @@ def _guarded(load: Callable) -> Callable:
 
 def _where(filename: str, error: Exception) -> str:
     if isinstance(error, KeyError):
-        return f'{filename} names no known model: check the name in init_cfg.checkpoint, or set it to a local file'
+        return f'{filename} is not a known model: check the name in init_cfg.checkpoint, or set it to a local file'
     url = filename
     if '-mmlab://' in filename or 'openmmlab://' in filename:
         url = mmengine_checkpoint.get_external_models()[filename.split('://')[1]]
@@ -141,8 +141,8 @@ def _where(filename: str, error: Exception) -> str:
         url = mmengine_checkpoint.get_torchvision_models()[filename.split('://')[1]]
     cache = Path(torch.hub.get_dir()) / 'checkpoints' / url.rsplit('/', 1)[-1]
     return (
-        f'{filename} cannot be downloaded ({error}): fetch {url} elsewhere and put it to {cache}, '
-        'or set init_cfg.checkpoint to where it lies'
+        f'{filename} cannot be downloaded ({error}): download {url} elsewhere and copy it to {cache}, '
+        'or set init_cfg.checkpoint to its path'
     )
 
 

@@ -71,7 +71,7 @@ def loaded(
     """
     mine, found = parts_of(own), parts_of(tensors_of(checkpoint, path))
     if (part or SEGMENTOR) not in found:
-        raise UserError(f'{path} has no part {part}: it has {", ".join(sorted(found))}')
+        raise UserError(f'{path} has no part {part}: it must be one of {", ".join(sorted(found))}')
     segmentor = found[part or SEGMENTOR]
     if part == TEACHER:
         segmentor = {**{key: x for key, x in found.get(SEGMENTOR, {}).items() if key in frozen}, **segmentor}
@@ -84,12 +84,12 @@ def loaded(
             mine[name].update(_common(mine[name], theirs))
         elif name == TEACHER:
             mine[name].update(_common(mine[name], mine[SEGMENTOR]))
-            notes.append('it has no teacher of this model, which starts as a copy of the segmentor')
+            notes.append('it has no teacher that fits, so the teacher starts as a copy of the segmentor')
         else:
             notes.append(
-                f'{name} is {"of another shape" if theirs else "not in the file"} and keeps its initial weights'
+                f'{name} {"has another shape" if theirs else "is not in the file"} and keeps its initial weights'
             )
-    notes += [f'{name} has no place in this model and is ignored' for name in found if name not in mine]
+    notes += [f'{name} is not part of this model and is ignored' for name in found if name not in mine]
     whole = {f'{name}.{key}'.lstrip('.'): value for name, tensors in mine.items() for key, value in tensors.items()}
     return whole if _of_adapter(own) else mine[SEGMENTOR], notes
 
@@ -99,13 +99,13 @@ def check_whole(own: State, checkpoint: dict, path: str) -> None:
     mine, found = parts_of(own), parts_of(tensors_of(checkpoint, path))
     for name in sorted(mine.keys() ^ found.keys()):
         where = 'this config' if name in found else path
-        raise UserError(f'{path} is not a run of this config: {where} has no {name}; set load_from to start from it')
+        raise UserError(f'{path} is not a run of this config: {where} has no {name}; to start from it, set load_from')
     if _of_adapter(own) != _of_adapter(tensors_of(checkpoint, path)):
-        raise UserError(f'{path} is not a run of this config, but of a plain segmentor; set load_from to start from it')
+        raise UserError(f'{path} is not a run of this config, but a plain segmentor; to start from it, set load_from')
     for name, tensors in mine.items():
         check_fit(tensors, found[name], path if name == SEGMENTOR else f'{path}, {name}')
     if 'message_hub' not in checkpoint or 'iter' not in checkpoint.get('meta', {}):
-        raise UserError(f'{path} holds weights, but not the state of a run; set load_from to start from it')
+        raise UserError(f'{path} contains weights, but not the state of a run; to start from it, set load_from')
 
 
 def check_fit(own: State, found: State, path: str, anew: tuple[str, ...] = ()) -> None:
@@ -117,24 +117,25 @@ def check_fit(own: State, found: State, path: str, anew: tuple[str, ...] = ()) -
     """
     if not found.keys() & own.keys():
         raise UserError(
-            f'{path}: a checkpoint of another network: none of its keys matches this config, which has {min(own)}'
+            f'{path} belongs to another network: none of its keys matches this config, which has {min(own)}: use the '
+            'config that the checkpoint was trained with'
         )
     for key in sorted(found.keys() & own.keys()):
         if own[key].shape != found[key].shape and not key.startswith(anew):
             raise UserError(
-                f'{path}: {key} has shape {tuple(found[key].shape)}, this config needs {tuple(own[key].shape)}: use '
-                f'the config (num_classes, depth) that the checkpoint was trained with{_cure(key)}'
+                f'{path}: {key} has shape {tuple(found[key].shape)}, but this config needs {tuple(own[key].shape)}: '
+                f'use the config that the checkpoint was trained with (check num_classes and depth){_cure(key)}'
             )
     for key in sorted(found.keys() - own.keys()):
         if key.startswith('decode_head.') and not key.startswith(anew):
             raise UserError(
-                f'{path}: this config has no {key}: use the config (decode_head.type, dilations) that the checkpoint '
-                'was trained with'
+                f'{path}: this config has no {key}: use the config that the checkpoint was trained with (check '
+                'decode_head.type and dilations)'
             )
     if missing := [key for key in _lacking(own, found) if not key.startswith(anew)]:
         raise UserError(
-            f'{path}: {missing[0]} is not in it ({len(missing)} tensors of this config are missing): use the config '
-            f'that the checkpoint was trained with{_cure(missing[0])}'
+            f'{path} lacks {missing[0]} ({len(missing)} tensors of this config are missing): use the config that the '
+            f'checkpoint was trained with{_cure(missing[0])}'
         )
 
 
@@ -142,7 +143,7 @@ def _cure(key: str) -> str:
     head = key.split('.')[0]
     if '.lora_' in key:
         return ' and its low_rank.rank'
-    return f'; training may start it anew: {ANEW}={head}' if head.endswith('_head') else ''
+    return f'; to train it from initial weights, set {ANEW}={head}' if head.endswith('_head') else ''
 
 
 def _lacking(own: State, found: State) -> list[str]:
@@ -160,7 +161,7 @@ def _fits(own: State, found: State) -> bool:
 
 def _anew(own: State, found: State, anew: tuple[str, ...]) -> list[str]:
     new = [key for key in _lacking(own, _common(own, found)) if key.startswith(anew)]
-    return [f'{len(new)} tensors of the segmentor start anew, such as {min(new)}'] if new else []
+    return [f'{len(new)} tensors of the segmentor keep their initial weights, such as {min(new)}'] if new else []
 
 
 def accept_plain(adapter: nn.Module) -> None:

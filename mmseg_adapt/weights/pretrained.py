@@ -40,8 +40,8 @@ class CheckedPretrainedInit(PretrainedInit):
         print_log(
             f'{type(module).__name__}: {len(used)} tensors from {self.checkpoint}'
             + (f' ({prefix}…)' if prefix else '')
-            + _listing('; no place for', [k for k in found if k not in used])
-            + _listing('; not in the file, so initialised anew:', missing),
+            + _listing('; not used:', [k for k in found if k not in used])
+            + _listing('; not in the file, so they keep their initial weights:', missing),
             logger='current',
         )
         if hasattr(module, '_params_init_info'):
@@ -57,21 +57,21 @@ class CheckedPretrainedInit(PretrainedInit):
                 n = here[1]
                 found[key] = found[key].mean(1, keepdim=True).repeat(1, n, 1, 1) * (3 / n)
                 print_log(
-                    f'{key}: made for {n} bands of the three in {self.checkpoint}: their mean, times 3/{n}', 'current'
+                    f'{key}: each of {n} bands is the mean of the three in {self.checkpoint}, times 3/{n}', 'current'
                 )
 
     def _check(self, module: str, own: dict, found: dict) -> None:
         if not own.keys() & found.keys():
             raise UserError(
-                f'{self.checkpoint} is the file of another network: none of its keys (prefix: {self.prefix}) is one of '
-                f'{module}, such as {min(own)}: name another file in init_cfg.checkpoint, or mend init_cfg.prefix'
+                f'{self.checkpoint} belongs to another network: none of its keys (prefix: {self.prefix}) is in '
+                f'{module}, which has e.g. {min(own)}: set init_cfg.checkpoint to another file, or fix init_cfg.prefix'
             )
         for key in sorted(own.keys() & found.keys()):
             classifier = 'conv_seg' in key or key.startswith('fc.')
             if own[key].shape != found[key].shape and not classifier:
                 raise UserError(
-                    f'{self.checkpoint} is the file of another network: {key} has shape {tuple(found[key].shape)}, '
-                    f'{module} needs {tuple(own[key].shape)}: check depth and widths, or name another file'
+                    f'{self.checkpoint} belongs to another network: {key} has shape {tuple(found[key].shape)}, but '
+                    f'{module} needs {tuple(own[key].shape)}: check depth and widths, or use another file'
                 )
 
 

@@ -69,7 +69,7 @@ LAYOUTS = {
     'single': Layout('AdaptSegNet, single-level', _SINGLE),
     'advent_single': Layout('ADVENT, single-level', (*_RESNET, _classifier('layer6', 'decode_head'))),
     'clan': Layout(
-        'CLAN, two classifiers on one level, whose logits are added up',
+        'CLAN, two classifiers on one level, whose logits are added',
         (*_RESNET, _classifier('layer5', 'decode_head'), _classifier('layer6', 'decode_head')),
     ),
     'init': Layout('DeepLab initialisation (ImageNet + COCO)', _SINGLE),
@@ -126,15 +126,15 @@ def detect_discriminator(state: dict[str, Tensor], path: str) -> str:
     for name, layout in DISCRIMINATORS.items():
         if {key.rsplit('.', 1)[0] + '.' for key in state} == {theirs for theirs, _ in layout.pairs}:
             return name
-    raise UserError(f'{path} is no discriminator of a released model: its keys are such as {min(state)}')
+    raise UserError(f'{path} is not a discriminator of a released model: it has keys such as {min(state)}')
 
 
 def _unknown(state: dict, path: str) -> NoReturn:
     if any(key.startswith(('segmentor.', 'backbone.')) for key in state):
-        raise UserError(f'{path} is in our format already: use it as it is')
+        raise UserError(f'{path} is already in our format: use it directly')
     raise UserError(
-        f'{path} is the file of another network: no DeepLabV2 in a format of AdaptSegNet, ADVENT, CLAN or the DeepLab '
-        f'initialisation has keys such as {min(state)}'
+        f'{path} is not a DeepLabV2 of AdaptSegNet, ADVENT, CLAN or the DeepLab initialisation: it has keys such as '
+        f'{min(state)}'
     )
 
 

@@ -48,7 +48,7 @@ def build_segmentor(cfg: Config) -> EncoderDecoder:
     init_default_scope(cfg.get('default_scope') or 'mmseg')
     model = MODELS.build(segmentor_config(cfg))
     if not isinstance(model, EncoderDecoder):
-        raise UserError(f'model is a {type(model).__name__}: name a config whose segmentor is an EncoderDecoder')
+        raise UserError(f'model is a {type(model).__name__}: use a config whose segmentor is an EncoderDecoder')
     return model.eval()
 
 
@@ -79,7 +79,7 @@ def dataset_meta(cfg: Config, checkpoint: dict, classes: int) -> dict:
     names = list(found.get('classes') or [f'class {i}' for i in range(classes)])
     if len(names) != classes:
         raise UserError(
-            f'the model predicts {classes} classes, its data set names {len(names)}: set metainfo.classes of '
+            f'the model predicts {classes} classes, but its data set has {len(names)}: set metainfo.classes of '
             'test_dataloader.dataset'
         )
     palette = [list(map(int, colour)) for colour in found.get('palette') or ()]

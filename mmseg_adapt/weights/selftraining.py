@@ -68,7 +68,7 @@ def segmentor_of(state: dict[str, Tensor], part: str | None = None, path: str = 
     if part is not None:
         kept = {k.removeprefix(f'{part}.'): v for k, v in state.items() if k.startswith(f'{part}.')}
         if not kept:
-            raise UserError(f'{path} has no {part}.…: name a checkpoint of DAFormer, HRDA or MIC that has this part')
+            raise UserError(f'{path} has no {part}.…: use a checkpoint of DAFormer, HRDA or MIC that has this part')
         state = kept
     backbone = {k.removeprefix('backbone.'): v for k, v in state.items() if k.startswith('backbone.')}
     ours = {f'backbone.{key}': value for key, value in mit_of(backbone, path).items()}
@@ -97,8 +97,8 @@ def mit_of(state: dict[str, Tensor], path: str = 'the checkpoint') -> dict[str, 
     segmentor = next((k for k in state if k.startswith(('decode_head.', 'backbone.', 'segformer.', 'model.'))), None)
     if segmentor is not None:
         raise UserError(
-            f'{path} is a whole segmentor (it has {segmentor}), so it was fine-tuned already: name the ImageNet file '
-            "mit_b5.pth in init_cfg.checkpoint or, to start from this one on purpose, set init_cfg.prefix='backbone.'"
+            f'{path} is a complete segmentor (it has {segmentor}), so it was fine-tuned: set init_cfg.checkpoint to '
+            "the ImageNet file mit_b5.pth or, to use this one on purpose, set init_cfg.prefix='backbone.'"
         )
     ours = {}
     for key, value in state.items():

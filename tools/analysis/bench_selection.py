@@ -1,4 +1,4 @@
-"""What label-free scores are worth: rules of selection and the alarm for harm, on work dirs with target labels.
+"""Evaluate label-free scores on work dirs with target labels: rules of selection, and the alarm for harm.
 
     python tools/analysis/bench_selection.py pools --pool demo work_dirs/demo/* --pool camvid work_dirs/carla2camvid_*
     python tools/analysis/bench_selection.py runs docs/results/*.jsonl
@@ -306,8 +306,8 @@ def main() -> None:
         command.add_argument('--images', type=int, default=100)
         command.add_argument('--target', help="target images (default: the configs' own)")
     for command in (pools, harm):
-        command.add_argument('--json', type=Path, help='keep what was measured there')
-        command.add_argument('--from', dest='stored', type=Path, help='what --json kept, instead of work dirs')
+        command.add_argument('--json', type=Path, help='also write the measurements to this file')
+        command.add_argument('--from', dest='stored', type=Path, help='read a file of --json instead of work dirs')
     args = parser.parse_args()
     if args.command == 'cost':
         return print(measure_cost(args))

@@ -1,4 +1,4 @@
-"""How long a config's data take to list and to load, with and without the cache of decoded images.
+"""Measure how long a config's data take to list and load, with and without the cache of decoded images.
 
 ``python tools/analysis/benchmark_loading.py CONFIG [--images 50] [--workers 0 2 4] [--cache FOLDER] [--cfg-options …]``
 """
@@ -47,9 +47,11 @@ def images_per_second(dataset: Sequence, count: int, workers: int) -> float:
 def main() -> None:
     parser = ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('config')
-    parser.add_argument('--images', type=int, default=50, help='how many to load')
-    parser.add_argument('--workers', type=int, nargs='+', default=[0, 2], help='numbers of loading processes to try')
-    parser.add_argument('--cache', help='folder of the cache (default: one that is deleted afterwards)')
+    parser.add_argument('--images', type=int, default=50, help='number of images to load')
+    parser.add_argument(
+        '--workers', type=int, nargs='+', default=[0, 2], help='numbers of loading processes to measure'
+    )
+    parser.add_argument('--cache', help='folder of the cache (default: a temporary one)')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides of the config')
     args = parser.parse_args()
     cfg = config_of(args.config)

@@ -1,4 +1,4 @@
-"""Self-training against the releases' order of passes: time, and the peak of all tensors alive.
+"""Compare self-training with the releases' order of passes: time, and peak memory of all tensors.
 
 ``python tools/analysis/benchmark_selftraining.py [--size 256] [--batch 2] [--iterations 10] [--channels 256] [--mic]``
 
@@ -136,10 +136,15 @@ def peaks(cfg: ConfigDict, mic: bool, n: int, size: int) -> dict[str, float]:
 def main() -> None:
     parser = ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--size', type=int, default=256)
-    parser.add_argument('--batch', type=int, default=2, help='images of each domain')
+    parser.add_argument('--batch', type=int, default=2, help='images per domain')
     parser.add_argument('--iterations', type=int, default=10)
     parser.add_argument('--threads', type=int, default=1)
-    parser.add_argument('--channels', type=int, default=256, help='of the head: the fewer, the more is the backbone')
+    parser.add_argument(
+        '--channels',
+        type=int,
+        default=256,
+        help='channels of the head; the fewer, the larger the share of the backbone',
+    )
     parser.add_argument('--mic', action='store_true')
     args = parser.parse_args()
     torch.set_num_threads(args.threads)

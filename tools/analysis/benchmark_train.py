@@ -1,4 +1,4 @@
-"""What the framework costs: one training iteration through the Runner against AdaptSegNet's loop in plain PyTorch.
+"""Measure the framework's cost: one iteration through the Runner, and AdaptSegNet's loop in plain PyTorch.
 
 ``python tools/analysis/benchmark_train.py [--size 256 512] [--width 64] [--iterations 20] [--history 150000]``
 
@@ -115,8 +115,12 @@ def main() -> None:
     parser.add_argument('config', nargs='?', type=Path, default=ROOT / 'configs/adaptseg/gta2cs_multilevel.py')
     parser.add_argument('--size', nargs=2, type=int, default=(256, 512), metavar=('HEIGHT', 'WIDTH'))
     parser.add_argument('--width', type=int, default=64, help='channels of the first stage and of the discriminators')
-    parser.add_argument('--iterations', type=int, default=20, help='after one log interval to warm up')
-    parser.add_argument('--history', type=int, default=0, help='values that the log already holds of every number')
+    parser.add_argument(
+        '--iterations', type=int, default=20, help='iterations to measure, after one log interval of warm-up'
+    )
+    parser.add_argument(
+        '--history', type=int, default=0, help='number of values that the log already contains per scalar'
+    )
     parser.add_argument('--threads', type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)

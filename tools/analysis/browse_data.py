@@ -1,4 +1,4 @@
-"""See what a config trains on: images of every domain, and the labels that are read, after the pipelines.
+"""Draw what a config trains on: images of every domain, and labels, after the pipelines.
 
 ``python tools/analysis/browse_data.py CONFIG [--out contact_sheet.png] [--rows 6] [--cfg-options …]``
 
@@ -101,8 +101,8 @@ def main() -> None:
     parser = ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('config')
     parser.add_argument('--out', type=Path, help='PNG to write (default: work_dirs/<name of the config>/data.png)')
-    parser.add_argument('--rows', type=int, default=5, help='pairs to show')
-    parser.add_argument('--counted', type=int, default=50, help='source labels to count classes in')
+    parser.add_argument('--rows', type=int, default=5, help='number of pairs to show')
+    parser.add_argument('--counted', type=int, default=50, help='number of source labels in which to count classes')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides of the config')
     args = parser.parse_args()
     cfg = config_of(args.config)

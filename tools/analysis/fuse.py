@@ -57,16 +57,18 @@ def fused(runs: list[Run]) -> dict[str, dict]:
     first = runs[0]
     for run in runs[1:]:
         if run.loader.dataset.metainfo['classes'] != first.loader.dataset.metainfo['classes']:
-            raise UserError(f'{run.name} has other classes than {first.name}: fuse models of one task')
+            raise UserError(f'{run.name} has other classes than {first.name}: fuse models with the same classes')
         if len(run.loader.dataset) != len(first.loader.dataset):
-            raise UserError(f'{run.name} is tested on other images than {first.name}: fuse runs on one test set')
+            raise UserError(f'{run.name} is tested on other images than {first.name}: fuse runs on the same test set')
     metric = METRICS.build(first.cfg.test_evaluator)
     metric.dataset_meta = first.metric.dataset_meta
     for batches in zip(*(run.loader for run in runs)):
         mean = 0
         for run, batch in zip(runs, batches):
             if batch['data_samples'][0].img_path != batches[0]['data_samples'][0].img_path:
-                raise UserError(f'{run.name} is tested on other images than {first.name}: fuse runs on one test set')
+                raise UserError(
+                    f'{run.name} is tested on other images than {first.name}: fuse runs on the same test set'
+                )
             sample, probabilities = run.predict(batch)
             run.metric.process(batch, [sample.to_dict()])
             mean = mean + probabilities / len(runs)
@@ -91,12 +93,17 @@ def table_of(results: dict[str, dict]) -> PrettyTable:
 def main() -> None:
     parser = ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        '--run', nargs='+', action='append', required=True, metavar='PATH', help='CONFIG CHECKPOINT [STORE]; repeated'
+        '--run',
+        nargs='+',
+        action='append',
+        required=True,
+        metavar='PATH',
+        help='CONFIG CHECKPOINT [STORE]; repeat for each run',
     )
     args = parser.parse_args()
     for run in args.run:
         if len(run) not in (2, 3):
-            raise UserError(f'--run {" ".join(run)}: give a config, a checkpoint and, if any, a store of renders')
+            raise UserError(f'--run {" ".join(run)}: pass a config, a checkpoint and, optionally, a store of renders')
     print(table_of(fused([Run(*run) for run in args.run])))
 
 

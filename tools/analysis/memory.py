@@ -124,7 +124,7 @@ def image_size(dataset: dict) -> tuple[int, int]:
         if step['type'] == 'Resize':
             width, height = step['scale']
             return height, width
-    raise UserError('a pipeline without Resize or RandomCrop fixes no size: add one to measure')
+    raise UserError('the pipeline does not set an image size: add Resize or RandomCrop')
 
 
 def batch_of(size: tuple[int, int], batch_size: int, labels: bool) -> dict:
@@ -207,7 +207,7 @@ def main() -> None:
             [path.stem + (f' --amp {args.amp}' if args.amp else ''), *(f'{v:.2f}' for v in measure(cfg).values())]
         )
     print(table)
-    print('\nGiB at the peak of one iteration; about 1 GiB for the CUDA context, workspaces and the allocator on top')
+    print('\nGiB at the peak of one iteration; add about 1 GiB for the CUDA context, workspaces and the allocator')
 
 
 if __name__ == '__main__':

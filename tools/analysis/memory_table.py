@@ -1,4 +1,4 @@
-"""What fits which card: writes the table of docs/long_runs.md, of peak memory and FLOPs of self-training.
+"""Write the table of docs/long_runs.md: peak memory and FLOPs of self-training, and which card is large enough.
 
     python tools/analysis/memory_table.py docs/long_runs.md
 
@@ -29,12 +29,12 @@ CONTEXT = 1.0  # GiB for the CUDA context, workspaces and the allocator
 class Row(NamedTuple):
     config: str
     name: str
-    blocks: tuple[str, ...] = ()  # computed again
+    blocks: tuple[str, ...] = ()  # recomputed
     precision: str | None = None
 
     @property
     def how(self) -> str:
-        parts = ['blocks computed again'] if self.blocks else []
+        parts = ['blocks recomputed'] if self.blocks else []
         parts += [f'`--amp {self.precision}`'] if self.precision else []
         return ', '.join(parts) or 'float32'
 
@@ -67,7 +67,7 @@ def cells(row: Row) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('page', type=Path, help='docs/long_runs.md, whose table is written anew')
+    parser.add_argument('page', type=Path, help='docs/long_runs.md; its table is replaced')
     page = parser.parse_args().page
     init_default_scope('mmseg')
     MMLogger.get_instance('mmengine', log_level='ERROR')

@@ -1,4 +1,4 @@
-"""How far images are from the target domain, layer by layer, before and after rendering.
+"""Measure how far images are from the target domain, layer by layer, before and after rendering.
 
 ``python tools/analysis/style_distance.py STORE --source FOLDER --target FOLDER [--config CONFIG]``
 
@@ -58,9 +58,11 @@ def table_of(before: Statistics, after: Statistics, target: Statistics) -> Prett
 def main() -> None:
     parser = ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('store', type=Path, help='a store of renders')
-    parser.add_argument('--source', type=Path, required=True, help='the images that were rendered')
-    parser.add_argument('--target', type=Path, required=True, help='the images whose style they took')
-    parser.add_argument('--config', help='a config whose aan.encoder looks (default: the encoder of the store)')
+    parser.add_argument('--source', type=Path, required=True, help='folder of the rendered images')
+    parser.add_argument('--target', type=Path, required=True, help='folder of the images that define the style')
+    parser.add_argument(
+        '--config', help='measure with the aan.encoder of this config (default: the encoder of the store)'
+    )
     parser.add_argument('--cfg-options', nargs='+', action=DictAction)
     parser.set_defaults(launcher='none', work_dir=None, local_rank=0)
     args = parser.parse_args()
@@ -75,7 +77,7 @@ def main() -> None:
     renders = images_in(args.store, 'STORE')
     sources = images_in(args.source, '--source')
     if unknown := sorted(set(renders) - set(sources)):
-        raise UserError(f'{args.source} has no image {unknown[0]}: name the folder that was rendered with --source')
+        raise UserError(f'{args.source} has no image {unknown[0]}: set --source to the folder that was rendered')
     before = statistics_of(job, (sources[name] for name in renders), 'content')
     after = statistics_of(job, renders.values(), 'content')
     target = statistics_of(job, images_in(args.target, '--target').values(), 'style')

@@ -1,4 +1,4 @@
-"""Which models of MMSegmentation's zoo adapt: writes the table of docs/models.md.
+"""Write the table of docs/models.md: which models of MMSegmentation's zoo can be adapted.
 
     python tools/analysis/zoo.py docs/models.md
 
@@ -49,7 +49,7 @@ class Row(NamedTuple):
 def said(refusal: str) -> str:
     """A cell of the table: yes, or no and the reason without the place and the cure."""
     reason = refusal.split('self-training needs: ')[-1].removeprefix('model.segmentor: ')
-    return f'no: {reason.split(", so that")[0].split(", which is")[0]}' if refusal else 'yes'
+    return f'no: {reason.split(", so it")[0].split(", which is")[0]}' if refusal else 'yes'
 
 
 def families() -> list[str]:
@@ -111,7 +111,7 @@ def table() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('page', type=Path, help='docs/models.md, whose table is written anew')
+    parser.add_argument('page', type=Path, help='docs/models.md; its table is replaced')
     put(parser.parse_args().page, 'zoo', table())
 
 
