@@ -82,7 +82,7 @@ def predict_images(
 ) -> None:
     """Write what is predicted; an image that cannot be read is left out and noted in ``broken``."""
     stream = predictor.stream(
-        images.values(), args.batch_size, skipped=lambda path, error: broken.update({path: str(error)})
+        images.values(), args.batch_size, skipped=lambda path, error: broken.update({Path(path): str(error)})
     )
     names = (name for name, path in images.items() if path not in broken)  # asked after the prediction before it
     for prediction, name in zip(track(stream, 'images', total=len(images), disable=not images), names):
