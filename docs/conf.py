@@ -29,6 +29,7 @@ extensions = ['myst_nb', 'sphinx.ext.autodoc', 'sphinx.ext.napoleon']
 nb_execution_mode = 'off'  # a slow test runs the notebook
 myst_heading_anchors = 3
 autodoc_member_order = 'bysource'
+napoleon_use_rtype = False  # a sentence of ours may begin like a type
 autodoc_inherit_docstrings = False  # those of MMSegmentation are not ours
 autodoc_typehints = 'signature'
 autodoc_default_options = {'members': True, 'show-inheritance': True}
