@@ -127,7 +127,7 @@ def _upsampling(model: dict, plain: Config) -> str:
     if plain.model.type in ('EncoderDecoder', 'CascadeEncoderDecoder'):
         return ''
     return (
-        f'The type is `{model.type}`, an `EncoderDecoder` that resizes logits once, to the size of the image file.\n'
+        f'The type is `{model["type"]}`, an `EncoderDecoder` that resizes logits once, to the size of the image file.\n'
         'The weights also load into `EncoderDecoder`, which resizes them twice: where the pipeline resizes images, it\n'
         'labels some pixels at the borders of objects differently.\n\n'
     )
@@ -145,7 +145,7 @@ def _preprocessing(cfg: Config, model: dict) -> str:
     else:
         lines.append(f'* {order} 0–255, not normalised')
     if (test := model.get('test_cfg') or {}).get('mode') == 'slide':
-        lines.append(f'* sliding windows of {tuple(test.crop_size)}, every {tuple(test.stride)} (height, width)')
+        lines.append(f'* sliding windows of {tuple(test["crop_size"])}, every {tuple(test["stride"])} (height, width)')
     return '\n'.join(lines)
 
 
@@ -157,7 +157,7 @@ def _data_sets(cfg: Config) -> list[tuple[str, dict]]:
 
 
 def _training(cfg: Config) -> str:
-    lines = [f'* {_role(name)}: {part.type}, `{part.get("data_root") or ""}`' for name, part in _data_sets(cfg)]
+    lines = [f'* {_role(name)}: {part["type"]}, `{part.get("data_root") or ""}`' for name, part in _data_sets(cfg)]
     if 'lambda_adv' in cfg.model:
         weights = ', '.join(f'{level}: {value}' for level, value in cfg.model.lambda_adv.items())
         lines.append(f'* method: {cfg.model.type}, λ_adv {weights or "none"}')
@@ -194,7 +194,7 @@ def _measured(row: dict | None, checkpoint: dict) -> str:
 def _licences(cfg: Config) -> str:
     lines = []
     for _, part in _data_sets(cfg):
-        line = LICENCES.get(part.type, f'{part.type} ({part.get("data_root") or "no folder"}): see its own terms')
+        line = LICENCES.get(part['type'], f'{part["type"]} ({part.get("data_root") or "no folder"}): see its own terms')
         lines.append(f'* {line}')
     lines.append('* the weights that training started from: see their own terms')
     return '\n'.join(dict.fromkeys(lines))
