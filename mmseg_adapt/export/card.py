@@ -60,7 +60,8 @@ def model_card(
     title = Path(cfg.filename or folder.name).stem
     row = measured_row(path, checkpoint)
     data_sets = [part for _, part in _data_sets(cfg)]
-    return f"""{card_head(title, data_sets, row and round(row['mIoU'], 2))}# {title}
+    miou = round(row['mIoU'], 2) if row else None
+    return f"""{card_head(title, data_sets, miou)}# {title}
 
 {head.type} on {model.backbone.type}, {len(meta['classes'])} classes; exported by mmseg_adapt {__version__}
 from `{path.name}`{_iteration(checkpoint)}.
