@@ -43,7 +43,7 @@ def write_cvat(images: list[Labelled], classes: list[str], palette: list[list[in
                 archive.writestr(f'{folder}/{image.name}.png', _png(colour_map(found, table)))
 
 
-def labelmap(classes: list[str], colours: list[tuple[int, int, int]]) -> str:
+def labelmap(classes: list[str], colours: list[tuple[int, ...]]) -> str:
     """``name:r,g,b::`` per line, the background first."""
     if wrong := [name for name in classes if ':' in name or name.startswith('#') or name != ' '.join(name.split())]:
         raise UserError(
