@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from math import log
 from pathlib import Path
+from typing import TypeAlias, overload
 
 import cv2
 import numpy as np
@@ -25,7 +26,7 @@ from .models.probabilities import predicted_probabilities
 from .pictures import colour_map, printable
 from .weights.segmentor import dataset_meta, load_segmentor
 
-Image = str | Path | np.ndarray
+Image: TypeAlias = str | Path | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,12 @@ class Predictor:
         self._load_file = TRANSFORMS.build(first)
         self._load_array = TRANSFORMS.build(dict(type='LoadImageFromNDArray'))
         self._steps = [TRANSFORMS.build(step) for step in steps[1:]]
+
+    @overload
+    def __call__(self, images: Image, batch_size: int = 1) -> Prediction: ...
+
+    @overload
+    def __call__(self, images: list[Image], batch_size: int = 1) -> list[Prediction]: ...
 
     def __call__(self, images: Image | list[Image], batch_size: int = 1) -> Prediction | list[Prediction]:
         """The prediction of an image, or the predictions of a list.

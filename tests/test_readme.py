@@ -33,7 +33,7 @@ def test_the_method_in_the_readme_is_complete_and_trains():
 
 
 @pytest.mark.parametrize(
-    'document', sorted([REPO / 'README.md', *REPO.glob('docs/*.md'), *REPO.glob('configs/**/*.md')])
+    'document', sorted([*REPO.glob('*.md'), *REPO.glob('docs/**/*.md'), *REPO.glob('configs/**/*.md')])
 )
 def test_every_file_that_a_document_names_exists(document):
     text = document.read_text()

@@ -156,8 +156,16 @@ def relative(found: float, expected: float) -> float:
     return abs(found - expected) / max(abs(expected), 1e-12)
 
 
+def dropout_draws_as_it_did() -> bool:
+    """As in the PyTorch that printed the figures; 2.6, for one, drops other elements under the same seed."""
+    kept = torch.empty(16).bernoulli_(0.5, generator=torch.Generator().manual_seed(0))
+    return kept.tolist() == [0, 0, 1, 0, 0, 0, 1, 1, 0, 1, 1, 1, 1, 0, 1, 1]
+
+
 @pytest.mark.parametrize('setting', nets.SETTINGS)
 def test_every_figure_of_four_iterations_is_the_authors(setting, monkeypatch):
+    if setting == 'daformer_dropout' and not dropout_draws_as_it_did():
+        pytest.skip('dropout draws other numbers in this PyTorch')
     tolerance = 1e-6 if setting.endswith('aug') else 1e-9
     model = method_of(setting)
     wrappers = OPTIM_WRAPPER_CONSTRUCTORS.build(

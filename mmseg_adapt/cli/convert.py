@@ -61,7 +61,7 @@ def converted(args: Namespace) -> dict:
     report(args.src, found, args.verbose)
     adapter = cfg is None or 'segmentor' in cfg.model
     state = {(f'{SEGMENTOR}.' if adapter else '') + key: value for key, value in found.state.items()}
-    meta = dict(mmseg_adapt=mmseg_adapt.__version__, converted_from=f'{Path(args.src).name}: {found.name}')
+    meta: dict = dict(mmseg_adapt=mmseg_adapt.__version__, converted_from=f'{Path(args.src).name}: {found.name}')
     if cfg and 'decode_head.conv_seg.0.bias' in found.state:
         meta['dataset_meta'] = dataset_meta(cfg, {}, len(found.state['decode_head.conv_seg.0.bias']))
     for argument, level in LEVELS.items():

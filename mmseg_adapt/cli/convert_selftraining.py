@@ -52,7 +52,7 @@ def converted(path: str, config: str | None) -> dict:
     state = adapter_of(tensors_of(released, path), path)
     for part in dict.fromkeys(key.split('.')[0] for key in state):
         print(f'  {part}: {sum(key.startswith(f"{part}.") for key in state)} tensors')
-    meta = dict(mmseg_adapt=mmseg_adapt.__version__, converted_from=Path(path).name)
+    meta: dict = dict(mmseg_adapt=mmseg_adapt.__version__, converted_from=Path(path).name)
     names = released.get('meta') or {}
     if 'CLASSES' in names and 'PALETTE' in names:
         meta['dataset_meta'] = dict(

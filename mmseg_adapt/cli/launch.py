@@ -134,11 +134,13 @@ def enable_amp(cfg: Config, precision: str = 'auto', gpu: bool | None = None) ->
     """
     gpu = torch.cuda.is_available() if gpu is None else gpu
     half = precision == 'fp16' or (precision == 'auto' and gpu)
-    amp = dict(type='AmpOptimWrapper' if gpu else 'CPUAmpOptimWrapper', dtype='float16' if half else 'bfloat16')
+    amp: dict = dict(type='AmpOptimWrapper' if gpu else 'CPUAmpOptimWrapper', dtype='float16' if half else 'bfloat16')
     if gpu and not half:
         amp['loss_scale'] = dict(enabled=False)
     players = [v for v in cfg.optim_wrapper.values() if isinstance(v, dict) and 'optimizer' in v] or [cfg.optim_wrapper]
     for wrapper in players:
         if wrapper.get('type', 'OptimWrapper') not in ('OptimWrapper', 'AmpOptimWrapper', 'CPUAmpOptimWrapper'):
-            raise UserError(f'--amp: cannot be combined with optim_wrapper.type = {wrapper.type!r}; remove one of them')
+            raise UserError(
+                f'--amp: cannot be combined with optim_wrapper.type = {wrapper["type"]!r}; remove one of them'
+            )
         wrapper.update(amp)

@@ -46,7 +46,7 @@ train_dataloader['sampler']['orders'] = dict(source=dict(type='RareClassOrder', 
 
 
 def teacher_text(
-    method: str, network: str, classes: int, images: str, bands: int, size: tuple[int, int], multiple: int
+    method: str, network: str, classes: int, images: str, bands: int, size: tuple[int, ...], multiple: int
 ) -> str:
     """The model and its crops, of ``method`` on ``network``.
 

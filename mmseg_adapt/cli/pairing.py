@@ -80,7 +80,7 @@ def _by_start(files: list[str], labels: list[str], image_end: str | None, label_
     if not found:
         return None
     (image, label), _ = found.most_common(1)[0]
-    both = [
+    both: list = [
         (end,) if end else _alike(own, names)
         for end, own, names in ((image_end, image, files), (label_end, label, labels))
     ]

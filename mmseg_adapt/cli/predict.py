@@ -115,7 +115,7 @@ def predict_images(
 ) -> None:
     """Write what is predicted and append it to ``done``; an image that cannot be read is noted in ``broken``."""
     stream = predictor.stream(
-        images.values(), args.batch_size, skipped=lambda path, error: broken.update({path: str(error)})
+        images.values(), args.batch_size, skipped=lambda path, error: broken.update({Path(path): str(error)})
     )
     names = (name for name, path in images.items() if path not in broken)  # asked after the prediction before it
     for prediction, name in zip(track(stream, 'images', total=len(images), disable=not images), names):

@@ -56,7 +56,7 @@ class DomainPairSampler(_Endless):
 
     Pair number p takes the p-th image of the source's order and of the target's; rank r of w takes p = r, r + w, …
     By default every image of a stream occurs once per pass whatever the other streams' sizes, and memory is one
-    permutation per stream (a product data set would need |source| × |target|). An order depends on the seed, the
+    permutation per stream (a product data set would need ``|source| × |target|``). An order depends on the seed, the
     stream's name and the position alone, so that a resumed run sets ``start``, the number p of its first pair, at no
     cost. Where the data set has ``batch_sizes``, item p holds that many images of each stream.
 

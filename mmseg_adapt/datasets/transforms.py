@@ -44,7 +44,7 @@ class LoadImage(LoadImageFromFile):
     ) -> None:
         super().__init__(imdecode_backend=imdecode_backend, color_type=color_type, **kwargs)
         check_reading(value_range, channels)
-        self.reading = dict(value_range=value_range, channels=channels)
+        self.reading: dict = dict(value_range=value_range, channels=channels)
         self.stock = (imdecode_backend, color_type) != ('pillow', 'color') or self.file_client_args is not None
         if self.stock and (value_range is not None or channels is not None):
             raise UserError(

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -26,7 +27,7 @@ CLASSES = ('road', 'sidewalk', 'building', 'pole', 'vegetation', 'sky', 'person'
 ROAD, SIDEWALK, BUILDING, POLE, VEGETATION, SKY, PERSON, CAR = range(len(CLASSES))
 SIZE = (96, 192)  # height, width in pixels
 FAR = 80.0  # metres
-Colour = Sequence[float] | np.ndarray  # RGB
+Colour: TypeAlias = Sequence[float] | np.ndarray  # RGB
 Points = Sequence[tuple[float, float]]
 Item = tuple[float, Callable[[], None]]  # metres ahead, and what draws it
 

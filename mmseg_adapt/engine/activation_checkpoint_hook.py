@@ -32,7 +32,7 @@ class ActivationCheckpointHook(Hook):
         UserError: (before the first iteration) a name that the segmentor does not have.
     """
 
-    def __init__(self, blocks: tuple[str, ...] = tuple(f'backbone.layer{i}' for i in range(1, 5))) -> None:
+    def __init__(self, blocks: tuple[str, ...] = tuple(f'backbone.layer{i}' for i in range(1, 5))) -> None:  # type: ignore[name-defined]
         self.blocks = blocks
 
     def before_train(self, runner: Runner) -> None:

@@ -60,7 +60,8 @@ def model_card(
     title = Path(cfg.filename or folder.name).stem
     row = measured_row(path, checkpoint)
     data_sets = [part for _, part in _data_sets(cfg)]
-    return f"""{card_head(title, data_sets, row and round(row['mIoU'], 2))}# {title}
+    miou = round(row['mIoU'], 2) if row else None
+    return f"""{card_head(title, data_sets, miou)}# {title}
 
 {head.type} on {model.backbone.type}, {len(meta['classes'])} classes; exported by mmseg_adapt {__version__}
 from `{path.name}`{_iteration(checkpoint)}.
@@ -127,7 +128,7 @@ def _upsampling(model: dict, plain: Config) -> str:
     if plain.model.type in ('EncoderDecoder', 'CascadeEncoderDecoder'):
         return ''
     return (
-        f'The type is `{model.type}`, an `EncoderDecoder` that resizes logits once, to the size of the image file.\n'
+        f'The type is `{model["type"]}`, an `EncoderDecoder` that resizes logits once, to the size of the image file.\n'
         'The weights also load into `EncoderDecoder`, which resizes them twice: where the pipeline resizes images, it\n'
         'labels some pixels at the borders of objects differently.\n\n'
     )
@@ -145,7 +146,7 @@ def _preprocessing(cfg: Config, model: dict) -> str:
     else:
         lines.append(f'* {order} 0–255, not normalised')
     if (test := model.get('test_cfg') or {}).get('mode') == 'slide':
-        lines.append(f'* sliding windows of {tuple(test.crop_size)}, every {tuple(test.stride)} (height, width)')
+        lines.append(f'* sliding windows of {tuple(test["crop_size"])}, every {tuple(test["stride"])} (height, width)')
     return '\n'.join(lines)
 
 
@@ -157,7 +158,7 @@ def _data_sets(cfg: Config) -> list[tuple[str, dict]]:
 
 
 def _training(cfg: Config) -> str:
-    lines = [f'* {_role(name)}: {part.type}, `{part.get("data_root") or ""}`' for name, part in _data_sets(cfg)]
+    lines = [f'* {_role(name)}: {part["type"]}, `{part.get("data_root") or ""}`' for name, part in _data_sets(cfg)]
     if 'lambda_adv' in cfg.model:
         weights = ', '.join(f'{level}: {value}' for level, value in cfg.model.lambda_adv.items())
         lines.append(f'* method: {cfg.model.type}, λ_adv {weights or "none"}')
@@ -194,7 +195,7 @@ def _measured(row: dict | None, checkpoint: dict) -> str:
 def _licences(cfg: Config) -> str:
     lines = []
     for _, part in _data_sets(cfg):
-        line = LICENCES.get(part.type, f'{part.type} ({part.get("data_root") or "no folder"}): see its own terms')
+        line = LICENCES.get(part['type'], f'{part["type"]} ({part.get("data_root") or "no folder"}): see its own terms')
         lines.append(f'* {line}')
     lines.append('* the weights that training started from: see their own terms')
     return '\n'.join(dict.fromkeys(lines))

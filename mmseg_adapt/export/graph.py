@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import runpy
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -136,7 +136,7 @@ def deployed(segmentor: EncoderDecoder, image: Tensor) -> tuple[Tensor, Tensor]:
     return predicted_probabilities(scores).cpu(), labels.long().cpu()
 
 
-def check(graph: ImageToLabels, run: Callable[[Tensor], Tensor], batches: Iterator[Tensor] | None = None) -> float:
+def check(graph: ImageToLabels, run: Callable[[Tensor], Tensor], batches: Iterable[Tensor] | None = None) -> float:
     """The largest gap of a probability between ``run`` and the deployed inference; labels count as 0 or 1.
 
     Labels may differ where two classes are equally probable, to ``TOLERANCE``.
@@ -243,7 +243,7 @@ def _export(graph: ImageToLabels, path: Path, dynamo: bool) -> None:
     if dynamo:
         print_log('ONNX: the tracing exporter failed; trying torch.export, which takes minutes', 'current')
         dynamic = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
-        options = dict(verbose=False, external_data=False)
+        options: dict = dict(verbose=False, external_data=False)
         options |= {} if graph.size else dict(dynamic_shapes={'image': dynamic})
     else:
         size = {0: 'batch', 2: 'height', 3: 'width'}

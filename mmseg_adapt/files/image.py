@@ -189,7 +189,7 @@ def opaque(bands: np.ndarray) -> bool:
     return bool((bands[..., -1] == (np.iinfo(bands.dtype).max if bands.dtype.kind in 'ui' else 1)).all())
 
 
-def _range_of(bands: np.ndarray, name: str, value_range: Sequence[float] | None) -> tuple[float, float]:
+def _range_of(bands: np.ndarray, name: str, value_range: Sequence[float] | None) -> tuple[float, ...]:
     """The values that become 0 and 255."""
     if bands.dtype.kind == 'b':
         return 0, 1

@@ -106,7 +106,9 @@ class Tiff:
 
     def _flat(self) -> bytes:
         """The file with the bands side by side: a pixel's C values become C pixels."""
-        wide = {tag: (self.tags[tag][0] * self.bands,) for tag in (WIDTH, TILE_WIDTH) if tag in self.tags}
+        wide: dict[int, tuple[int, ...]] = {
+            tag: (self.tags[tag][0] * self.bands,) for tag in (WIDTH, TILE_WIDTH) if tag in self.tags
+        }
         return self._with(wide, but=(PREDICTOR,))
 
     def _bare(self) -> bytes:

@@ -23,7 +23,7 @@ class MultiLevelCascade(MultiLevelSegmentor, CascadeEncoderDecoder):
         UserError: as :class:`MultiLevelSegmentor`; ``decode_head`` that is not a list of ``num_stages`` heads.
     """
 
-    def _init_decode_head(self, decode_head: list[dict]) -> None:
+    def _init_decode_head(self, decode_head: list[dict]) -> None:  # type: ignore[override]  # one per stage
         if not isinstance(decode_head, list) or len(decode_head) != self.num_stages:
             raise UserError(
                 f'MultiLevelCascade needs a list of num_stages = {self.num_stages} heads: correct '
@@ -45,7 +45,8 @@ class MultiLevelCascade(MultiLevelSegmentor, CascadeEncoderDecoder):
         wanted = [level for level in self.heads if level in levels]
         outputs = super().read(features, [level for level in wanted if level in self.auxiliary_heads])
         last = max((stages.index(level) for level in wanted if level in stages), default=-1)
-        inputs, readers = (features,), self.readers
+        readers = self.readers
+        inputs: tuple = (features,)
         for level in stages[: last + 1]:
             outputs.update(named(level, readers[level].outputs(*inputs)))
             inputs = features, outputs[level]

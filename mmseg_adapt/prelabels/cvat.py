@@ -43,7 +43,7 @@ def write_cvat(images: list[Labelled], classes: list[str], palette: list[list[in
                 archive.writestr(f'{folder}/{image.name}.png', _png(colour_map(found, table)))
 
 
-def labelmap(classes: list[str], colours: list[tuple[int, int, int]]) -> str:
+def labelmap(classes: list[str], colours: list[tuple[int, ...]]) -> str:
     """``name:r,g,b::`` per line, the background first."""
     if wrong := [name for name in classes if ':' in name or name.startswith('#') or name != ' '.join(name.split())]:
         raise UserError(
@@ -55,9 +55,10 @@ def labelmap(classes: list[str], colours: list[tuple[int, int, int]]) -> str:
     return '# label:color_rgb:parts:actions\n' + ''.join(rows)
 
 
-def colours_of(classes: list[str], palette: list[list[int]]) -> list[tuple[int, int, int]]:
+def colours_of(classes: list[str], palette: list[list[int]]) -> list[tuple[int, ...]]:
     """The palette, but black for a background only, and no colour twice: here, a colour is what says the class."""
-    taken, colours = {BLACK}, []
+    taken: set[tuple[int, ...]] = {BLACK}
+    colours: list[tuple[int, ...]] = []
     spare = (colour for colour in map(voc_colour, count(1)) if colour not in {tuple(row) for row in palette})
     for name, row in zip(classes, palette):
         colour = BLACK if is_background(name) else tuple(row)
@@ -68,7 +69,7 @@ def colours_of(classes: list[str], palette: list[list[int]]) -> list[tuple[int, 
     return colours
 
 
-def voc_colour(index: int) -> tuple[int, int, int]:
+def voc_colour(index: int) -> tuple[int, ...]:
     """Pascal VOC's colour of an index: its bits, three at a time, from the highest bit of red, green and blue on."""
     colour = [0, 0, 0]
     for place in range(8):

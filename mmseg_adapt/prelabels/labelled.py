@@ -31,7 +31,8 @@ class Labelled:
         pixels = np.bincount(labels.ravel())
         sums = np.bincount(labels.ravel(), weights=confidence.ravel())
         by_class = {int(i): float(sums[i] / pixels[i]) for i in np.flatnonzero(pixels)}
-        return cls(name, file, *labels.shape, float(confidence.mean()), float(entropy.mean()), by_class)
+        height, width = labels.shape
+        return cls(name, file, height, width, float(confidence.mean()), float(entropy.mean()), by_class)
 
     def labels(self, out: Path) -> np.ndarray:
         """The label map that was written below ``out``: (H, W) uint8."""

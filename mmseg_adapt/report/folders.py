@@ -70,13 +70,13 @@ def gap_between(source: str, target: str, images: int = 300, encode: Encode | No
     files = [files_in(folder) for folder in (source, target)]
     if Path(source).resolve() == Path(target).resolve():
         return halves(described(source, [files[0][i] for i in spread(len(files[0]), 2 * images)], encode))
-    sets = [
+    first, second = (
         described(name, [own[i] for i in spread(len(own), images)], encode)
         for name, own in zip((source, target), files)
-    ]
-    features = [s.features for s in sets]
-    grams = {layer: gram_distance(sets[0].grams[layer], sets[1].grams[layer]) for layer in sets[0].grams}
-    return Gap(*sets, tell_apart(*features), kernel_distance(*features), grams)
+    )
+    grams = {layer: gram_distance(first.grams[layer], second.grams[layer]) for layer in first.grams}
+    told, kid = tell_apart(first.features, second.features), kernel_distance(first.features, second.features)
+    return Gap(first, second, told, kid, grams)
 
 
 def halves(whole: Folder, draws: int = 10) -> Gap:
@@ -121,7 +121,7 @@ def described(name: str, files: Sequence[Path], encode: Encode | None = None) ->
             features = np.concatenate(pooled)
         rows.append(features)
     found.features, found.grams = np.stack(rows), grams
-    if hasattr(encode, 'shares'):
+    if hasattr(encode, 'classes') and hasattr(encode, 'shares'):
         found.shares = dict(zip(encode.classes, encode.shares().tolist()))
     return found
 

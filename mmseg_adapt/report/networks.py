@@ -36,7 +36,7 @@ class EncoderView:
         aan = config_of(config).get('aan') or {}
         if 'encoder' not in aan:
             raise UserError(f'{config} has no aan.encoder: name a config such as configs/_base_/aan/thin_r50.py')
-        self.encoder = build_encoder(aan.encoder)
+        self.encoder = build_encoder(aan['encoder'])
 
     @torch.no_grad()
     def __call__(self, image: np.ndarray) -> dict[str, torch.Tensor]:
