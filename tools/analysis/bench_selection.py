@@ -1,7 +1,7 @@
 """Evaluate label-free scores on work dirs with target labels: rules of selection, and the alarm for harm.
 
     python tools/analysis/bench_selection.py pools --pool demo work_dirs/demo/* --pool camvid work_dirs/carla2camvid_*
-    python tools/analysis/bench_selection.py runs docs/results/*.jsonl
+    python tools/analysis/bench_selection.py runs docs/results/*.jsonl [--into docs/choosing.md]
     python tools/analysis/bench_selection.py harm FOLDER_OF_SPOIL
     python tools/analysis/bench_selection.py cost WORK_DIR
 
@@ -22,6 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from markdown_table import put
 from summarize import stored
 
 from mmseg_adapt.errors import UserError, one_sentence
@@ -299,6 +300,7 @@ def main() -> None:
     pools, runs, harm, cost = (commands.add_parser(name) for name in ('pools', 'runs', 'harm', 'cost'))
     pools.add_argument('--pool', nargs='+', action='append', default=[], metavar=('NAME', 'WORK_DIR'))
     runs.add_argument('files', nargs='+', type=Path, metavar='FILE')
+    runs.add_argument('--into', type=Path, metavar='PAGE', help='put the table into this page')
     harm.add_argument('runs', nargs='?', type=Path, help='the folder that spoil.py --out wrote')
     cost.add_argument('work_dir', nargs=1)
     cost.add_argument('--rounds', type=int, default=3)
@@ -312,7 +314,8 @@ def main() -> None:
     if args.command == 'cost':
         return print(measure_cost(args))
     if args.command == 'runs':
-        return print(run_table(args.files))
+        print(table := run_table(args.files))
+        return put(args.into, 'runs', table) if args.into else None
     measure = measure_pools if args.command == 'pools' else measure_harm
     found = json.loads(args.stored.read_text()) if args.stored else measure(args)
     if args.json:
