@@ -17,7 +17,7 @@ MASK = dict(block=64, ratio=0.7, weight=1.0, of='target', begin=0, ramp=0)
 
 @MODELS.register_module()
 class MIC(DAFormer):
-    """DAFormer (or DACS), plus masked images: the student sees part of one and learns the teacher's labels of all of it.
+    """DAFormer (or DACS), plus masked images: the student sees part of one and learns the teacher's labels of it all.
 
     Args:
         mask: ``block``, the side of the squares in pixels; ``ratio``, the share of them that is hidden; ``weight``
