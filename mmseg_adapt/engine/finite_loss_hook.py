@@ -57,7 +57,7 @@ class FiniteLossHook(Hook):
             wrapper.optimizer.register_step_pre_hook(lambda optimizer, *_, p=player: self._look(optimizer, p))
 
     def _look(self, optimizer: torch.optim.Optimizer, player: str) -> None:
-        """Before a step: without gradients, an optimiser does not change weights or state."""
+        """Before a step: drop gradients that are not finite, so that the optimiser keeps weights and state."""
         parameters = [p for group in optimizer.param_groups for p in group['params'] if p.grad is not None]
         if not parameters:
             return
