@@ -56,8 +56,8 @@ class DomainPairSampler(_Endless):
 
     Pair number p takes the p-th image of the source's order and of the target's; rank r of w takes p = r, r + w, …
     By default every image of a stream occurs once per pass, whatever the sizes of the other streams. Memory is one
-    permutation per stream (a product data set would need |source| × |target|). An order depends only on the seed, the
-    stream's name and the position. So a resumed run only sets ``start``, the number p of its first pair, at no
+    permutation per stream (a product data set would need ``|source| × |target|``). An order depends only on the seed,
+    the stream's name and the position. So a resumed run only sets ``start``, the number p of its first pair, at no
     cost. If the data set has ``batch_sizes``, item p holds that many images of each stream.
 
     Args:
