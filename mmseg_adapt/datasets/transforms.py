@@ -25,7 +25,7 @@ class LoadImage(LoadImageFromFile):
     Args:
         value_range, channels: which values of the file become 0 and 255, and which bands to use: see
             :func:`~mmseg_adapt.files.image.read_image`.
-        imdecode_backend, color_type: as in ``LoadImageFromFile``; other values than these use its decoding.
+        imdecode_backend, color_type: as in ``LoadImageFromFile``; any value but the default uses its decoding.
         **kwargs: see ``LoadImageFromFile``.
 
     Added, if ``value_range`` or ``channels`` is set: these two keys, so that later steps can compare.
