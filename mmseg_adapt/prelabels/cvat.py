@@ -47,8 +47,8 @@ def labelmap(classes: list[str], colours: list[tuple[int, int, int]]) -> str:
     """``name:r,g,b::`` per line, the background first."""
     if wrong := [name for name in classes if ':' in name or name.startswith('#') or name != ' '.join(name.split())]:
         raise UserError(
-            f'class {wrong[0]!r}: labelmap.txt of CVAT cannot hold this name; rename it in metainfo.classes of the '
-            'config without colons, leading # and double spaces'
+            f"class {wrong[0]!r}: CVAT's labelmap.txt cannot contain this name; in metainfo.classes of the config, "
+            'choose a name without colons, leading # and double spaces'
         )
     named = [(name, colour) for name, colour in zip(classes, colours) if colour != BLACK]
     rows = [f'{name}:{",".join(map(str, colour))}::\n' for name, colour in [('background', BLACK), *named]]

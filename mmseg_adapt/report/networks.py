@@ -35,7 +35,7 @@ class EncoderView:
     def __init__(self, config: str) -> None:
         aan = config_of(config).get('aan') or {}
         if 'encoder' not in aan:
-            raise UserError(f'{config} has no aan.encoder: name a config such as configs/_base_/aan/thin_r50.py')
+            raise UserError(f'{config} has no aan.encoder: pass a config such as configs/_base_/aan/thin_r50.py')
         self.encoder = build_encoder(aan.encoder)
 
     @torch.no_grad()

@@ -33,8 +33,8 @@ def check_colours(layers: Iterable[str], owner: str) -> None:
     """Raises: UserError: layers that say nothing of colours; ``owner`` is what asks for them."""
     if COLOUR not in layers:
         raise UserError(
-            f"{owner} needs the target's colours, and the style has the layers {', '.join(layers)}: add 'colour' to "
-            'aan.encoder.layers, with 0 in content_weights and style_weights of aan.objective if it should not count'
+            f"{owner} needs the target's colours, but the style has the layers {', '.join(layers)}: add 'colour' to "
+            'aan.encoder.layers; to give it no weight, set it to 0 in content_weights and style_weights of aan.objective'
         )
 
 

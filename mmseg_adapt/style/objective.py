@@ -45,10 +45,10 @@ class Objective:
 
     def __post_init__(self) -> None:
         if self.weights not in ('unit', 'balanced'):
-            raise UserError(f"aan.objective.weights = {self.weights!r} is neither 'unit' nor 'balanced'")
+            raise UserError(f"aan.objective.weights = {self.weights!r} must be 'unit' or 'balanced'")
         for key in ('alpha', 'smoothness'):
             if not getattr(self, key) >= 0:
-                raise UserError(f'aan.objective.{key} = {getattr(self, key)}: it weighs a loss and cannot be negative')
+                raise UserError(f'aan.objective.{key} = {getattr(self, key)} must be at least 0')
 
     def roughness(self, images: Tensor, source: Tensor) -> Tensor:
         """smoothness · TV(x_o) / (TV(x_s) + 1): (N, 3, H, W) of BGR 0–255, twice → (N,)."""

@@ -40,14 +40,14 @@ class Recipe:
             ('norm', ('mean', 'sum')),
         ):
             if getattr(self, name) not in known:
-                raise UserError(f'aan.recipe.{name} = {getattr(self, name)!r} is none of {list(known)}')
+                raise UserError(f'aan.recipe.{name} = {getattr(self, name)!r} must be one of {list(known)}')
         pairs = bool(self.levels) and all(len(level) == 2 and min(level) > 0 for level in self.levels)
         if not pairs or self.levels[-1][0] != 1 or any(n < 1 for _, n in self.levels):
             raise UserError(
                 f'aan.recipe.levels = {self.levels}: list (scale, iterations) from coarse to fine, with last scale 1'
             )
         if self.patience < 1:
-            raise UserError(f'aan.recipe.patience = {self.patience}: a number of iterations, at least 1')
+            raise UserError(f'aan.recipe.patience = {self.patience} must be at least 1')
 
 
 PAPER = Recipe()
