@@ -247,8 +247,8 @@ def test_a_model_that_needs_code_of_others_is_exported_without_model_json_and_no
         ('hf://jane/a/b', 'is not the name of a model'),
         ('hf://jane/absent', r'hf://jane/absent cannot be downloaded .the Hub answered 401.: check the name; if the'),
         ('hf://jane/secret', 'check the name; if the repository is private, run hf auth login or set HF_TOKEN'),
-        ('hf://jane/other@v9', r'cannot be downloaded .the Hub answered 404.: after @, write a branch, a tag or a commit'),
-        ('hf://jane/other', 'hf://jane/other has no model.json: choose a model that was uploaded with mmseg-adapt export'),
+        ('hf://jane/other@v9', r'cannot be downloaded .the Hub answered 404.: after @, write a branch, a tag or'),
+        ('hf://jane/other', 'hf://jane/other has no model.json: choose a model that was uploaded with'),
     ],
 )
 def test_what_cannot_be_fetched_is_one_sentence(name, message, trained, server, tmp_path, monkeypatch):
@@ -282,9 +282,7 @@ def test_what_cannot_be_pushed_is_one_sentence_before_or_after_the_folder_is_wri
     assert list(tmp_path.iterdir()) == []
     monkeypatch.setenv('HF_TOKEN', 'hf_of_another')
     message = said('jane/streets')
-    assert (
-        'out is written, but cannot be pushed to jane/streets (the Hub answered 401): fix that, then run:' in message
-    )
+    assert 'out is written, but cannot be pushed to jane/streets (the Hub answered 401): fix that, then run:' in message
     assert message.endswith(f'hf upload jane/streets {tmp_path}/out')
     assert (tmp_path / 'out/model.pth').is_file()
     monkeypatch.setitem(sys.modules, 'huggingface_hub', None)

@@ -48,7 +48,7 @@ def parse() -> Namespace:
     parser.add_argument('--opacity', type=float, default=0.5, help='opacity of the colours in overlays, 0 to 1')
     parser.add_argument('--confidence', action='store_true', help='also write the probability of the predicted class')
     parser.add_argument('--entropy', action='store_true', help='also write the entropy of the class probabilities')
-    parser.add_argument('--format', choices=['png', *FORMATS], default='png', help='also write a file for this annotation tool')
+    parser.add_argument('--format', choices=['png', *FORMATS], default='png', help='also write a file for this tool')
     parser.add_argument('--image-url', default=LOCAL, help='labelstudio: prefix of the file name in the image address')
     parser.add_argument('--part', help="'teacher' uses the checkpoint's teacher instead of its segmentor")
     parser.add_argument('--device', help='cuda, cuda:1 or cpu (default: the GPU if there is one)')
@@ -119,7 +119,7 @@ def predict_images(
     stream = predictor.stream(
         images.values(), args.batch_size, skipped=lambda path, error: broken.update({path: str(error)})
     )
-    names = (name for name, path in images.items() if path not in broken)  # evaluated lazily, after the previous prediction
+    names = (name for name, path in images.items() if path not in broken)  # lazy: after the prediction before
     for prediction, name in zip(track(stream, 'images', total=len(images), disable=not images), names):
         done.append(write(out, name, images[name].suffix, prediction, args))
         save(out / 'overlay' / f'{name}.png', Image.fromarray(prediction.overlay(args.opacity)))

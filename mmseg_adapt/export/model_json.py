@@ -1,7 +1,7 @@
 """A model as data, ``model.json``: ``Predictor`` builds it without running a config, which is code.
 
 Data can name code, too. If a registry does not know a type, mmengine imports the type by its name, so
-``dict(type='os.system', command=…)`` would run. Only registered types of the frameworks and of this package are allowed.
+``dict(type='os.system', command=…)`` would run. Only types that the frameworks or this package register are allowed.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def check_colours(layers: Iterable[str], owner: str) -> None:
     if COLOUR not in layers:
         raise UserError(
             f"{owner} needs the target's colours, but the style has the layers {', '.join(layers)}: add 'colour' to "
-            'aan.encoder.layers; to give it no weight, set it to 0 in content_weights and style_weights of aan.objective'
+            'aan.encoder.layers; to give it no weight, set it to 0 in aan.objective.content_weights and style_weights'
         )
 
 
