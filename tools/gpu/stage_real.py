@@ -32,7 +32,7 @@ TIMES = 10  # factor on the configs' iterations
 
 
 def unpack(args: Namespace, folder: Path) -> None:
-    """Unpack ``data/`` and ``weights/`` into the current folder for the configs. Rehearsals use noise."""
+    """Unpack ``data/`` and ``weights/`` into the current folder. A rehearsal without data.tar uses noise."""
     packed = args.kit / 'data.tar'
     if packed.exists():
         with tarfile.open(packed) as archive:
