@@ -275,10 +275,10 @@ def test_what_cannot_be_pushed_is_one_sentence_before_or_after_the_folder_is_wri
         arguments = (trained / 'tiny.py', trained / 'run/iter_2.pth', tmp_path / 'out', '--push', repository)
         return failure('export_segmentor.py', *arguments, monkeypatch=monkeypatch, capsys=capsys)
 
-    assert '--push streets: write USER/NAME, the name of a repository on the Hub' in said('streets')
+    assert '--push streets must be USER/NAME, the name of a repository on the Hub' in said('streets')
     monkeypatch.setenv('HF_TOKEN', '')
     monkeypatch.setattr(huggingface_hub.constants, 'HF_TOKEN_PATH', str(tmp_path / 'none'))
-    assert '--push needs an access token of the Hub: run hf auth login, or set HF_TOKEN' in said('jane/streets')
+    assert '--push needs an access token for the Hub: run hf auth login, or set HF_TOKEN' in said('jane/streets')
     assert list(tmp_path.iterdir()) == []
     monkeypatch.setenv('HF_TOKEN', 'hf_of_another')
     message = said('jane/streets')
