@@ -15,7 +15,7 @@ PAPER_ALPHA = 1e-14
 
 
 def variation(images: Tensor) -> Tensor:
-    """Total variation: mean |difference| of neighbours, smoothed below a grey level: (N, C, H, W) → (N,)."""
+    """Total variation: mean absolute difference of neighbours, smoothed below a grey level: (N, C, H, W) → (N,)."""
     differences = images.diff(dim=2), images.diff(dim=3)
     return sum(((d.square() + 1).sqrt() - 1).flatten(1).mean(1) for d in differences)
 
