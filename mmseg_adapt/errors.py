@@ -75,7 +75,7 @@ def writing(path: object) -> Iterator[None]:
 def sentence(error: BaseException) -> str:
     """The message, without what PyTorch's data loader adds to a worker's error."""
     if isinstance(error, FileNotFoundError) and error.filename:
-        return f'{error.filename} does not exist: put or link it there, or change the path in the config'
+        return f'{error.filename} does not exist: copy or link it there, or change the path in the config'
     if isinstance(error, OSError) and _of_the_disk(error):
         return _disk_sentence(error)
     if isinstance(error, KeyError):
