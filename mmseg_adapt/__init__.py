@@ -20,7 +20,7 @@ __version__ = '0.1.0'
 
 
 def __getattr__(name: str):
-    if name == 'Predictor':  # loaded when it is asked for
+    if name == 'Predictor':  # loaded on first use
         from .predictor import Predictor
 
         return Predictor

@@ -1,4 +1,4 @@
-"""The one exception that the command-line tools print as a single sentence, and the sentence of any other."""
+"""The exception that the command-line tools print as one sentence, and the sentence for any other exception."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from contextlib import contextmanager
 
 
 class UserError(ValueError):
-    """A mistake in a config, a file or a command; its message names the culprit and the cure."""
+    """A mistake in a config, a file or a command; its message names the cause and the cure."""
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, in one line; its type's name where it says nothing."""
+    """The first line of an error's message, or its type's name if the message is empty."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 EXPECTED = (UserError, FileNotFoundError)
-UNREGISTERED = re.compile(r'(\S+) is not in the (\S+) registry')  # what mmengine says of a type that does not exist
+UNREGISTERED = re.compile(r'(\S+) is not in the (\S+) registry')  # mmengine's message for a type that does not exist
 UNIMPORTED = re.compile(r"Failed to import custom modules from \{'imports': (.+?), 'allow")
-FULL = (errno.ENOSPC, errno.EDQUOT)  # of a disk, or of a user's share
-CURES = {  # what the frameworks say → what to do
+FULL = (errno.ENOSPC, errno.EDQUOT)  # a full disk, or a user's full quota
+CURES = {  # the frameworks' message → what to do
     'persistent_workers option needs num_workers > 0': 'remove persistent_workers, or set num_workers to 1 or more',
     'prefetch_factor option could only be specified': 'remove prefetch_factor, or set num_workers to 1 or more',
     'Cannot infer the rule for key': "set default_hooks.checkpoint.rule to 'greater' or 'less'",
@@ -35,9 +35,9 @@ CURES = {  # what the frameworks say → what to do
 
 @contextmanager
 def one_sentence() -> Iterator[None]:
-    """Print a :class:`UserError`, what a file system says, or a known refusal as one sentence and exit with 1.
+    """Print a :class:`UserError`, a file system error, or a known framework error as one sentence and exit with 1.
 
-    With ``MMSEG_ADAPT_TRACEBACK=1`` in the environment the traceback is shown instead.
+    With ``MMSEG_ADAPT_TRACEBACK=1`` in the environment, show the traceback instead.
     """
     try:
         yield
@@ -49,7 +49,7 @@ def one_sentence() -> Iterator[None]:
 
 
 def is_expected(error: BaseException) -> bool:
-    """Whether :func:`sentence` says all that a user needs."""
+    """Whether :func:`sentence` tells the user all they need."""
     if isinstance(error, KeyError):
         return bool(UNREGISTERED.search(str(error)))
     if isinstance(error, ImportError):
@@ -63,7 +63,7 @@ def _cure(error: BaseException) -> str | None:
 
 @contextmanager
 def writing(path: object) -> Iterator[None]:
-    """An ``OSError`` of the block names the file that was being written, as a full disk does not."""
+    """Add the file being written to an ``OSError`` of the block; a full disk does not name it."""
     try:
         yield
     except OSError as error:
@@ -73,9 +73,9 @@ def writing(path: object) -> Iterator[None]:
 
 
 def sentence(error: BaseException) -> str:
-    """The message without what PyTorch's data loader adds to an error of a worker."""
+    """The message, without what PyTorch's data loader adds to a worker's error."""
     if isinstance(error, FileNotFoundError) and error.filename:
-        return f'{error.filename} does not exist: put or link it there, or change the path in the config'
+        return f'{error.filename} does not exist: copy or link it there, or change the path in the config'
     if isinstance(error, OSError) and _of_the_disk(error):
         return _disk_sentence(error)
     if isinstance(error, KeyError):

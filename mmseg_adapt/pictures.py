@@ -1,4 +1,4 @@
-"""Label maps for the eye, and what the eye sees of an image of any number of bands."""
+"""Label maps as pictures, and visible pictures of images with any number of bands."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ def colour_map(label: np.ndarray, palette: list) -> np.ndarray:
 
 
 def visible(image: np.ndarray) -> np.ndarray:
-    """(H, W, C) as ``LoadImage`` gives it → (H, W, 3) BGR of the same type: one band three times, else the first three.
+    """(H, W, C) as ``LoadImage`` returns it → (H, W, 3) BGR of the same type: one band three times, or the first three.
 
-    Three bands are BGR already; more are in the order of the file, red first.
+    Three bands are already BGR. More bands keep the file's order, red first.
     """
     count = image.shape[2]
     return image if count == 3 else image[..., [0, 0, 0] if count < 3 else [2, 1, 0]]
 
 
 def repainted(image: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """``image`` with another picture, BGR, in the bands that :func:`visible` shows; further bands stay."""
+    """``image`` with the BGR picture ``seen`` in the bands that :func:`visible` shows; other bands do not change."""
     count = image.shape[2]
     seen = seen.astype(image.dtype)
     if count == 3:

@@ -31,9 +31,9 @@ Image: TypeAlias = str | Path | np.ndarray
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a segmentor says of one image; everything has the height and width of the image file.
+    """A segmentor's prediction for one image. All arrays have the height and width of the image file.
 
-    (Where the test pipeline crops images, of the crop.)
+    (If the test pipeline crops images, those of the crop.)
     """
 
     image: np.ndarray  # (H, W, 3) uint8, RGB
@@ -56,16 +56,16 @@ class Predictor:
     """A trained segmentor, ready for images.
 
     Args:
-        model: a folder that ``tools/export_segmentor.py`` wrote, one on the Hugging Face Hub (``'hf://USER/NAME'`` or
-            ``'hf://USER/NAME@REVISION'``), or a config. A config is code and is run; a folder with a model.json is
-            built from that, and nothing in it is run.
-        checkpoint: the weights; those in the folder by default.
-        device: 'cuda' where there is a GPU, else 'cpu', by default.
-        part: ``'teacher'`` to predict with the teacher of a checkpoint instead of its segmentor.
+        model: a folder written by ``tools/export_segmentor.py``, one on the Hugging Face Hub (``'hf://USER/NAME'`` or
+            ``'hf://USER/NAME@REVISION'``), or a config. A config is code and is executed. A folder with a model.json
+            is built from that file, and nothing in the folder is executed.
+        checkpoint: the weights; by default those in the folder.
+        device: by default 'cuda' if there is a GPU, else 'cpu'.
+        part: ``'teacher'`` to predict with a checkpoint's teacher instead of its segmentor.
 
     Raises:
-        UserError: a missing file, a checkpoint that is not this config's or needs code to be loaded, a part that it
-            does not have, a device that is not there.
+        UserError: a missing file, a checkpoint of another config or one that needs code to load, a missing part, a
+            missing device.
 
     Example::
 
@@ -114,7 +114,7 @@ class Predictor:
             raise UserError(f'{config} has no test_dataloader.dataset.pipeline, which prepares the images: set it')
         first = dict(steps[0])
         if first.get('type') == 'LoadImageFromFile' and first.get('imdecode_backend') == 'pillow':
-            first['type'] = 'LoadImage'  # which an export calls by that name: the same pixels, of any size and bits
+            first['type'] = 'LoadImage'  # LoadImageFromFile in an export: the same pixels, any size and bits
         self._load_file = TRANSFORMS.build(first)
         self._load_array = TRANSFORMS.build(dict(type='LoadImageFromNDArray'))
         self._steps = [TRANSFORMS.build(step) for step in steps[1:]]
@@ -126,12 +126,12 @@ class Predictor:
     def __call__(self, images: list[Image], batch_size: int = 1) -> list[Prediction]: ...
 
     def __call__(self, images: Image | list[Image], batch_size: int = 1) -> Prediction | list[Prediction]:
-        """The prediction of an image, or the predictions of a list.
+        """Predict an image, or a list of images.
 
         Args:
-            images: files, or arrays of what a file would hold: (H, W, 3) uint8, RGB, or of as many bits
-                and bands as ``LoadImage`` of the test pipeline states.
-            batch_size: how many images of one size are predicted at once.
+            images: files, or arrays with the contents of a file: (H, W, 3) uint8, RGB, or as many bits and bands as
+                ``LoadImage`` of the test pipeline states.
+            batch_size: number of images of equal size to predict at once.
 
         Raises:
             UserError: an image that cannot be read, an array of another type or shape.
@@ -149,7 +149,7 @@ class Predictor:
         """Like a call, but lazily, one image at a time.
 
         Args:
-            skipped: is told of every image that cannot be read, which is then left out; by default its error is raised.
+            skipped: called with every unreadable image, which is then skipped; by default its error is raised.
         """
         batch: list[tuple[np.ndarray, dict, tuple[int, int]]] = []
         for image in images:
@@ -168,7 +168,7 @@ class Predictor:
             yield from self._predict(batch)
 
     def read(self, image: Image) -> tuple[np.ndarray, dict, tuple[int, int]]:
-        """The image in the size that is predicted, (H, W, 3) BGR; what the test pipeline makes of it, a sample; the
+        """The image at the size that is predicted, (H, W, 3) BGR; the sample that the test pipeline makes of it; the
         height and width of the file."""
         reading = getattr(self._load_file, 'reading', {})
         plain = not any(reading.values())  # neither value_range nor channels: 8 bits, three bands
@@ -190,7 +190,7 @@ class Predictor:
         file_size = pixels.shape[:2]
         for step in self._steps:
             sample = step(sample)
-            if 'img' in sample and sample['img'].shape[:2] == tuple(sample['ori_shape']):  # after a crop, say
+            if 'img' in sample and sample['img'].shape[:2] == tuple(sample['ori_shape']):  # for example after a crop
                 pixels = sample['img']
         return pixels, sample, file_size
 
@@ -211,7 +211,7 @@ class Predictor:
 
 
 def certainty(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """The probability of ``labels`` and the entropy of all classes over its maximum, log C.
+    """The probability of ``labels``, and the entropy over all classes divided by its maximum, log C.
 
     Shape: (C, H, W), (H, W) → (H, W), (H, W).
     """

@@ -1,4 +1,4 @@
-"""The random state of a process, kept, put back and set aside for one sample."""
+"""The random state of a process: save it, restore it, or replace it temporarily."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def set_random_state(state: dict) -> None:
 
 @contextmanager
 def kept_random_state() -> Iterator[None]:
-    """What happens inside leaves the process's random state as it was."""
+    """Restore the process's random state afterwards."""
     state = random_state()
     try:
         yield
@@ -45,13 +45,13 @@ def kept_random_state() -> Iterator[None]:
 
 
 def derived_seed(*key: int) -> int:
-    """32 bits that depend on every number of ``key`` (non-negative), the same on every machine."""
+    """32 bits that depend on every number of ``key`` (non-negative) and are the same on every machine."""
     return int(np.random.SeedSequence(key).generate_state(1)[0])
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Random numbers inside come from ``seed`` alone. The accelerator's generators are not touched."""
+    """Inside, random numbers come only from ``seed``. The accelerator's generators do not change."""
     python, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
     random.seed(seed)
     np.random.seed(seed)

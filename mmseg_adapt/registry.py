@@ -1,8 +1,8 @@
 """Children of MMSegmentation's registries for configs that are inherited as ``mmseg_adapt::…``.
 
 Everything here is registered straight into ``mmseg.registry``. MMEngine builds what it reads from ``package::config``
-in a scope named like the package and looks for ``package.registry``; these empty children pass the search on to
-mmseg's, and import what fills those, since a child does not ask its parent to.
+in a scope named like the package and looks for ``package.registry``. These empty children pass the search on to
+mmseg's registries. They also import the modules that fill those, since a child does not ask its parent to.
 """
 
 from mmengine.registry import Registry

@@ -105,7 +105,7 @@ def test_the_command_looks_with_pixels_with_an_encoder_or_with_a_trained_segment
         (['empty', 'empty'], 'empty contains 0 images: pass a folder with at least 4'),
         (['empty', 'empty', '--images', '3'], '--images 3 is too small: use at least 4'),
         (['empty', 'empty', '--encoder', 'a.py', '--model', 'a', 'b'], '--encoder and --model cannot be combined'),
-        (['empty', 'empty', '--encoder', 'a.py'], 'a.py has no aan.encoder: name a config such as'),
+        (['empty', 'empty', '--encoder', 'a.py'], 'a.py has no aan.encoder: pass a config such as'),
     ],
     ids=str,
 )

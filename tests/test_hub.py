@@ -131,7 +131,7 @@ def test_a_fetched_config_is_never_run_nor_is_code_in_weights(trained, server, t
     with pytest.raises(UserError, match='would execute code'):
         Predictor('hf://eve/model')
     monkeypatch.setenv('MMSEG_ADAPT_UNSAFE', '1')
-    with pytest.raises(UserError, match='hf://eve/model: downloaded weights are never loaded with code: leave out'):
+    with pytest.raises(UserError, match='hf://eve/model: downloaded weights are never allowed to execute code: remove'):
         Predictor('hf://eve/model')
     assert not marker.exists()
 
@@ -155,7 +155,7 @@ def test_a_model_that_names_code_is_refused_and_nothing_is_run(key, value, train
     text = json.dumps({**data, key: value}).replace('MARKER', str(tmp_path / 'was run'))
     (folder / 'model.json').write_text(text)
     with pytest.raises(
-        UserError, match='model.json names the type .*, which neither OpenMMLab nor mmseg_adapt defines'
+        UserError, match='model.json contains the type .*, which OpenMMLab and mmseg_adapt do not define'
     ):
         Predictor(folder)
     assert not (tmp_path / 'was run').exists()
@@ -179,7 +179,7 @@ def test_the_model_as_data_is_the_config_tuples_included(trained, tmp_path):
     assert isinstance(found.test_dataloader.dataset.pipeline[1].scale, tuple)
     assert found.test_dataloader.dataset.metainfo.classes[0] == 'road'
     config.model.backbone.depths = {1: 2}
-    with pytest.raises(UserError, match=r'backbone: depths is {1: 2}, which JSON cannot hold'):
+    with pytest.raises(UserError, match=r'backbone: depths is {1: 2}, which JSON cannot store'):
         write_model_json(config, dict(classes=[], palette=[]), tmp_path / 'model.json')
 
 
@@ -202,11 +202,11 @@ def test_every_config_that_comes_with_the_package_is_exported_as_data(tmp_path):
 @pytest.mark.parametrize(
     ('text', 'message'),
     [
-        ('{', 'model.json is not what an export writes'),
-        ('[]', 'model.json is not what an export writes'),
-        ('{"version": 1, "model": {}}', 'model.json is not what an export writes'),
-        ('{"version": 1, "model": {"type": "ReLU"}, "pipeline": [3], "classes": []}', 'is not what an export writes'),
-        (None, 'model.json has version 2, this package reads 1: install a newer mmseg_adapt'),
+        ('{', 'model.json was not written by an export'),
+        ('[]', 'model.json was not written by an export'),
+        ('{"version": 1, "model": {}}', 'model.json was not written by an export'),
+        ('{"version": 1, "model": {"type": "ReLU"}, "pipeline": [3], "classes": []}', 'was not written by an export'),
+        (None, 'model.json has version 2, but this package reads 1: install a newer mmseg_adapt'),
     ],
 )
 def test_a_broken_or_later_model_file_is_one_sentence(text, message, trained, tmp_path):
@@ -235,7 +235,7 @@ def test_a_model_that_needs_code_of_others_is_exported_without_model_json_and_no
     out = export_segmentor(Config.fromfile(tmp_path / 'theirs.py'), str(checkpoint), tmp_path / 'out')
     assert not (out / 'model.json').exists()
     assert Predictor(out, device='cpu')(image).labels.shape == (96, 192)  # from config.py, the user's own
-    with pytest.raises(UserError, match='out has no model.json, so nobody could use it without running its config'):
+    with pytest.raises(UserError, match='out has no model.json, so using it would mean running its config: export'):
         hub.push(out, 'jane/theirs')
     assert server.repositories == {}
 
@@ -247,8 +247,8 @@ def test_a_model_that_needs_code_of_others_is_exported_without_model_json_and_no
         ('hf://jane/a/b', 'is not the name of a model'),
         ('hf://jane/absent', r'hf://jane/absent cannot be downloaded .the Hub answered 401.: check the name; if the'),
         ('hf://jane/secret', 'check the name; if the repository is private, run hf auth login or set HF_TOKEN'),
-        ('hf://jane/other@v9', r'cannot be downloaded .the Hub answered 404.: name a branch, a tag or a commit'),
-        ('hf://jane/other', 'hf://jane/other has no model.json: name a model that mmseg-adapt export --push'),
+        ('hf://jane/other@v9', r'cannot be downloaded .the Hub answered 404.: after @, write a branch, a tag or'),
+        ('hf://jane/other', 'hf://jane/other has no model.json: choose a model that was uploaded with'),
     ],
 )
 def test_what_cannot_be_fetched_is_one_sentence(name, message, trained, server, tmp_path, monkeypatch):
@@ -275,16 +275,14 @@ def test_what_cannot_be_pushed_is_one_sentence_before_or_after_the_folder_is_wri
         arguments = (trained / 'tiny.py', trained / 'run/iter_2.pth', tmp_path / 'out', '--push', repository)
         return failure('export_segmentor.py', *arguments, monkeypatch=monkeypatch, capsys=capsys)
 
-    assert '--push streets: write USER/NAME, the name of a repository on the Hub' in said('streets')
+    assert '--push streets must be USER/NAME, the name of a repository on the Hub' in said('streets')
     monkeypatch.setenv('HF_TOKEN', '')
     monkeypatch.setattr(huggingface_hub.constants, 'HF_TOKEN_PATH', str(tmp_path / 'none'))
-    assert '--push needs an access token of the Hub: run hf auth login, or set HF_TOKEN' in said('jane/streets')
+    assert '--push needs an access token for the Hub: run hf auth login, or set HF_TOKEN' in said('jane/streets')
     assert list(tmp_path.iterdir()) == []
     monkeypatch.setenv('HF_TOKEN', 'hf_of_another')
     message = said('jane/streets')
-    assert (
-        'out is written, but cannot be pushed to jane/streets (the Hub answered 401): mend that, then run:' in message
-    )
+    assert 'out is written, but cannot be pushed to jane/streets (the Hub answered 401): fix that, then run:' in message
     assert message.endswith(f'hf upload jane/streets {tmp_path}/out')
     assert (tmp_path / 'out/model.pth').is_file()
     monkeypatch.setitem(sys.modules, 'huggingface_hub', None)

@@ -165,15 +165,15 @@ def test_what_cannot_be_predicted_is_one_sentence_and_leaves_nothing(trained, im
     for arguments, message in (
         ((exported, tmp_path / 'half.png'), 'half.png cannot be read'),
         ((exported, tmp_path / 'half.mp4'), 'half.mp4 cannot be read as a video'),
-        ((exported, tmp_path / 'text.txt'), 'text.txt is neither an image'),
-        ((exported, tmp_path / 'none'), 'none has no image'),
+        ((exported, tmp_path / 'text.txt'), 'text.txt must be an image'),
+        ((exported, tmp_path / 'none'), 'none contains no images'),
         ((exported, tmp_path / 'absent.png'), 'absent.png does not exist'),
-        ((exported, images[0], images[0]), 'would share one name'),
-        ((tmp_path / 'absent', images[0]), 'absent does not exist: name the folder of an exported model'),
-        ((config, images[0]), 'is a config: name its checkpoint and then the images'),
+        ((exported, images[0], images[0]), 'would get the same name'),
+        ((tmp_path / 'absent', images[0]), 'absent does not exist: pass the folder of an exported model'),
+        ((config, images[0]), 'is a config: pass its checkpoint and then the images'),
         ((exported, images[0], '--device', 'gpu'), 'device gpu cannot be used here: choose another'),
-        ((exported, images[0], '--batch-size', 0), '--batch-size 0: predict at least one image at a time'),
-        ((exported, images[0], '--opacity', 5), '--opacity 5.0: give a number from 0 to 1'),
+        ((exported, images[0], '--batch-size', 0), '--batch-size 0 must be at least 1'),
+        ((exported, images[0], '--opacity', 5), '--opacity 5.0 must be between 0 and 1'),
         ((config, tmp_path / 'text.txt', images[0]), 'text.txt is truncated, damaged or not a checkpoint'),
     ):
         out = ('--out', tmp_path / 'out')

@@ -349,11 +349,11 @@ def test_the_thin_caffe_resnet_fills_its_encoder():
 @pytest.mark.parametrize(
     ('make', 'message'),
     [
-        (lambda: Objective(weights='equal'), "aan.objective.weights = 'equal' is neither 'unit' nor 'balanced'"),
-        (lambda: Objective(alpha=-1), 'cannot be negative'),
-        (lambda: Objective(smoothness=-1), 'aan.objective.smoothness = -1: it weighs a loss'),
-        (lambda: Recipe(start='black'), "aan.recipe.start = 'black' is none of"),
-        (lambda: Recipe(patience=0), 'aan.recipe.patience = 0: a number of iterations, at least 1'),
+        (lambda: Objective(weights='equal'), "aan.objective.weights = 'equal' must be 'unit' or 'balanced'"),
+        (lambda: Objective(alpha=-1), 'aan.objective.alpha = -1 must be at least 0'),
+        (lambda: Objective(smoothness=-1), 'aan.objective.smoothness = -1 must be at least 0'),
+        (lambda: Recipe(start='black'), "aan.recipe.start = 'black' must be one of"),
+        (lambda: Recipe(patience=0), 'aan.recipe.patience = 0 must be at least 1'),
         (lambda: Recipe(levels=[(1.0,)]), r'aan.recipe.levels = \[\(1.0,\)\]: '),
         (lambda: Recipe(levels=[(0.5, 10)]), 'with last scale 1'),
         (lambda: Recipe(levels=((0.5, 10),)), 'with last scale 1'),
@@ -368,7 +368,7 @@ def test_wrong_settings_are_named(make, message):
 
 def test_a_recipe_names_every_solver_and_no_other():
     assert [Recipe(solver=name).solver for name in SOLVERS] == ['normalised', 'adam', 'lbfgs']
-    with pytest.raises(UserError, match='is none of'):
+    with pytest.raises(UserError, match="aan.recipe.solver = 'sgd' must be one of"):
         Recipe(solver='sgd')
 
 

@@ -247,7 +247,7 @@ def test_missing_files_of_stock_parts_fail_in_one_sentence(config_file, tmp_path
     )
     cfg.dump(config)
     kwargs = dict(monkeypatch=monkeypatch, capsys=capsys)
-    assert f'{tmp_path}/nowhere/a does not exist: put or link it there' in failure('train.py', config, **kwargs)
+    assert f'{tmp_path}/nowhere/a does not exist: copy or link it there' in failure('train.py', config, **kwargs)
     weights = 'model.segmentor.backbone.init_cfg.checkpoint=nowhere.pth'
     options = ('model.segmentor.backbone.init_cfg.type=Pretrained', weights, 'experiment_name=weights')
     config = config_file('demo/streets_singlelevel.py')

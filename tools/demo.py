@@ -53,7 +53,7 @@ def check(process: subprocess.Popen, log: Path) -> None:
 
 
 def scalars(work_dir: Path) -> list[dict]:
-    """What the newest run below ``work_dir`` has logged so far."""
+    """The log of the newest run in ``work_dir`` so far."""
     files = sorted(work_dir.glob('*/vis_data/scalars.json'))
     return scalars_of(files[-1]) if files else []
 
@@ -74,7 +74,7 @@ def train(method: str, work_dir: Path, options: list[str], progress: Progress) -
 
 
 def test(method: str, work_dir: Path) -> dict[str, float]:
-    """mIoU and IoU per class on the target's validation images; predictions below ``work_dir``/predictions."""
+    """mIoU and IoU per class on the target's validation images; writes predictions to ``work_dir``/predictions."""
     checkpoint = (work_dir / 'last_checkpoint').read_text().strip()
     out = work_dir / 'test'
     log = work_dir / 'test.log'
@@ -89,7 +89,7 @@ def test(method: str, work_dir: Path) -> dict[str, float]:
 
 
 def render_pool(work_dir: Path, count: int = 6) -> Path:
-    """AAN: a few source images in the target's style. A picture: sources, renders, target images."""
+    """AAN: render a few source images in the target's style. Returns a picture: sources, renders, target images."""
     store, source, target = work_dir / 'aan', DATA / 'source' / 'images', DATA / 'target' / 'train' / 'images'
     shutil.rmtree(store, ignore_errors=True)
     config, log = ROOT / 'configs' / '_base_' / 'aan' / 'streets.py', work_dir / 'aan.log'
@@ -103,7 +103,7 @@ def render_pool(work_dir: Path, count: int = 6) -> Path:
 
 
 def table_of(results: dict[str, dict]) -> Table:
-    """Classes down, methods across: it fits 80 columns."""
+    """One row per class and one column per method, so that it fits in 80 columns."""
     table = Table(title='IoU on the unlabelled domain, %')
     table.add_column('')
     for method in results:
@@ -137,7 +137,7 @@ def read_labels(path: Path) -> np.ndarray:
 
 
 def write_report(work_dir: Path) -> None:
-    """The page of the best method beside the source-only run: work_dir/report.html."""
+    """Write the report of the best method against the source-only run: work_dir/report.html."""
     log = work_dir / 'report.log'
     runs = [work_dir / 'multilevel', '--baseline', work_dir / 'source_only']
     check(run(['tools/report.py', *runs, '--out', work_dir / 'report.html'], log), log)
@@ -149,7 +149,7 @@ def main() -> None:
     parser.add_argument('--work-dir', type=Path, default=ROOT / 'work_dirs' / 'demo')
     parser.add_argument('--cfg-options', nargs='*', default=[], help='passed to tools/train.py')
     args = parser.parse_args()
-    os.environ.setdefault('OMP_NUM_THREADS', '1')  # small images: two runs side by side beat two threads for one
+    os.environ.setdefault('OMP_NUM_THREADS', '1')  # small images: two parallel runs beat two threads per run
     console, started = Console(), time.time()
     work_dir = args.work_dir.resolve()
 

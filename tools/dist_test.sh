@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Test on several GPUs (or, without one, on several CPU processes): tools/dist_test.sh CONFIG CHECKPOINT N [arguments of test.py]
-# Several nodes: set NNODES, NODE_RANK and MASTER_ADDR on each (Slurm: slurm_train.sh); PORT for a second job on a node.
+# Test on several GPUs (or, without a GPU, in several CPU processes): tools/dist_test.sh CONFIG CHECKPOINT N [arguments of test.py]
+# Several nodes: set NNODES, NODE_RANK and MASTER_ADDR on each (Slurm: slurm_train.sh); set PORT for a second job on a node.
 set -euo pipefail
 CONFIG=${1:?usage: tools/dist_test.sh CONFIG CHECKPOINT N [arguments of test.py]}
 CHECKPOINT=${2:?usage: tools/dist_test.sh CONFIG CHECKPOINT N [arguments of test.py]}

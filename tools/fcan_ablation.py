@@ -1,9 +1,9 @@
-"""Run FCAN's ablation, stage by stage, and print the paper's table beside ours.
+"""Run FCAN's ablation, stage by stage, and print the paper's table next to ours.
 
 ``python tools/fcan_ablation.py [--setting configs/fcan/gta2cs] [--rows fcn abn ada conv ran ran_aan] [--seeds 0 1 2]``
 
-Stage 1 (``fcn``) is trained once per seed; ``abn`` adapts its BN statistics, and every other row is a stage 2 that
-starts from its last checkpoint. What is finished is not run again: an interrupted call is repeated as it was.
+Stage 1 (``fcn``) is trained once per seed. ``abn`` adapts its BN statistics, and every other row is a stage 2 that
+starts from its last checkpoint. Finished runs are not repeated: after an interruption, repeat the same command.
 """
 
 import json
@@ -47,7 +47,7 @@ def run(log: Path, *command) -> None:
 
 
 def trained(config: str, work_dir: Path, seed: int, options: list[str]) -> Path:
-    """The last checkpoint of a run, which is trained unless it is finished."""
+    """The last checkpoint of a run. Trains the run first, unless it is finished."""
     options = [f'randomness.seed={seed}', *options]
     cfg = Config.fromfile(ROOT / config)
     cfg.merge_from_dict(dict(option.split('=', 1) for option in options if option.startswith('train_cfg.max_iters')))
@@ -61,7 +61,7 @@ def trained(config: str, work_dir: Path, seed: int, options: list[str]) -> Path:
 
 
 def adapted(config: str, checkpoint: Path, work_dir: Path) -> Path:
-    """``checkpoint`` with the BN statistics of the images that the config's AdaptBNHook names."""
+    """``checkpoint`` with the BN statistics of the images of the config's AdaptBNHook."""
     out = work_dir / checkpoint.name
     if not out.exists():
         command = ('tools/adapt_bn.py', config, checkpoint, '--out', out, '--work-dir', work_dir / 'adapt')
@@ -70,7 +70,7 @@ def adapted(config: str, checkpoint: Path, work_dir: Path) -> Path:
 
 
 def miou(config: str, checkpoint: Path, work_dir: Path) -> float:
-    """Of a checkpoint on the target's test images, in percent."""
+    """mIoU of a checkpoint on the target's test images, in percent."""
     out = work_dir / f'test_{checkpoint.stem}'
     if not list(out.glob('*/*.json')):
         run(work_dir / 'test.log', 'tools/test.py', config, checkpoint, '--work-dir', out)
@@ -93,7 +93,7 @@ def one_row(row: str, seed: int, args: Namespace) -> float:
 
 
 def check_renders(row: str, setting: str) -> None:
-    """Raises: UserError: a row whose source images are rendered by AAN, and are not there."""
+    """Raises: UserError: a row needs AAN renders of the source that do not exist."""
     config = f'{setting}_{row}.py'
     source = Config.fromfile(ROOT / config).train_dataloader.dataset.get('source', {})
     for step in source.get('pipeline', ()):
@@ -132,7 +132,7 @@ def main() -> None:
     try:
         for row in args.rows:
             results[row] = [one_row(row, seed, args) for seed in args.seeds]
-    finally:  # what is finished is shown whatever happens to the rest
+    finally:  # always show what is finished
         print(table_of(results))
         print('\nmIoU of the last checkpoint in percent, ± sample standard deviation over seeds')
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Train under Slurm, on one node or several: tools/slurm_train.sh CONFIG GPUS_PER_NODE [arguments of train.py]
 #   sbatch --nodes=2 --gres=gpu:4 --cpus-per-task=20 --requeue --signal=TERM@120 tools/slurm_train.sh CONFIG 4 --resume auto
-# One task per node starts torchrun there. Two minutes before the time limit, or when the job is preempted, the ranks get
-# SIGTERM, save a checkpoint and stop; --resume auto goes on from it, and begins a run that has none yet.
+# One task per node starts torchrun. Two minutes before the time limit, or when the job is preempted, the ranks get
+# SIGTERM, save a checkpoint and stop. --resume auto continues from it, or starts a new run if there is none yet.
 set -euo pipefail
 TOOLS=${TOOLS:-${SLURM_SUBMIT_DIR:-.}/tools}  # sbatch runs a copy of this file from elsewhere
 MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)

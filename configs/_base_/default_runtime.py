@@ -23,7 +23,7 @@ default_hooks = dict(
         type='CheckpointHook',
         by_epoch=False,
         interval=5000,
-        backend_args=dict(backend='AtomicBackend'),  # a file is complete or not there
+        backend_args=dict(backend='AtomicBackend'),  # a file is complete or does not exist
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='SegVisualizationHook'),

@@ -1,4 +1,4 @@
-# AdaptSegNet, multi-level, GTA5 → Cityscapes, by the paper's text instead of the released code: four dilation rates,
+# AdaptSegNet, multi-level, GTA5 → Cityscapes, as in the paper's text, not the released code: four dilation rates,
 # Nesterov momentum, every parameter updated once per iteration, D's scores upsampled to the image.
 # Published mIoU 42.4 (of the released code). Ours: not run (needs the data sets and a GPU).
 #   python tools/train.py configs/adaptseg/gta2cs_multilevel_paper.py

@@ -7,4 +7,4 @@ _base_ = [
     '../_base_/schedules/adaptsegnet.py',
     '../_base_/default_runtime.py',
 ]
-train_cfg = dict(max_iters=90_000)  # the authors, of SYNTHIA
+train_cfg = dict(max_iters=90_000)  # as the authors state for SYNTHIA

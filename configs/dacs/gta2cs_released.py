@@ -2,8 +2,8 @@
 # Published mIoU 52.1 (as cited in DAFormer's README; the released model: peak 53.66, end 53.04).
 # Ours: not run (needs the data sets and a GPU).
 #   python tools/train.py configs/dacs/gta2cs_released.py
-# Scored as in the release, at 1024×512 against labels of that size; the release keeps its best snapshot. It starts from
-# an ImageNet + COCO file, as adaptseg/gta2cs_multilevel_cocoinit.py does; this config from ImageNet's.
+# Scored as in the release, at 1024×512 against labels of that size; the release keeps its best snapshot. It starts
+# from an ImageNet + COCO file, as adaptseg/gta2cs_multilevel_cocoinit.py does; this config starts from ImageNet's.
 _base_ = [
     '../_base_/models/deeplabv2_r101.py',
     '../_base_/datasets/gta2cs.py',

@@ -1,5 +1,5 @@
 # FCAN's ablation, target BN statistics ("ABN"), on the two generated domains of the demo. Ours: docs/results.md.
-# Stage 1 once more, with its BN statistics adapted at the end; or, of a stage 1 that is there already,
+# Stage 1 again, with its BN statistics adapted at the end; or, if stage 1 has been trained already,
 #   python tools/adapt_bn.py configs/demo/streets_fcan_abn.py work_dirs/streets_fcan_fcn/iter_500.pth
 #   python tools/train.py configs/demo/streets_fcan_abn.py
 _base_ = './streets_fcan_fcn.py'

@@ -1,4 +1,4 @@
-# FCAN whole, AAN and RAN (stage 2, from the checkpoint of streets_fcan_fcn.py), on the two generated domains of the
+# FCAN, AAN and RAN (stage 2, from the checkpoint of streets_fcan_fcn.py), on the two generated domains of the
 # demo. Ours: docs/results.md.
 #   python tools/render_aan.py configs/_base_/aan/streets.py --source data/streets/source/images \
 #     --target data/streets/target/train/images --out data/aan/streets

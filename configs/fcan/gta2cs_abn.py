@@ -1,6 +1,6 @@
 # FCAN, stage 1 with target BN statistics, GTA5 → Cityscapes (Zhang et al., CVPR 2018, ablation table, "ABN").
 # Published mIoU 35.51. Ours: not run (needs the data sets and a GPU).
-# Of a stage 1 that is there already:
+# If stage 1 has been trained already:
 #   python tools/adapt_bn.py configs/fcan/gta2cs_abn.py work_dirs/gta2cs_fcn/iter_30000.pth
 #   python tools/train.py configs/fcan/gta2cs_abn.py
 _base_ = './gta2cs_fcn.py'

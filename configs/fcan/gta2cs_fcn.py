@@ -1,4 +1,4 @@
-# FCAN, stage 1: on the source alone, GTA5 → Cityscapes (Zhang et al., CVPR 2018, ablation table, "FCN").
+# FCAN, stage 1: on the source only, GTA5 → Cityscapes (Zhang et al., CVPR 2018, ablation table, "FCN").
 # Published mIoU 29.15. Ours: not run (needs the data sets and a GPU).
 #   python tools/train.py configs/fcan/gta2cs_fcn.py
 _base_ = [

@@ -1,4 +1,4 @@
-# FCAN whole, RAN on source images adapted by AAN, GTA5 → Cityscapes
+# FCAN: RAN on source images adapted by AAN, GTA5 → Cityscapes
 # (Zhang et al., CVPR 2018, ablation table, "AAN + RAN").
 # Published mIoU 46.21. Ours: not run (needs the data sets and a GPU).
 # Stage 2, from work_dirs/gta2cs_fcn/iter_30000.pth (gta2cs_fcn.py).

@@ -6,7 +6,7 @@
 _base_ = './gta2cs_ran.py'
 labels = 50
 load, resize, _ = _base_.target_pipeline
-# the paper does not say which: every k-th of the 2,975 images in the order of their names, so that all cities occur
+# the paper does not say which: every k-th of the 2,975 images, sorted by name, so that all cities occur
 labeled_target = dict(
     type='CityscapesLabelsDataset',
     data_root=_base_.cityscapes_root,

@@ -1,6 +1,6 @@
 # MIC with DAFormer, MiT-B5, Cityscapes → ACDC (not in the paper's tables, which have MIC with HRDA).
 # Published: –. Ours: not run (needs the data sets and a GPU).
 #   python tools/train.py configs/mic/cs2acdc_mitb5.py
-# As MIC's release of MIC with HRDA: a source and a target image are masked, without augmentation, and no margins.
+# As in MIC's release of MIC with HRDA: a source and a target image are masked, without augmentation, and no margins.
 _base_ = '../daformer/cs2acdc_mitb5.py'
 model = dict(type='MIC', ignore_top=0, ignore_bottom=0, mask=dict(_base_.mask, of='both'))

@@ -4,4 +4,4 @@
 _base_ = './carla2camvid_singlelevel.py'
 chosen = [i * 1984 // 200 for i in range(200)]
 train_dataloader = dict(dataset=dict(source=dict(indices=chosen)))
-default_hooks = dict(checkpoint=dict(max_keep_ckpts=-1))  # DACS starts from the middle of it
+default_hooks = dict(checkpoint=dict(max_keep_ckpts=-1))  # DACS starts from its middle snapshot

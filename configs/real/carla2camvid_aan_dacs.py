@@ -3,5 +3,5 @@
 _base_ = './carla2camvid_dacs.py'
 load, *rest = _base_.source_pipeline
 source_pipeline = [load, dict(type='AANStyleTransfer', renders='data/aan/carla2camvid', prob=0.5), *rest]
-rendered = [i * 1984 // 200 for i in range(200)]  # what --count 200 chooses of 1984
+rendered = [i * 1984 // 200 for i in range(200)]  # what --count 200 selects of 1984
 train_dataloader = dict(dataset=dict(source=dict(indices=rendered, pipeline=source_pipeline)))

@@ -1,5 +1,5 @@
 # Colour transfer alone, CARLA → CamVid on the CPU: source-only training on AAN's 200 frames, half of the time with the
-# mean and covariance of CamVid's colours. Not AAN: what AAN adds beyond colour is what it gains over this.
+# mean and covariance of CamVid's colours. This is not AAN; AAN's gain over it is what AAN adds beyond colour.
 # Ours: docs/results.md.
 #   python tools/train.py configs/real/carla2camvid_colour_source_only.py
 _base_ = './carla2camvid_source_only.py'

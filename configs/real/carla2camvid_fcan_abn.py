@@ -1,5 +1,5 @@
 # FCAN's ablation, target BN statistics ("ABN"), CARLA → CamVid on the CPU. Ours: docs/results.md.
-# Stage 1 once more, with its BN statistics adapted at the end; or, of a stage 1 that is there already,
+# Stage 1 again, with its BN statistics adapted at the end; or, if stage 1 has been trained already,
 #   python tools/adapt_bn.py configs/real/carla2camvid_fcan_abn.py work_dirs/carla2camvid_fcan_fcn/iter_200.pth
 #   python tools/train.py configs/real/carla2camvid_fcan_abn.py
 _base_ = './carla2camvid_fcan_fcn.py'

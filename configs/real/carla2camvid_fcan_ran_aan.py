@@ -1,4 +1,4 @@
-# FCAN whole, AAN and RAN (stage 2, from the checkpoint of carla2camvid_fcan_fcn.py), CARLA → CamVid on the CPU: 200 of
+# FCAN, AAN and RAN (stage 2, from the checkpoint of carla2camvid_fcan_fcn.py), CARLA → CamVid on the CPU: 200 of
 # the source's images, half of them as they are and half in CamVid's style at any time. Ours: docs/results.md.
 #   python tools/render_aan.py configs/_base_/aan/carla2camvid.py --source data/carla/images \
 #     --target data/camvid/train/images --out data/aan/carla2camvid --count 200

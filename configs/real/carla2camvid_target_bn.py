@@ -1,4 +1,4 @@
-# No adaptation but of the BN statistics, CARLA → CamVid on the CPU. Ours: docs/results.md.
+# Only the BN statistics are adapted, CARLA → CamVid on the CPU. Ours: docs/results.md.
 #   python tools/train.py configs/real/carla2camvid_target_bn.py
 _base_ = './carla2camvid_singlelevel.py'
 model = dict(

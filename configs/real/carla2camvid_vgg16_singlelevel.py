@@ -3,7 +3,7 @@
 _base_ = './carla2camvid_singlelevel.py'
 model = dict(
     segmentor=dict(
-        # these weights want RGB in 0…1 minus ImageNet's mean over its standard deviation
+        # these weights need RGB in 0…1 minus ImageNet's mean over its standard deviation
         data_preprocessor=dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True),
         backbone=dict(
             _delete_=True,

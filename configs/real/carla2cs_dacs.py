@@ -1,6 +1,6 @@
 # DACS, CARLA → Cityscapes on the CPU. Ours: docs/results.md.
 #   python tools/train.py configs/real/carla2cs_dacs.py
-# Unlike the release the teacher's BN uses averaged statistics: those of four small images label badly.
+# Unlike in the release, the teacher's BN uses averaged statistics: those of four small images give poor labels.
 _base_ = './carla2cs_singlelevel.py'
 model = dict(
     _delete_=True,

@@ -1,5 +1,5 @@
 # No adaptation, GTA5 → Cityscapes (Tsai et al., CVPR 2018, Table 1, "Baseline (ResNet)"): trained on GTA5, tested on
-# Cityscapes. No target image is ever forwarded in training: one that is would already adapt the BN statistics.
+# Cityscapes. Training never forwards target images: even that would adapt the BN statistics.
 # Published mIoU 36.6. Ours: not run (needs the data sets and a GPU).
 #   python tools/train.py configs/source_only/gta2cs.py
 _base_ = [

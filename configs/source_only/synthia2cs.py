@@ -1,5 +1,5 @@
-# No adaptation, SYNTHIA → Cityscapes (Tsai et al., CVPR 2018, "Baseline (ResNet)"): no target image is ever
-# forwarded in training.
+# No adaptation, SYNTHIA → Cityscapes (Tsai et al., CVPR 2018, "Baseline (ResNet)"): training never forwards
+# target images.
 # Published mIoU, 13 classes, 38.6. Ours: not run (needs the data sets and a GPU).
 #   python tools/train.py configs/source_only/synthia2cs.py
 _base_ = [

@@ -1,4 +1,4 @@
-# AdaptSegNet, single-level, on DINOv2 ViT-B, GTA5 → Cityscapes: the game on the same network.
+# AdaptSegNet, single-level, on DINOv2 ViT-B, GTA5 → Cityscapes: the adversarial game on the same network.
 # Published: –.
 # Ours: not run (needs the data sets and a GPU).
 #   python tools/train.py configs/vfm/gta2cs_adaptsegnet_vitb.py
@@ -8,7 +8,7 @@ _base_ = [
     '../_base_/schedules/adaptsegnet.py',
     '../_base_/default_runtime.py',
 ]
-# Sides are multiples of 14, the patch: padding would tell D the domain.
+# Sides are multiples of 14, the patch size: padding would tell D the domain.
 scale = dict(source=(1274, 714), target=(1008, 504))
 source_pipeline = [dict(s, scale=scale['source']) if s.type == 'Resize' else s for s in _base_.source_pipeline]
 target_pipeline = [dict(s, scale=scale['target']) if s.type == 'Resize' else s for s in _base_.target_pipeline]

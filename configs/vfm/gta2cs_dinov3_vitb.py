@@ -2,7 +2,7 @@
 # Published: –.
 # Ours: not run (needs the data sets and a GPU).
 #   python tools/train.py configs/vfm/gta2cs_dinov3_vitb.py
-# Meta gives these weights under its own DINOv3 licence, on request: docs/backbones.md.
+# Meta provides these weights on request, under its own DINOv3 licence: docs/backbones.md.
 _base_ = [
     '../_base_/models/dinov2_vitb14.py',
     '../_base_/methods/self_training.py',

@@ -4,6 +4,6 @@
 #   python tools/train.py configs/vfm/gta2cs_vitb_fd.py
 _base_ = './gta2cs_vitb.py'
 model = dict(
-    feature_distance=dict(weight=0.1),  # of the source and of the target
+    feature_distance=dict(weight=0.1),  # on source and target
     segmentor=dict(projection=dict(type='FeatureProjection', in_channels=768)),
 )

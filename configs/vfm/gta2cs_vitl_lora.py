@@ -2,7 +2,7 @@
 # Published: –.
 # Ours: not run (needs the data sets and a GPU).
 #   python tools/train.py configs/vfm/gta2cs_vitl_lora.py
-# The encoder is frozen, and shared by student and teacher; adapters of rank 16 and the decoder are trained.
+# The encoder is frozen and shared by student and teacher; adapters of rank 16 and the decoder are trained.
 _base_ = './gta2cs_vitl.py'
 model = dict(segmentor=dict(low_rank=dict(rank=16)))
 rates = dict(_delete_=True, norm_decay_mult=0.0)  # adapters learn as fast as the decoder

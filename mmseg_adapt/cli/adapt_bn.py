@@ -1,6 +1,6 @@
 """Adapt BN statistics to unlabelled images: ``python tools/adapt_bn.py CONFIG CHECKPOINT --target FOLDER``.
 
-The running means and variances of CHECKPOINT become those of all the images; no other tensor changes.
+The running means and variances of CHECKPOINT become those of all the images. No other tensor changes.
 """
 
 import os.path as osp
@@ -26,7 +26,7 @@ from .launch import add_arguments, read_config
 
 
 def dataset_of(cfg: Config, folder: str | None) -> dict:
-    """The target: images below a folder, prepared as for testing, or the config's own (of AdaptBNHook or a pair)."""
+    """The target: images in a folder, prepared as for testing, or the config's target (of AdaptBNHook or a pair)."""
     if folder is None:
         for hook in cfg.get('custom_hooks', ()):
             if hook.type == 'AdaptBNHook':
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def adapted(cfg: Config, args: Namespace) -> tuple[torch.nn.Module, int]:
-    """The model with the target's statistics, and of how many images they are."""
+    """The model with the target's statistics, and the number of images used."""
     dataset = dataset_of(cfg, args.target)
     cfg.load_from = args.checkpoint
     cfg.work_dir = args.work_dir or osp.join(cfg.work_dir, 'adapt_bn')
@@ -81,11 +81,11 @@ def adapted(cfg: Config, args: Namespace) -> tuple[torch.nn.Module, int]:
 
 
 def write(model: torch.nn.Module, images: int, source: Path, out: Path) -> None:
-    """The checkpoint ``source`` with the model's running statistics; its meta data say so, as no mIoU is theirs."""
+    """Write ``source`` with the model's running statistics. Its meta data record this, because no mIoU applies."""
     checkpoint = read_checkpoint(source)
     weights = checkpoint.get('state_dict', checkpoint)
     for name, tensor in get_state_dict(model).items():
-        key = name if name in weights else name.removeprefix(f'{SEGMENTOR}.')  # of a plain segmentor's checkpoint
+        key = name if name in weights else name.removeprefix(f'{SEGMENTOR}.')  # a plain segmentor's checkpoint
         if name.endswith(('running_mean', 'running_var')) and key in weights:
             weights[key] = tensor.cpu()
     if isinstance(checkpoint.get('meta'), dict):

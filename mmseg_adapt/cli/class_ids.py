@@ -1,4 +1,4 @@
-"""Classes and their ids as a person types them: ``road,car`` or ``road=7,car=26+13``."""
+"""Classes and their ids as typed by the user: ``road,car`` or ``road=7,car=26+13``."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from ..datasets.cityscapes import CLASSES, PALETTE
 from ..errors import UserError
 
-# beyond Cityscapes' colours: distinct ones, in no order
+# further distinct colours, in no particular order
 FURTHER = [[230, 25, 75], [60, 180, 75], [255, 225, 25], [0, 130, 200], [245, 130, 48], [145, 30, 180], [70, 240, 240]]
 FURTHER += [[240, 50, 230], [210, 245, 60], [250, 190, 212], [0, 128, 128], [170, 110, 40], [128, 0, 0], [0, 0, 128]]
 
 
 @dataclass
 class ClassIds:
-    """Which ids in a folder of labels are which class; ``option``: where they were given, for messages."""
+    """Which ids in a folder of labels belong to which class; ``option`` is the flag that set them, for messages."""
 
     ids: dict[str, list[int]]  # class → ids
     option: str
-    given: bool  # the ids, not names alone: then other ids are ignored, else they are an error
+    given: bool  # ids, not only names: other ids are then ignored, otherwise an error
 
     @property
     def every(self) -> list[int]:
@@ -26,11 +26,11 @@ class ClassIds:
 
     @classmethod
     def parse(cls, text: str, option: str, least: int = 1) -> ClassIds:
-        """The classes in the order of the text; names alone have the ids 0, 1, 2, …
+        """The classes in the order of the text. Names without ids get the ids 0, 1, 2, …
 
         Raises:
-            UserError: no class, or fewer than ``least``; a class or an id named twice; ids for some
-                classes only; what is not an id.
+            UserError: no class, or fewer than ``least``; a class or an id twice; ids for only some
+                classes; an invalid id.
         """
         entries = [entry.partition('=') for entry in text.split(',') if entry.strip()]
         names = [name.strip() for name, _, _ in entries]
@@ -63,7 +63,7 @@ def to_id(text: str, option: str) -> int:
 
 
 def palette_of(classes: list[str]) -> list[list[int]]:
-    """Cityscapes' colours for its classes, others for the rest."""
+    """Cityscapes' colours for its classes, other colours for other classes."""
     own = dict(zip(CLASSES, PALETTE))
     further = iter(FURTHER * (1 + len(classes) // len(FURTHER)))
     return [list(own[name]) if name in own else next(further) for name in classes]

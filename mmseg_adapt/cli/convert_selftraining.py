@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def converted(path: str, config: str | None) -> dict:
-    """Raises: UserError: a file that is not of these releases, or not this config's."""
+    """Raises: UserError: the file is not from these releases, or does not fit this config."""
     released = read_checkpoint(path)
     state = adapter_of(tensors_of(released, path), path)
     for part in dict.fromkeys(key.split('.')[0] for key in state):
@@ -69,10 +69,10 @@ def converted(path: str, config: str | None) -> dict:
 
 
 def fitted(own: dict[str, Tensor], state: dict[str, Tensor], path: str, config: str) -> dict[str, Tensor]:
-    """The tensors of ``state`` that the config has a place for: all of each part that it has.
+    """The tensors of ``state`` for the parts that the config has.
 
     Raises:
-        UserError: a tensor that one of both lacks, or of another shape.
+        UserError: a tensor is missing on one side, or has another shape.
     """
     parts = {key.split('.')[0] for key in own}
     for part in sorted({key.split('.')[0] for key in state} - parts):

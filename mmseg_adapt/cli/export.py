@@ -1,8 +1,8 @@
 """Export a trained segmentor: ``python tools/export_segmentor.py CONFIG CHECKPOINT OUT`` writes the folder OUT.
 
-OUT holds a plain MMSegmentation checkpoint (model.pth) with a config that is complete in itself (config.py), for
-``mmseg.apis.init_model`` and MMSegmentation's own ``tools/test.py``, the model as data (model.json), which
-``mmseg_adapt.Predictor`` builds, and a model card. ``--push USER/NAME`` uploads it to the Hugging Face Hub.
+OUT contains a plain MMSegmentation checkpoint (model.pth) and a self-contained config (config.py) for
+``mmseg.apis.init_model`` and MMSegmentation's own ``tools/test.py``, the model as data (model.json) for
+``mmseg_adapt.Predictor``, and a model card. ``--push USER/NAME`` uploads it to the Hugging Face Hub.
 """
 
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
@@ -28,12 +28,12 @@ def main() -> None:
         help='also write model.onnx, checked in onnxruntime, and sliding.py if the model is tested in windows',
     )
     parser.add_argument('--safetensors', action='store_true', help='also write model.safetensors')
-    parser.add_argument('--push', metavar='USER/NAME', help='also upload OUT to this repository of the Hub')
-    parser.add_argument('--private', action='store_true', help='--push: make the repository private, if it is new')
-    parser.add_argument('--part', help="'teacher': export the checkpoint's teacher instead of its segmentor")
+    parser.add_argument('--push', metavar='USER/NAME', help='also upload OUT to this repository on the Hub')
+    parser.add_argument('--private', action='store_true', help='with --push: make a new repository private')
+    parser.add_argument('--part', help="'teacher' exports the checkpoint's teacher instead of its segmentor")
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='overrides of the config')
-    parser.add_argument('--overwrite', action='store_true', help='replace what an earlier export wrote in OUT')
-    parser.add_argument('--unsafe', action='store_true', help='load a checkpoint that needs code to be loaded')
+    parser.add_argument('--overwrite', action='store_true', help='replace an earlier export in OUT')
+    parser.add_argument('--unsafe', action='store_true', help='load a checkpoint that executes code when loaded')
     args = parser.parse_args()
     if args.unsafe:
         allow_unsafe()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 
-KNOWN = (  # (pair, error of the linear model in percent, KID), by features of pixels alone; docs/choosing.md
+KNOWN = (  # (pair, error of the linear model in percent, KID), with pixel features only; docs/choosing.md
     ('a set split in two', 49.5, -11),
     ('training and validation cities of Cityscapes', 38.2, 172),
     ('Cityscapes and IDD', 0.7, 3145),
@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def lines(found) -> list[str]:
-    """A verdict and what it rests on."""
+    """The verdict and its reasons."""
     import numpy as np
 
     source, target = found.source, found.target
@@ -72,7 +72,7 @@ def lines(found) -> list[str]:
 
 
 def scale(encode) -> list[str]:
-    """Known pairs, by the same features; of a network there is none."""
+    """Known pairs with the same features. There are none for features of a network."""
     if encode is not None or not KNOWN:
         return []
     pairs = '; '.join(f'{pair} {100 - error:.1f} % (KID {kid:.0f})' for pair, error, kid in KNOWN)
@@ -80,7 +80,7 @@ def scale(encode) -> list[str]:
 
 
 def shares(found) -> list[str]:
-    """The classes that the model predicts in either folder."""
+    """The classes that the model predicts in each folder."""
     said = [f'{"predicted":16}{"source":>8}{"target":>8}']
     for name, share in found.source.shares.items():
         said.append(f'{name:16}{100 * share:7.1f}%{100 * found.target.shares[name]:7.1f}%')

@@ -1,4 +1,4 @@
-"""What ``tools/train.py`` and ``tools/test.py`` share: arguments, configs, devices, mixed precision."""
+"""Code shared by ``tools/train.py`` and ``tools/test.py``: arguments, configs, devices, mixed precision."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..files.config import config_of
 from ..methods import DomainAdapter
 from ..weights.load import allow_unsafe
 
-GUARDS = {  # hooks that a config of someone else's may lack
+GUARDS = {  # hooks that other people's configs may not have
     'runtime_info': 'DeferredLogHook',
     'finite_loss': 'FiniteLossHook',
     'checkpoint_guard': 'CheckpointGuardHook',
@@ -56,7 +56,7 @@ def read_config(args: Namespace) -> Config:
     """The config with the command line's overrides, ready for ``Runner.from_cfg``.
 
     Raises:
-        UserError: no such file, or a file that is no config.
+        UserError: the file does not exist or is not a config.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     if getattr(args, 'unsafe', False):
@@ -72,12 +72,12 @@ def read_config(args: Namespace) -> Config:
 
 
 def _guard(cfg: Config) -> None:
-    """What :file:`configs/_base_` gives to every config of ours, for one of someone else's: nothing is lost."""
-    cfg.setdefault('default_hooks', {})  # which returns {} itself, of which cfg has a copy
+    """Add what :file:`configs/_base_` sets for our configs to other people's configs, without replacing anything."""
+    cfg.setdefault('default_hooks', {})  # it returns {} itself, but cfg has a copy
     hooks = cfg.default_hooks
     for name, hook in GUARDS.items():
         hooks.setdefault(name, dict(type=hook))
-    if hooks.get('checkpoint') and 'out_dir' not in hooks['checkpoint']:  # elsewhere may be no local disk
+    if hooks.get('checkpoint') and 'out_dir' not in hooks['checkpoint']:  # out_dir may not be a local disk
         hooks['checkpoint'].setdefault('backend_args', dict(backend='AtomicBackend'))
     if 'optimizer' in (cfg.get('optim_wrapper') or {}):
         cfg.optim_wrapper.setdefault('constructor', 'MergedOptimWrapperConstructor')
@@ -86,22 +86,22 @@ def _guard(cfg: Config) -> None:
 
 
 def _settle(cfg: Config) -> None:
-    """What the frameworks refuse although only one answer makes sense."""
+    """Settle settings that the frameworks reject although only one value makes sense."""
     for key in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         loader = cfg.get(key)
         if isinstance(loader, dict) and not loader.get('num_workers'):
-            for option in ('persistent_workers', 'prefetch_factor'):  # of workers that are not there
+            for option in ('persistent_workers', 'prefetch_factor'):  # options of workers that do not exist
                 loader.pop(option, None)
     checkpoint = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
     best = checkpoint.get('save_best')
     names = [best] if isinstance(best, str) else best or []
-    higher = ('IoU', 'flip_consistency', 'teacher_agreement')  # mmengine knows it of mIoU alone
+    higher = ('IoU', 'flip_consistency', 'teacher_agreement')  # mmengine knows this only for mIoU
     if names and 'rule' not in checkpoint and all(any(word in name for word in higher) for name in names):
         checkpoint['rule'] = 'greater'
 
 
 def prepare_devices(cfg: Config) -> None:
-    """Choose the distributed wrapper, gloo on a machine without a GPU, and pinned memory on one with a GPU."""
+    """Choose the distributed wrapper, gloo without a GPU, and pinned memory with a GPU."""
     if not torch.cuda.is_available():
         print_log('no GPU found: running on the CPU', logger='current')
     for key in ('train_dataloader', 'val_dataloader', 'test_dataloader') if torch.cuda.is_available() else ():
@@ -110,7 +110,7 @@ def prepare_devices(cfg: Config) -> None:
     if cfg.launcher == 'none':
         return
     use_gloo_without_gpu(cfg.launcher)
-    model = MODELS.get(cfg.model.type)  # None: building it will say so
+    model = MODELS.get(cfg.model.type)  # None: building it reports the error
     adapted = model is not None and issubclass(model, DomainAdapter)
     kind = 'MM' if torch.cuda.is_available() else 'CPU'
     wrapper = dict(
@@ -122,15 +122,15 @@ def prepare_devices(cfg: Config) -> None:
 
 
 def enable_amp(cfg: Config, precision: str = 'auto', gpu: bool | None = None) -> None:
-    """Mixed precision for the optimiser of a plain model, or for every player's.
+    """Enable mixed precision for the optimiser of a plain model, or for the optimisers of all players.
 
     Args:
-        precision: ``'fp16'``, with a dynamic loss scale for every player, or ``'bf16'``, which needs none; ``'auto'``
-            is fp16 on a GPU and bf16 on the CPU.
-        gpu: whether the run will have one; by default, whether there is one.
+        precision: ``'fp16'``, with a dynamic loss scale per player, or ``'bf16'``, which needs none; ``'auto'`` is fp16
+            on a GPU and bf16 on the CPU.
+        gpu: whether the run will have a GPU; by default, whether this machine has one.
 
     Raises:
-        UserError: an optimiser wrapper that is neither ``OptimWrapper`` nor one of mixed precision.
+        UserError: the optimiser wrapper is not ``OptimWrapper`` and not a mixed-precision wrapper.
     """
     gpu = torch.cuda.is_available() if gpu is None else gpu
     half = precision == 'fp16' or (precision == 'auto' and gpu)

@@ -29,10 +29,10 @@ from ..weights.parts import loaded
 
 
 def model_of(cfg: Config, checkpoint: str | None) -> SelfTraining:
-    """The model in training mode, with the weights that training starts from or those of a checkpoint.
+    """The model in training mode, with its initial weights or those of a checkpoint.
 
     Raises:
-        UserError: a config without a teacher, a checkpoint that does not fit.
+        UserError: the config has no teacher, or the checkpoint does not fit.
     """
     model = MODELS.build(cfg.model)
     if not isinstance(model, SelfTraining):
@@ -57,16 +57,16 @@ def batch_of(cfg: Config, images: int, seed: int) -> tuple[dict, list]:
 
 @torch.no_grad()
 def picture(cfg: Config, checkpoint: str | None, images: int, seed: int = 0):
-    """(H, W, 3) uint8, RGB: the lessons of the first target of a batch."""
+    """(H, W, 3) uint8, RGB: the lessons for the first target image of a batch."""
     init_default_scope(cfg.get('default_scope', 'mmseg'))
-    MMLogger.get_current_instance().setLevel('WARNING')  # how every tensor is initialised
+    MMLogger.get_current_instance().setLevel('WARNING')  # hide how each tensor is initialised
     torch.manual_seed(seed)
     model = model_of(cfg, checkpoint)
     data, palette = batch_of(cfg, images, seed)
     model.clock.seed, model.clock.iteration = (
         seed,
         cfg.train_cfg.get('max_iters', 0),
-    )  # lessons that begin late are shown
+    )  # also show lessons that start late
     source, _, (target, *_) = model.streams(data)
     source = Domain(source['inputs'], labels_of(source['data_samples']))
     target, _ = model.teach(**target)

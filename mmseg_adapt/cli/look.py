@@ -1,4 +1,4 @@
-"""What two folders hold, before a config is written for them: pairs, sizes, ids and their shares, bits and bands."""
+"""Inspect two folders before writing a config: pairs, sizes, ids and their shares, bits and bands."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ COLOURED = 'see "Labels that are colours" in docs/own_data.md'
 
 @dataclass
 class Wanted:
-    """What a person says of the files of one domain; ``option``: the beginning of the flags, for messages."""
+    """What the user says about the files of one domain; ``option`` is the prefix of the flags, for messages."""
 
     option: str = '--source'
     image_suffix: str | None = None
     label_suffix: str | None = None
     pair: tuple[str, str] | None = None
     allow_unpaired: bool = False
-    some_labels: bool = False  # of many images, a few have labels: no reason for doubt
+    some_labels: bool = False  # only a few of many images have labels, and that is fine
 
 
 @dataclass
 class Pixels:
-    """What image files hold beyond three bands of 8 bits: type and bands → files; the extreme values."""
+    """Types and bands of image files (type and bands → files), and the extreme values."""
 
     kinds: dict[tuple[str, int], list[str]] = field(default_factory=dict)  # ('uint16', 1) → its files
     lowest: float = float('inf')
@@ -52,28 +52,28 @@ class Look:
 
     images: str
     labels: str | None
-    img_suffix: Ends  # by which an image's name ends, and …
-    seg_map_suffix: Ends  # … a label's, whose names begin alike
+    img_suffix: Ends  # how image names end, and …
+    seg_map_suffix: Ends  # … how label names end, after the same stem
     files: dict[str, tuple[str, str | None]]  # stem → image and label
     without_label: list[str]
     without_image: list[str]
-    word: tuple[str, str] | None = None  # in the images' names, and what stands for it in the labels'
+    word: tuple[str, str] | None = None  # in image names, and its replacement in label names
     looked_at: int = 0
     sizes: Counter = field(default_factory=Counter)  # (width, height) → images
     pixels: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))  # id → pixels
     held: Pixels = field(default_factory=Pixels)
     chosen: list[str] = field(default_factory=list)  # paths of the images that were opened
     label_channel: str | None = None
-    option: str = '--source'  # how the flags begin that were meant for it
+    option: str = '--source'  # prefix of the flags for it
 
     @property
     def names(self) -> list[str]:
-        """Of the complete pairs (or images), without the suffix."""
+        """Names of the complete pairs (or images), without the suffix."""
         return list(self.files)
 
     @property
     def ids(self) -> list[int]:
-        """Those that occur, 255 (ignored, unless a class has it) among them."""
+        """The ids that occur, including 255 (ignored, unless a class has it)."""
         return np.flatnonzero(self.pixels).tolist()
 
     @property
@@ -83,13 +83,12 @@ class Look:
 
 
 def look_at(images: str, labels: str | None = None, wanted: Wanted | None = None, limit: int = 200) -> Look:
-    """List the folders, and open up to ``limit`` images and labels, spread evenly over the names.
+    """List the folders, and open up to ``limit`` images and labels, evenly spaced over the names.
 
     Raises:
-        UserError: a folder that is missing or holds no image; two images that differ only in their ending; names of
-            labels that do not go with names of images, or several labels of one image; images and labels that are the
-            same files; a file that cannot be read; labels that are colours; an id above 255; a label of another size
-            than its image.
+        UserError: a folder is missing or has no images; two images differ only in their ending; label names do not
+            match image names, or an image has several labels; images and labels are the same files; a file cannot be
+            read; labels are colours; an id is above 255; a label and its image differ in size.
     """
     wanted = wanted or Wanted()
     look = _images_only(images, wanted) if labels is None else _paired(images, labels, wanted)
@@ -117,7 +116,7 @@ def _paired(images: str, labels: str, wanted: Wanted) -> Look:
 
 
 def _apart(folder: str, files: list[str], labels: list[str], wanted: Wanted) -> tuple[list[str], list[str]]:
-    """The images and the labels of one folder: what one suffix names is not of the other kind."""
+    """The images and the labels of a shared folder: a file with the suffix of one kind is not of the other kind."""
     if not wanted.image_suffix and not wanted.label_suffix:
         found = ', '.join(f'*{end} ({count})' for end, count in kinds(files).most_common(4))
         raise UserError(
@@ -149,7 +148,7 @@ def list_images(folder: str, suffix: str = '', strict: bool = True) -> list[str]
 
 
 def pair(images: str, files: list[str], labels: str, candidates: list[str], wanted: Wanted) -> Look:
-    """Images and labels whose names begin alike, or differ in one word."""
+    """Images and labels whose names have the same stem, or differ in one word."""
     names = find_names(files, candidates, wanted.image_suffix, wanted.label_suffix, wanted.pair)
     found, without_label, without_image = names.pairs(files, candidates) if names else ({}, [], [])
     if not found:
@@ -166,7 +165,7 @@ def pair(images: str, files: list[str], labels: str, candidates: list[str], want
 
 
 def _check_kinds(images: str, labels: str, candidates: list[str], found: dict, names: Names, wanted: Wanted) -> None:
-    """Raises: UserError: several labels of one image, and nothing that says which kind is meant."""
+    """Raises: UserError: an image has several labels, and no flag says which kind to use."""
     both = list(found)
     (image, label), used = found[both[0]], {label for _, label in found.values()}
     stem = label.removesuffix(next(end for end in names.label_ends if label.endswith(end)))
@@ -183,7 +182,7 @@ def is_of(label: str, name: str) -> bool:
 
 
 def inspect(look: Look, image: str, label: str | None) -> None:
-    """Add the sizes, ids, bits and bands of one image or pair."""
+    """Record the size, ids, bits and bands of one image or pair."""
     image_path = osp.join(look.images, image)
     look.chosen.append(image_path)
     with readable(image_path):
@@ -192,7 +191,7 @@ def inspect(look: Look, image: str, label: str | None) -> None:
     if label is None:
         return
     path = osp.join(look.labels, label)
-    look.label_channel = channel_of_ids(path) or look.label_channel  # asked of every label: a first one may be black
+    look.label_channel = channel_of_ids(path) or look.label_channel  # check every label: the first may be black
     ids = read_label(path, 2 if look.label_channel else None)
     if ids.shape[::-1] != size:
         raise UserError(
@@ -203,14 +202,14 @@ def inspect(look: Look, image: str, label: str | None) -> None:
 
 
 def _hold(held: Pixels, path: str) -> tuple[int, int]:
-    """Note what a file holds; returns its (width, height)."""
+    """Record the content of a file; returns its (width, height)."""
     data = fileio.get(path)
     if is_plain(data):
         held.kinds.setdefault(('uint8', 3), []).append(path)
         with Image.open(io.BytesIO(data)) as image:
-            # a PNG would have to be decoded for its tag
+            # reading the tag of a PNG would mean decoding it
             turned = image.format != 'PNG' and image.getexif().get(ExifTags.Base.Orientation, 1) > 4
-            return image.size[::-1] if turned else image.size  # on its side: LoadImage turns it
+            return image.size[::-1] if turned else image.size  # stored sideways: LoadImage rotates it
     bands, alpha = bands_of(data)
     if alpha and opaque(bands):
         bands = bands[..., :-1]
@@ -223,15 +222,15 @@ def _hold(held: Pixels, path: str) -> tuple[int, int]:
 
 
 def channel_of_ids(path: str) -> str | None:
-    """``'red'`` where that channel alone says something, as in CARLA's raw labels; None for ids in every channel.
+    """``'red'`` if only that channel has ids, as in CARLA's raw labels; None if every channel has them.
 
     Raises:
-        UserError: labels that are colours.
+        UserError: the labels are colours.
     """
     with readable(path):
         data = fileio.get(path)
         if data[:3] == JPEG:
-            return None  # read_label refuses it
+            return None  # read_label rejects it
         if not is_plain(data):
             bands = bands_of(data)[0]
         else:

@@ -2,7 +2,7 @@
 
 ``python tools/new_config.py own.py --source-images A --source-labels B --target-images C --classes road,car``
 
-Nothing is converted or copied. The walk through it: docs/own_data.md.
+Nothing is converted or copied. See docs/own_data.md for a walk-through.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -24,7 +24,7 @@ def report(domain: str, look: Look, ids: ClassIds | None = None, allow_absent: b
     """Print what was found.
 
     Raises:
-        UserError: a class that does not occur; names without ids, where the labels hold more ids than there are names.
+        UserError: a class does not occur; names have no ids, but the labels have more ids than there are names.
     """
     kind = 'pairs' if look.labels else 'images'
     where = paths(look.images, look.img_suffix) + (
@@ -62,7 +62,7 @@ def paths(folder: str, suffix: str | tuple[str, ...]) -> str:
 
 
 def report_kinds(look: Look) -> None:
-    """Images of which some may be masks."""
+    """Print the kinds of images if some may be masks."""
     files = [image for image, _ in look.files.values()]
     found = Counter({end: n for end, n in kinds(files).items() if n >= 0.1 * len(files)})
     if len({end.rpartition('.')[0] for end in found}) > 1 and sum(found.values()) >= 0.9 * len(files):
@@ -95,7 +95,7 @@ def check_ids(look: Look, ids: ClassIds, allow_absent: bool) -> None:
 
 
 def add_folders(parser: ArgumentParser) -> None:
-    """Which folders hold what, and what shall be trained: all that a config is written from."""
+    """Arguments for the folders and for what to train: everything needed to write a config."""
     parser.add_argument('--source-images', required=True)
     parser.add_argument('--source-labels', required=True)
     parser.add_argument('--target-images', required=True)
@@ -140,7 +140,7 @@ def parse() -> Namespace:
 
 
 def classes_of(args: Namespace) -> tuple[ClassIds, ClassIds]:
-    """Those of the source, and of the labelled target images."""
+    """The classes of the source, and those of the labelled target images."""
     ids = ClassIds.parse(args.classes, '--classes', least=2)
     val_ids = ClassIds.parse(args.target_val_classes, '--target-val-classes') if args.target_val_classes else ids
     if not val_ids.ids.keys() & ids.ids.keys():
@@ -168,10 +168,10 @@ def main() -> None:
 
 
 def write_config(args: Namespace, path: Path) -> None:
-    """Look at the folders of :func:`add_folders`, print what they hold, and write the config to ``path``.
+    """Inspect the folders of :func:`add_folders`, print what they contain, and write the config to ``path``.
 
     Raises:
-        UserError: folders, pairs, classes or options that do not fit together.
+        UserError: folders, pairs, classes or options do not fit together.
     """
     if args.look < 1:
         raise UserError(f'--look {args.look} must be at least 1')

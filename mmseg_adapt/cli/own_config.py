@@ -1,4 +1,4 @@
-"""The config of a data set of one's own, as text (``tools/new_config.py``)."""
+"""The text of a config for your own data set (``tools/new_config.py``)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .look import Look
 from .own_method import NAMES, teacher_text
 from .reading import Reading, mean_and_std
 
-NETWORKS = {  # name → model and schedule of configs/_base_, images of each domain per iteration, what divides a side
+NETWORKS = {  # name → model and schedule of configs/_base_, images per domain and iteration, divisor of the sides
     'r101': ('adaptsegnet_multilevel_r101', 'adaptsegnet', 1, 1),
     'small': ('deeplabv2_small', 'demo', 4, 1),
     'dinov2': ('dinov2_vitb14', 'adaptsegnet', 2, 14),
@@ -53,7 +53,7 @@ _base_.model.test_cfg = dict(mode='whole')
 optim_wrapper = dict()
 """,
 }
-RATES = {  # what a network needs that its schedule does not have
+RATES = {  # settings that a network needs in addition to its schedule
     'dinov2': """\
 rates = dict(layer_decay=0.9, norm_decay_mult=0.0, custom_keys=dict(head=dict(lr_mult=10)))
 adamw = dict(type='AdamW', lr=5e-6, weight_decay=0.01)
@@ -151,7 +151,7 @@ test_evaluator = dict(type='ClassIoUMetric', format_only=True, output_dir='work_
 """
 
 
-PILLOW = "interpolation='bicubic', backend='pillow'"  # the papers'; for 8 bits and three bands only
+PILLOW = "interpolation='bicubic', backend='pillow'"  # as in the papers; only for 8 bits and three bands
 AREA = "interpolation='area', backend='cv2'"
 
 
@@ -166,8 +166,8 @@ def config_text(
     val_ids: ClassIds,
     method: str = 'adaptsegnet',
 ) -> str:
-    """The config that will stand in ``out``; ``bases``: configs/_base_ as seen from there; looks and readings:
-    ``'source'`` and ``'target'``.
+    """The text of the config for ``out``. ``bases`` is configs/_base_ as seen from there; looks and readings have the
+    keys ``'source'`` and ``'target'``.
     """
     source, target = looks['source'], looks['target']
     model, schedule, batch_size, multiple = NETWORKS[network]
@@ -219,12 +219,12 @@ def loads_of(readings: dict[str, Reading]) -> str:
 
 
 def images_of(network: str, looks: dict[str, Look], readings: dict[str, Reading], method: str = 'adaptsegnet') -> str:
-    """What the network must know of images that are not of 8 bits and three bands; nothing for these."""
+    """Settings of the network for images other than 8 bits and three bands; empty for those."""
     if all(reading.plain for reading in readings.values()):
         return ''
     (mean, std), count = mean_and_std(looks, readings), readings['target'].count
     if network != 'r101' and count == 3:
-        mean, std = mean[::-1], std[::-1]  # it is given RGB
+        mean, std = mean[::-1], std[::-1]  # the network gets RGB
     kind = 'SegDataPreProcessor' if count in (1, 3) else 'BandsPreProcessor'
     normalised = f'type={kind!r}, mean={mean}, std={std}'
     if network != 'r101' or method != 'adaptsegnet':  # as statements
@@ -250,7 +250,7 @@ def shares_of(look: Look, ids: ClassIds) -> str:
 
 
 def fit(size: tuple[int, int], multiple: int = 1) -> tuple[int, int]:
-    """(width, height) scaled down to LARGEST pixels and to multiples of 8, or of ``multiple``; sizes that fit stay."""
+    """(width, height) scaled down to LARGEST pixels and multiples of 8, or of ``multiple``. Keeps sizes that fit."""
     scale = (LARGEST / (size[0] * size[1])) ** 0.5
     if scale >= 1 and not any(side % multiple for side in size):
         return size
@@ -266,7 +266,7 @@ def id_map_of(ids: ClassIds) -> str:
 
 
 def dataset_of(look: Look, ids: ClassIds | None, indent: int) -> str:
-    """The arguments that say where the files are and how they are read."""
+    """The arguments for the location of the files and how to read them."""
     prefix = dict(img_path=look.images, **(dict(seg_map_path=look.labels) if look.labels else {}))
     lines = ["type='IdMappedDataset',", 'data_prefix=dict(', *(f'    {k}={v!r},' for k, v in prefix.items()), '),']
     lines.append(f'img_suffix={look.img_suffix!r},')

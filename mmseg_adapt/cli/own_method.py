@@ -1,11 +1,11 @@
-"""The part of an own config that says which method trains, for the methods that have a teacher."""
+"""The part of your own config that sets the training method, for methods with a teacher."""
 
 from __future__ import annotations
 
 NAMES = dict(adaptsegnet='AdaptSegNet', dacs='DACS', daformer='DAFormer', mic='MIC')  # --method → type of the model
-CROP = 512  # pixels: the papers'
+CROP = 512  # pixels, as in the papers
 
-SEGMENTOR = {  # network → its classes, and how this config calls it
+SEGMENTOR = {  # network → its classes, and its name in this config
     'r101': """
 _base_.model.segmentor.pop('auxiliary_head')
 _base_.model.segmentor.decode_head.num_classes = {n}
@@ -48,20 +48,20 @@ train_dataloader['sampler']['orders'] = dict(source=dict(type='RareClassOrder', 
 def teacher_text(
     method: str, network: str, classes: int, images: str, bands: int, size: tuple[int, ...], multiple: int
 ) -> str:
-    """The model and its crops, of ``method`` on ``network``.
+    """The model and its crops, for ``method`` on ``network``.
 
     Args:
-        images: lines that tell the segmentor of images that are not of 8 bits and three bands.
-        bands: of an image.
+        images: lines that set up the segmentor for images other than 8 bits and three bands.
+        bands: number of bands of an image.
         size: the smaller width and height of source and target.
-        multiple: of it the sides of a crop are multiples.
+        multiple: the sides of a crop are multiples of this.
     """
     small = network == 'small'
     crop = tuple(min(CROP, side) // multiple * multiple for side in reversed(size))
     more = ''
     if method == 'mic':
         more += f'    mask=dict(block={max(8, min(crop) // 8)}, ratio={0.5 if small else 0.7}),\n'
-    if method == 'daformer' and not small:  # a network from scratch has nothing to stay near
+    if method == 'daformer' and not small:  # a network from scratch has no features to stay close to
         more += '    feature_distance=dict(weight=0.005, classes=None),  # classes: indices of things, None for all\n'
     text = SEGMENTOR[network].format(n=classes, images=images) + TEACHER.format(
         type=NAMES[method],

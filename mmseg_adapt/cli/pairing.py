@@ -1,4 +1,4 @@
-"""Which label is whose: by how the names begin, or by one word that is another in the names of the labels."""
+"""Match labels to images: by the same stem, or by one word that differs in the names of the labels."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from ..errors import UserError
 from ..files.listing import renamed
 
-LEFT_OUT = 0.05  # share of the images or labels without a partner beyond which the pairing is doubted
+LEFT_OUT = 0.05  # doubt the pairing if a larger share of images or labels has no partner
 Ends = str | tuple[str, ...]
 
 
 @dataclass
 class Names:
-    """How an image and its label are called: ``stem + image end`` and ``renamed(stem, word) + label end``."""
+    """The names of an image and its label: ``stem + image end`` and ``renamed(stem, word) + label end``."""
 
     image_ends: tuple[str, ...]
     label_ends: tuple[str, ...]
@@ -48,7 +48,7 @@ def endings(files: list[str]) -> tuple[str, ...]:
 
 
 def kinds(files: list[str]) -> Counter:
-    """How the names end after their last number, such as ``_sat.jpg`` and ``_mask.png``."""
+    """The ends of the names after their last number, such as ``_sat.jpg`` and ``_mask.png``."""
     return Counter(re.search(r'[^\d/]*\.\w+$', name)[0] for name in files)
 
 
@@ -59,7 +59,7 @@ def find_names(
     label_end: str | None = None,
     word: tuple[str, str] | None = None,
 ) -> Names | None:
-    """How the names of images and labels go together; None where not one pair is found."""
+    """The rule that matches names of images and labels; None if there is no pair."""
     if word:
         image_ends, label_ends = (image_end,) if image_end else endings(files), (label_end,) if label_end else None
         return Names(image_ends, label_ends or endings(labels), word)
@@ -88,16 +88,16 @@ def _by_start(files: list[str], labels: list[str], image_end: str | None, label_
 
 
 def _alike(end: str, files: list[str]) -> tuple[str, ...]:
-    """``end``, and it with every other ending that occurs: ``_rgb.png`` and ``_rgb.JPG``."""
+    """``end``, also with every other file type that occurs: ``_rgb.png`` and ``_rgb.JPG``."""
     own, ending = osp.splitext(end)
-    if not ending:  # '.png' alone
+    if not ending:  # only '.png'
         own, ending = '', end
     further = [own + other for other in endings(files) if other != ending]
     return (end, *(other for other in further if any(name.endswith(other) for name in files)))
 
 
 def _ends_of(image: str, labels: list[str]) -> tuple[str, str] | None:
-    """Where the name of an image and of the label most like it part: at a character that is no letter or digit."""
+    """The ends of an image name and of the most similar label name, from the last separator before they differ."""
     i = bisect(labels, osp.splitext(image)[0])
     near = labels[max(0, i - 1) : i + 1]
     common = [osp.commonprefix([osp.splitext(image)[0], osp.splitext(label)[0]]) for label in near]
@@ -109,7 +109,7 @@ def _ends_of(image: str, labels: list[str]) -> tuple[str, str] | None:
 
 
 def _by_word(files: list[str], labels: list[str], image_end: str | None, label_end: str | None) -> Names | None:
-    """One word replaced by another maps the names of the images onto those of the labels."""
+    """A rule that replaces one word: it maps the names of the images to those of the labels."""
     ends = (image_end,) if image_end else endings(files), (label_end,) if label_end else endings(labels)
     images, named = (
         {stem for name in names if (stem := stem_of(name, e)) is not None} for names, e in zip((files, labels), ends)
@@ -125,7 +125,7 @@ def _by_word(files: list[str], labels: list[str], image_end: str | None, label_e
 
 
 def difference(image: str, label: str) -> tuple[str, str] | None:
-    """The word of one name, and the word that stands for it in another; None where more than that differs.
+    """The word in one name, and the word that replaces it in the other; None if more than that differs.
 
     >>> difference('run01_rgb_0007', 'run01_sem_0007'), difference('7', 'lbl_7'), difference('a_1', 'a_2')
     (('rgb', 'sem'), ('', 'lbl_'), None)
@@ -142,20 +142,20 @@ def difference(image: str, label: str) -> tuple[str, str] | None:
     while end and end[0].isalpha() and start != image[: len(image) - len(end)]:
         end = end[1:]
     word, other = (name[len(start) : len(name) - len(end)] for name in (image, label))
-    if not word:  # something in front of the file's name
+    if not word:  # a prefix of the file's name
         return (word, other) if other and (not start or start.endswith('/')) and not other[-1].isalnum() else None
     return (word, other) if word[0].isalpha() else None
 
 
 def pair_option(option: str) -> str:
-    """The flag that names the word of a domain."""
+    """The flag that sets the word of a domain."""
     return '--pair' if option == '--source' else f'{option}-pair'
 
 
 def doubt(
     images: str, labels: str, found: int, without_label: list[str], without_image: list[str], option: str
 ) -> None:
-    """Raises: UserError: a pairing that leaves out more than a few per cent."""
+    """Raises: UserError: the pairing omits more than a few per cent of the files."""
     parts = (('images', without_label), ('labels', without_image))
     if all(len(left) <= LEFT_OUT * (found + len(left)) for _, left in parts):
         return

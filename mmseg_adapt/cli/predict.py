@@ -1,17 +1,17 @@
 """Predict images: ``python tools/predict.py MODEL IMAGES|FOLDER|VIDEO --out DIR``.
 
-MODEL is a folder that tools/export_segmentor.py wrote, the name of one on the Hugging Face Hub (hf://USER/NAME), or a
-config followed by a checkpoint: ``python tools/predict.py CONFIG CHECKPOINT IMAGES|FOLDER|VIDEO --out DIR``. DIR then
-holds
+MODEL is a folder written by tools/export_segmentor.py, the name of a model on the Hugging Face Hub (hf://USER/NAME), or
+a config followed by a checkpoint: ``python tools/predict.py CONFIG CHECKPOINT IMAGES|FOLDER|VIDEO --out DIR``. DIR then
+contains
 
     labels/NAME.png     class indices, a palette PNG (read it with Pillow: OpenCV returns the colours)
-    overlay/NAME.png    the colours over the image; overlay/NAME.mp4 of a video
+    overlay/NAME.png    the colours over the image; overlay/NAME.mp4 for a video
     legend.png          the colours and names of the classes
-    confidence.csv      mean confidence and entropy of every image, the least confident first
+    confidence.csv      mean confidence and entropy of every image, least confident first
     confidence/NAME.png with --confidence: probability of the predicted class, 255 is 1
-    entropy/NAME.png    with --entropy: entropy of the class probabilities, 255 is all classes alike
-    coco.json           with --format coco: masks per class and image, for pycocotools and all that reads COCO
-    cvat.zip            with --format cvat: for CVAT's "Segmentation mask 1.1"; cvat_labels.json are the task's labels
+    entropy/NAME.png    with --entropy: entropy of the class probabilities, 255 is a uniform distribution
+    coco.json           with --format coco: one mask per class and image, for pycocotools and other COCO tools
+    cvat.zip            with --format cvat: for CVAT's "Segmentation mask 1.1"; cvat_labels.json has the task's labels
     labelstudio.json    with --format labelstudio: tasks with brush masks; labelstudio.xml is the labelling interface
 """
 
@@ -40,18 +40,20 @@ VIDEOS = ('.mp4', '.avi', '.mov', '.mkv', '.webm')
 def parse() -> Namespace:
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument('model', help='folder of an exported model, hf://USER/NAME, or a config')
-    parser.add_argument('inputs', nargs='+', help='(after a config: its checkpoint, then) images, folders, videos')
-    parser.add_argument('--out', required=True, help='the folder to write')
-    parser.add_argument('--batch-size', type=int, default=1, help='images of one size predicted at once')
-    parser.add_argument('--opacity', type=float, default=0.5, help='of the colours in overlays, 0 to 1')
+    parser.add_argument('inputs', nargs='+', help='images, folders and videos; after a config, first its checkpoint')
+    parser.add_argument('--out', required=True, help='folder to write')
+    parser.add_argument(
+        '--batch-size', type=int, default=1, help='number of images of the same size to predict together'
+    )
+    parser.add_argument('--opacity', type=float, default=0.5, help='opacity of the colours in overlays, 0 to 1')
     parser.add_argument('--confidence', action='store_true', help='also write the probability of the predicted class')
     parser.add_argument('--entropy', action='store_true', help='also write the entropy of the class probabilities')
-    parser.add_argument('--format', choices=['png', *FORMATS], default='png', help='also write what a tool imports')
-    parser.add_argument('--image-url', default=LOCAL, help='labelstudio: what stands before the name of an image file')
-    parser.add_argument('--part', help="'teacher': predict with the checkpoint's teacher instead of its segmentor")
-    parser.add_argument('--device', help='cuda, cuda:1, cpu (default: a GPU where there is one)')
-    parser.add_argument('--overwrite', action='store_true', help='replace what an earlier prediction wrote in DIR')
-    parser.add_argument('--unsafe', action='store_true', help='load a checkpoint that needs code to be loaded')
+    parser.add_argument('--format', choices=['png', *FORMATS], default='png', help='also write a file for this tool')
+    parser.add_argument('--image-url', default=LOCAL, help='labelstudio: prefix of the file name in the image address')
+    parser.add_argument('--part', help="'teacher' uses the checkpoint's teacher instead of its segmentor")
+    parser.add_argument('--device', help='cuda, cuda:1 or cpu (default: the GPU if there is one)')
+    parser.add_argument('--overwrite', action='store_true', help='replace earlier predictions in DIR')
+    parser.add_argument('--unsafe', action='store_true', help='load a checkpoint that executes code when loaded')
     return parser.parse_args()
 
 
@@ -60,20 +62,20 @@ def main() -> None:
     if args.unsafe:
         allow_unsafe()
     if args.batch_size < 1:
-        raise UserError(f'--batch-size {args.batch_size}: predict at least one image at a time')
+        raise UserError(f'--batch-size {args.batch_size} must be at least 1')
     if not 0 <= args.opacity <= 1:
-        raise UserError(f'--opacity {args.opacity}: give a number from 0 to 1')
+        raise UserError(f'--opacity {args.opacity} must be between 0 and 1')
     whole = is_hub(args.model) or Path(args.model).is_dir()
     if not whole and not Path(args.model).exists():
-        raise UserError(f'{args.model} does not exist: name the folder of an exported model, or a config')
+        raise UserError(f'{args.model} does not exist: pass the folder of an exported model, or a config')
     checkpoint, inputs = (None, args.inputs) if whole else (args.inputs[0], args.inputs[1:])
     if checkpoint and not inputs:
-        raise UserError(f'{args.model} is a config: name its checkpoint and then the images, or an exported folder')
+        raise UserError(f'{args.model} is a config: pass its checkpoint and then the images, or an exported folder')
     images, videos = collect(inputs)
     if videos and args.format != 'png':
         raise UserError(
-            f'--format {args.format} describes image files, {next(iter(videos.values()))} is a video: save its frames '
-            'as images first, or leave out --format'
+            f'--format {args.format} describes image files, but {next(iter(videos.values()))} is a video: save its '
+            'frames as images first, or remove --format'
         )
     broken: dict[Path, str] = {}
     done: list[Labelled] = []
@@ -96,7 +98,7 @@ def main() -> None:
 
 
 def summarise(predictor: Predictor, done: list[Labelled], out: Path, args: Namespace) -> None:
-    """Write what speaks of all images, the least confident first."""
+    """Write the files that describe all images, least confident first."""
     done = sorted(done, key=lambda image: (image.confidence, image.name))
     write_confidence(done, out / 'confidence.csv')
     if args.format != 'png':
@@ -113,52 +115,52 @@ def predict_images(
     broken: dict[Path, str],
     done: list[Labelled],
 ) -> None:
-    """Write what is predicted and append it to ``done``; an image that cannot be read is noted in ``broken``."""
+    """Write the predictions and append them to ``done``; images that cannot be read go to ``broken``."""
     stream = predictor.stream(
         images.values(), args.batch_size, skipped=lambda path, error: broken.update({Path(path): str(error)})
     )
-    names = (name for name, path in images.items() if path not in broken)  # asked after the prediction before it
+    names = (name for name, path in images.items() if path not in broken)  # lazy: after the prediction before
     for prediction, name in zip(track(stream, 'images', total=len(images), disable=not images), names):
         done.append(write(out, name, images[name].suffix, prediction, args))
         save(out / 'overlay' / f'{name}.png', Image.fromarray(prediction.overlay(args.opacity)))
 
 
 def collect(inputs: list[str]) -> tuple[dict[str, Path], dict[str, Path]]:
-    """Name below the output folders → file, of images and of videos. A folder is searched with its sub-folders.
+    """Name below the output folders → file, for images and for videos. Folders are searched recursively.
 
     Raises:
-        UserError: a missing file, one of another type, a folder without images, two of one name.
+        UserError: a missing file, a file of another type, a folder without images, two files with the same name.
     """
     images: dict[str, Path] = {}
     videos: dict[str, Path] = {}
     for given in map(Path, inputs):
         if not given.exists():
-            raise UserError(f'{given} does not exist: name images, folders of images, or videos')
+            raise UserError(f'{given} does not exist: pass images, folders of images, or videos')
         files = sorted(given / name for name in images_below(given)) if given.is_dir() else [given]
         if not files:
-            raise UserError(f'{given} has no image: their names end in {", ".join(IMAGE_ENDINGS)}')
+            raise UserError(f'{given} contains no images: their names must end in {", ".join(IMAGE_ENDINGS)}')
         for path in files:
             name = str((path.relative_to(given) if given.is_dir() else Path(path.name)).with_suffix(''))
             kind = images if is_image(path.name) else videos
             if kind is videos and path.suffix.lower() not in VIDEOS:
                 raise UserError(
-                    f'{path} is neither an image ({", ".join(IMAGE_ENDINGS)}) nor a video ({", ".join(VIDEOS)})'
+                    f'{path} must be an image ({", ".join(IMAGE_ENDINGS)}) or a video ({", ".join(VIDEOS)})'
                 )
             if name in images or name in videos:
                 raise UserError(
-                    f'{path} and {images.get(name) or videos[name]} would share one name: predict them apart'
+                    f'{path} and {images.get(name) or videos[name]} would get the same name: predict them separately'
                 )
             kind[name] = path
     return images, videos
 
 
 def write(out: Path, name: str, ending: str, prediction: Prediction, args: Namespace) -> Labelled:
-    """Raises: UserError: a crop, where the format speaks of the whole file."""
+    """Raises: UserError: the pipeline crops images, but the format describes whole files."""
     if args.format != 'png' and prediction.labels.shape != prediction.file_size:
         (height, width), (whole, across) = prediction.labels.shape, prediction.file_size
         raise UserError(
             f'{name}{ending} has {across}×{whole} pixels, but test_pipeline crops it to {width}×{height}, and --format '
-            f'{args.format} needs masks of the whole image: remove the crop from the config, or leave out --format'
+            f'{args.format} needs masks of the whole image: remove the crop from the config, or remove --format'
         )
     labels = Image.fromarray(prediction.labels)
     labels.putpalette(np.uint8(prediction.palette).tobytes())
@@ -193,7 +195,7 @@ def predict_video(
             writer = cv2.VideoWriter(str(target), cv2.VideoWriter_fourcc(*'mp4v'), rate, picture.shape[1::-1])
             if not writer.isOpened():
                 raise UserError(
-                    f'{target.name} cannot be written: this OpenCV cannot encode videos, install opencv-python'
+                    f'{target.name} cannot be written, because this OpenCV cannot encode videos: install opencv-python'
                 )
         writer.write(picture)
         done.append(write(out, f'{name}{os.sep}{i:06d}', '', prediction, args))

@@ -1,4 +1,4 @@
-"""How images of other than 8 bits and three bands are read: what the files say, what a person says, what is guessed."""
+"""How to read images other than 8 bits and three bands: from the files, from flags, or guessed."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ class Reading:
 
     @property
     def count(self) -> int:
-        """Channels of the image that the network is given."""
+        """The number of channels that the network gets."""
         return len(self.channels) if self.channels else 3
 
     def step(self) -> str:
-        """The step of the pipeline, as text."""
+        """The pipeline step, as text."""
         named = dict(value_range=self.value_range, channels=self.channels)
         return f'dict({", ".join(["type=" + repr("LoadImage"), *(f"{k}={v!r}" for k, v in named.items() if v)])})'
 
 
 def numbers(text: str | None, option: str, kind: type = float) -> tuple | None:
-    """``0,4095`` as a person types it."""
+    """Parse numbers such as ``0,4095``."""
     if text is None:
         return None
     try:
@@ -49,11 +49,11 @@ def numbers(text: str | None, option: str, kind: type = float) -> tuple | None:
 def readings_of(
     looks: dict[str, Look], ranges: dict[str, tuple | None], channels: dict[str, tuple | None]
 ) -> dict[str, Reading]:
-    """Of every domain; whatever is guessed is printed with the flag that changes it.
+    """The readings of every domain. Guesses are printed with the flag that changes them.
 
     Raises:
-        UserError: a folder with images of several kinds; floating point numbers without a range; domains that give the
-            network different numbers of channels.
+        UserError: a folder has images of several kinds; floating point numbers have no range; the domains have
+            different numbers of channels.
     """
     for look in looks.values():
         _check_one_kind(look)
@@ -81,7 +81,7 @@ def _check_one_kind(look: Look) -> None:
 
 
 def _range(domain: str, look: Look, dtype: str, alike: Sequence[Pixels]) -> tuple[float, float] | None:
-    """All values that as many bits hold as the largest value of this type needs, in any domain."""
+    """The range of values with as many bits as the largest value of this type needs, over all domains."""
     if dtype == 'uint8':
         return None
     lowest, highest = min(held.lowest for held in alike), max(held.highest for held in alike)
@@ -118,7 +118,7 @@ def _check_channels(readings: dict[str, Reading]) -> None:
 
 
 def mean_and_std(looks: dict[str, Look], readings: dict[str, Reading]) -> tuple[list[float], list[float]]:
-    """Of every channel as the network is given it (three: BGR), each domain counting the same; 0…255."""
+    """Mean and std per channel of the network's input (three: BGR), 0…255. All domains have the same weight."""
     moments = [np.mean(list(_moments(look, readings[domain])), axis=0) for domain, look in looks.items()]
     first, second = np.mean(moments, axis=0)
     std = np.sqrt(np.maximum(second - first**2, 1e-6))

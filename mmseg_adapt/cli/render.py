@@ -44,7 +44,7 @@ def shard_of(text: str | None) -> tuple[int, int]:
 
 
 def spread(names: list[str], count: int | None) -> list[str]:
-    """``count`` names at equal distances; twice the count holds all of them again."""
+    """``count`` evenly spaced names; doubling the count keeps all of them."""
     if count is None or count >= len(names):
         return names
     if count < 1:
@@ -53,7 +53,7 @@ def spread(names: list[str], count: int | None) -> list[str]:
 
 
 def tracked(items: Iterable, total: int, title: str) -> Iterator:
-    """The items under a progress bar with their rate and the time left."""
+    """The items, with a progress bar that shows the rate and the remaining time."""
     rate = TextColumn('{task.fields[rate]} images/s')
     columns = TextColumn(title), BarColumn(), MofNCompleteColumn(), rate, TimeElapsedColumn(), TimeRemainingColumn()
     with Progress(*columns, console=CONSOLE, speed_estimate_period=3600) as progress:
@@ -64,7 +64,7 @@ def tracked(items: Iterable, total: int, title: str) -> Iterator:
 
 
 def write_preview(path: Path, job: RenderJob, source: Path, render: np.ndarray, target: Path) -> None:
-    """Source, render and a target image, side by side."""
+    """Write source, render and a target image, side by side."""
     height, width = render.shape[:2]
     images = [
         job.load(f, role)[0].permute(1, 2, 0).byte().cpu().numpy()
@@ -84,13 +84,13 @@ def announce(count: int, seconds: float, size: int, preview: Path) -> None:
 
 
 def render_all(job: RenderJob, store: RenderStore, todo: dict[str, Path], targets: list[Path]) -> list[str]:
-    """Render what is missing; returns a sentence per image that could not be rendered."""
+    """Render what is missing. Returns one sentence per image that could not be rendered."""
     style, broken = store.style(), []
-    folder = store.folder.resolve()  # '.' has no name
+    folder = store.folder.resolve()  # so that '.' has a name
     preview = folder.with_name(f'{folder.name}.preview.png')
     announced = False
     for name, file in tracked(todo.items(), len(todo), 'rendering'):
-        if store.holds(name, file):  # another process was here
+        if store.holds(name, file):  # another process has rendered it
             continue
         started = time.time()
         try:
@@ -108,7 +108,7 @@ def render_all(job: RenderJob, store: RenderStore, todo: dict[str, Path], target
 
 
 def gathered(items: list[str]) -> list[str]:
-    """The items of all ranks, once all are here."""
+    """The items of all ranks; waits for all ranks."""
     if not torch.distributed.is_initialized():
         return items
     lists: list = [None] * torch.distributed.get_world_size()
@@ -139,7 +139,7 @@ def device_of(name: str | None) -> str:
 
 
 def check_out(args: Namespace) -> None:
-    """Raises: UserError: a store among the images, which a second start would render, or take the style of."""
+    """Raises: UserError: the store is in an image folder, so a second start would use the renders as images."""
     for option in ('source', 'target'):
         folder = getattr(args, option)
         if args.out.resolve().is_relative_to(folder.resolve()):
@@ -165,7 +165,7 @@ def main() -> None:
     store, settings = RenderStore(args.out), job.settings(targets)
     store.check(settings)
     if index == 0 or args.shard is not None:
-        if not store.has_style:  # before the manifest: a target image that cannot be read leaves no store
+        if not store.has_style:  # before the manifest: an unreadable target image leaves no store
             style = job.style_of(targets, lambda files: tracked(files, len(files), 'style of the target'))
         store.create(settings, dict(config=args.config, source=str(args.source), target=str(args.target)))
         if not store.has_style:
@@ -173,6 +173,6 @@ def main() -> None:
     gathered([])  # the other ranks wait for the style
     todo = {name: sources[name] for name in names[index::shards] if not store.holds(name, sources[name])}
     CONSOLE.print(f'{store.folder}: {len(names[index::shards]) - len(todo)} rendered, {len(todo)} to render')
-    broken = gathered(render_all(job, store, todo, targets))  # torchrun ends all ranks when one fails
+    broken = gathered(render_all(job, store, todo, targets))  # torchrun ends all ranks if one fails
     if broken:
         raise UserError(f'{len(broken)} images were skipped: ' + '; '.join(broken))

@@ -22,8 +22,8 @@ from ..files.whole import staged
 from ..log.scalars import scalars_of
 from .new import add_folders, write_config
 
-SNAPSHOTS = 6  # of a run, to pick from
-PROBE = 12  # iterations whose time is measured
+SNAPSHOTS = 6  # per run, to pick from
+PROBE = 12  # iterations to time
 SETTINGS = """
 # {why}
 train_cfg = dict(max_iters={iterations}, val_interval={interval})
@@ -75,10 +75,10 @@ def say(text: str) -> None:
 
 
 def remember(args: Namespace) -> None:
-    """Write down what was asked for; refuse to go on with something else.
+    """Save the arguments, and check that a repeated call has the same ones.
 
     Raises:
-        UserError: ``--out`` holds a run of other arguments, or something that is not a run.
+        UserError: ``--out`` contains a run with other arguments, or is not empty and not a run.
     """
     asked = {key: str(value) for key, value in vars(args).items() if key != 'out' and value is not None}
     file = args.out / 'run.json'
@@ -99,10 +99,10 @@ def remember(args: Namespace) -> None:
 
 
 def command(name: str, *arguments: object, quiet: bool = False) -> None:
-    """``mmseg-adapt NAME …`` in a process of its own; ``quiet``: without what it prints, unless it fails.
+    """Run ``mmseg-adapt NAME …`` in its own process. ``quiet`` hides the output unless it fails.
 
     Raises:
-        SystemExit: it failed, and has said why.
+        SystemExit: the command failed and has printed why.
     """
     line = [sys.executable, '-W', 'ignore', '-m', 'mmseg_adapt_command', name, *map(str, arguments)]
     done = subprocess.run(line, stdout=subprocess.PIPE if quiet else None, text=True)
@@ -116,7 +116,7 @@ def has_length(config: Path) -> bool:
 
 
 def set_length(config: Path, args: Namespace) -> None:
-    """Append the number of iterations to the config, and snapshots at equal distances."""
+    """Append the number of iterations and evenly spaced snapshots to the config."""
     if args.minutes:
         seconds = seconds_per_iteration(config)
         iterations, why = int(60 * args.minutes / seconds), f'{args.minutes:g} minutes at {seconds:.2f} s an iteration'
@@ -132,7 +132,7 @@ def set_length(config: Path, args: Namespace) -> None:
 
 
 def seconds_per_iteration(config: Path) -> float:
-    """The median of the later half of a few iterations."""
+    """The median over the second half of a few iterations."""
     say(f'timing {PROBE} iterations')
     with tempfile.TemporaryDirectory() as folder:
         options = [
@@ -147,7 +147,7 @@ def seconds_per_iteration(config: Path) -> float:
 
 
 def picked(train: Path, file: Path) -> Path:
-    """The checkpoint that the label-free rule picks; its scores and words are written to ``file``."""
+    """The checkpoint picked by the label-free rule. Its scores and words are written to ``file``."""
     if not file.exists():
         say('picking a snapshot without labels')
         command('select', train, '--json', file)

@@ -72,7 +72,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def table(found) -> list[str]:
-    """The scores, one line per snapshot; columns without a number are left out."""
+    """The scores, one line per snapshot, without empty columns."""
     columns = {key: column for key, column in COLUMNS.items() if any(_known(getattr(s, key)) for s in found.scores)}
     width, best = max(len(s.name) for s in found.scores), found.pick()
     lines = [' ' * (width + 2) + ''.join(f'{title:>7}' for title, _ in columns.values())]
@@ -84,7 +84,7 @@ def table(found) -> list[str]:
 
 
 def truth(found) -> list[str]:
-    """What the labels say of the pick, and of every score."""
+    """How good the pick and each score are according to the labels."""
     from ..selection.rule import BETTER
     from ..selection.scores import rank_correlation
 

@@ -11,7 +11,7 @@ from .launch import add_arguments, prepare_devices, read_config
 
 
 def keep_folders(runner: Runner) -> None:
-    """Predictions are called as their images are below the folder of the data set: names repeat in its sub-folders."""
+    """Name predictions by the image's path in the data set's folder: file names repeat in its sub-folders."""
     folder = (getattr(runner.test_dataloader.dataset, 'data_prefix', None) or {}).get('img_path')
     for metric in runner.test_evaluator.metrics:
         if isinstance(metric, ClassIoUMetric):

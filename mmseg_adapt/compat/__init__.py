@@ -1,4 +1,4 @@
-"""Named shims around the OpenMMLab stacks, each with its reason and the version at which it can go.
+"""Named shims for the OpenMMLab stacks, each with its reason and the version that makes it obsolete.
 
 Only :mod:`.stack` is imported here: it must run before ``mmseg`` is imported.
 """

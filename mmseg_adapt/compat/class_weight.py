@@ -1,7 +1,7 @@
 """``CrossEntropyLoss(class_weight=…)`` on labels with ignored pixels.
 
-mmseg 1.2.2 looks the weight of class 255 up, which fails; the fork (1.4.2) does not, and fails with
-``avg_non_ignore=True``. Goes when mmseg divides by the weights of the pixels that count, as PyTorch does.
+mmseg 1.2.2 looks up the weight of class 255, which fails. The fork (1.4.2) does not look it up, but fails with
+``avg_non_ignore=True``. Remove when mmseg divides by the weights of the valid pixels, as PyTorch does.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def cross_entropy(
     ignore_index: int = -100,
     avg_non_ignore: bool = False,
 ) -> Tensor:
-    """mmseg's, whose mean over class weights is that of ``torch.nn.functional.cross_entropy``."""
+    """mmseg's cross-entropy, but averaged over class weights like ``torch.nn.functional.cross_entropy``."""
     if class_weight is not None and avg_factor is None and reduction == 'mean':
         avg_factor = class_weight[label[label != ignore_index]].sum()
     return _original(pred, label, weight, class_weight, reduction, avg_factor, ignore_index, avg_non_ignore)

@@ -17,13 +17,13 @@ DTYPES = {'bfloat16': torch.bfloat16, 'float16': torch.float16}
 
 @OPTIM_WRAPPERS.register_module()
 class CPUAmpOptimWrapper(OptimWrapper):
-    """Autocast on the CPU, where mmengine's ``AmpOptimWrapper`` demands a GPU.
+    """Autocast on the CPU; mmengine's ``AmpOptimWrapper`` requires a GPU.
 
     Args:
         dtype: ``'bfloat16'``, which needs no loss scale, or ``'float16'``, whose loss is scaled dynamically.
 
     Raises:
-        UserError: another dtype.
+        UserError: an unknown dtype.
     """
 
     def __init__(self, *args, dtype: str = 'bfloat16', **kwargs) -> None:

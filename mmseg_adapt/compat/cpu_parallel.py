@@ -9,7 +9,7 @@ from torch import nn
 
 @MODEL_WRAPPERS.register_module()
 class CPUDistributedDataParallel(MMDistributedDataParallel):
-    """For a plain model: no device, and SyncBN, which PyTorch has for GPUs only, becomes BN of every process."""
+    """For a plain model: no device; SyncBN, which PyTorch supports only on GPUs, becomes BN in each process."""
 
     def __init__(self, module: nn.Module, **kwargs) -> None:
         super().__init__(revert_sync_batchnorm(module), **{**kwargs, 'device_ids': None})
@@ -17,7 +17,7 @@ class CPUDistributedDataParallel(MMDistributedDataParallel):
 
 @MODEL_WRAPPERS.register_module()
 class CPUSeparateDistributedDataParallel(MMSeparateDistributedDataParallel):
-    """For a game, whose players are wrapped one by one: as :class:`CPUDistributedDataParallel`."""
+    """For a game, whose players are wrapped one by one: like :class:`CPUDistributedDataParallel`."""
 
     def __init__(self, module: nn.Module, **kwargs) -> None:
         super().__init__(revert_sync_batchnorm(module), **{**kwargs, 'device_ids': None})

@@ -1,7 +1,7 @@
-"""What a current PyTorch, and mmcv without compiled ops, need of the OpenMMLab stacks.
+"""Fixes that the OpenMMLab stacks need for a current PyTorch, and for mmcv without compiled ops.
 
-Every part names its reason and the version at which it can go. Two stacks share the import names ``mmengine``, ``mmcv``
-and ``mmseg``: upstream OpenMMLab and its maintained fork (the ``onedl-*`` distributions).
+Every part names its reason and the version that makes it obsolete. Two stacks share the import names ``mmengine``,
+``mmcv`` and ``mmseg``: upstream OpenMMLab and its maintained fork (the ``onedl-*`` distributions).
 """
 
 import importlib.util
@@ -27,7 +27,7 @@ SUPPORTED = {  # import name: (lowest, below) over both stacks
 
 
 def require_stack() -> None:
-    """Fail at import, in one sentence, where OpenMMLab is missing or of an unsupported version."""
+    """Fail at import, with one sentence, if OpenMMLab is missing or its version is not supported."""
     command = INSTALL_FORK if is_installed('onedl-mmengine') else INSTALL
     for name, (lowest, below) in SUPPORTED.items():
         try:
@@ -53,18 +53,18 @@ class _MissingOps(types.ModuleType):
 
 
 def stub_missing_ops() -> None:
-    """Let mmseg 1.2.2 be imported on mmcv-lite: it imports ``mmcv.ops`` unconditionally.
+    """Make mmseg 1.2.2 importable on mmcv-lite: it imports ``mmcv.ops`` unconditionally.
 
-    Goes with mmsegmentation 1.2: the fork (1.4) imports without compiled ops.
+    Remove with mmsegmentation 1.2: the fork (1.4) imports without compiled ops.
     """
     if Version(version_of('mmseg')) < Version('1.4') and importlib.util.find_spec('mmcv._ext') is None:
         stub = _MissingOps('mmcv._ext')
-        stub.__spec__ = ModuleSpec('mmcv._ext', loader=None)  # mmcv_full_available() goes on answering False
+        stub.__spec__ = ModuleSpec('mmcv._ext', loader=None)  # mmcv_full_available() still returns False
         sys.modules['mmcv._ext'] = stub
 
 
 def has_compiled_ops() -> bool:
-    """Whether mmcv has its compiled ops, which mmcv-lite has not."""
+    """Whether mmcv has its compiled ops; mmcv-lite does not."""
     spec = importlib.util.find_spec('mmcv._ext')
     return spec is not None and spec.loader is not None  # the stub has no loader
 
@@ -74,9 +74,9 @@ def version_of(name: str) -> str:
 
 
 def name_the_fork() -> None:
-    """Let ``_base_ = 'mmseg::…'`` find the fork's configs, whose distribution has another name.
+    """Let ``_base_ = 'mmseg::…'`` find the fork's configs; its distribution has a different name.
 
-    Goes when onedl-mmengine resolves ``mmseg::`` by import name.
+    Remove when onedl-mmengine resolves ``mmseg::`` by import name.
     """
     from mmengine.config import utils
 
@@ -87,8 +87,8 @@ def name_the_fork() -> None:
 def name_this_package() -> None:
     """Let ``_base_ = 'mmseg_adapt::…'`` find our configs, also after ``pip install -e``.
 
-    Upstream mmengine joins the place of the distribution, where an editable install has nothing, and the package's
-    name. The second half goes when mmengine 0.10 is no longer supported: the fork asks Python where the package is.
+    Upstream mmengine joins the distribution's location, which is empty for an editable install, and the package's
+    name. Remove the second half with mmengine 0.10: the fork asks Python where the package is.
     """
     from mmengine import config, hub
     from mmengine.config import utils
@@ -101,9 +101,9 @@ def name_this_package() -> None:
 
 
 def let_lists_mix_files_and_arrays() -> None:
-    """Let ``inference_model`` take a file after an array: it then gives files to the step that loads arrays, too.
+    """Let ``inference_model`` take a file after an array: mmseg passes such a file to the step that loads arrays.
 
-    Goes when mmseg's ``_preprare_data`` looks at every image, and leaves the model's config as it is.
+    Remove when mmseg's ``_preprare_data`` checks every image and does not change the model's config.
     """
     from mmcv.transforms import LoadImageFromFile
     from mmseg.datasets.transforms import LoadImageFromNDArray
@@ -126,7 +126,7 @@ def is_installed(distribution: str) -> bool:
 
 
 def _statistic(owner: type, name: str):
-    """Stands for ``getattr``, by which a HistoryBuffer's pickle names its own methods, and does nothing else."""
+    """Replaces ``getattr``, with which a HistoryBuffer's pickle names its own methods, and allows nothing else."""
     from mmengine.logging import HistoryBuffer
 
     if owner is not HistoryBuffer or name.startswith('_'):
@@ -135,10 +135,10 @@ def _statistic(owner: type, name: str):
 
 
 def allow_mmengine_checkpoints() -> None:
-    """Put what mmengine's own checkpoints contain on the allow-list of ``torch.load(weights_only=True)``.
+    """Put the contents of mmengine's own checkpoints on the allow-list of ``torch.load(weights_only=True)``.
 
-    torch >= 2.6 refuses them otherwise. Called before every load of ours: the fork's loader empties the list. Goes when
-    mmengine saves plain tensors.
+    torch >= 2.6 rejects them otherwise. We call it before every load, because the fork's loader empties the list.
+    Remove when mmengine saves plain tensors.
     """
     from mmengine.logging import HistoryBuffer
 
@@ -150,9 +150,9 @@ def allow_mmengine_checkpoints() -> None:
 
 
 def use_gloo_without_gpu(launcher: str) -> None:
-    """Start the process group on a machine without a GPU; mmengine's launcher dies there in ``torch.cuda.set_device``.
+    """Start the process group on a machine without a GPU; mmengine's launcher fails there in ``torch.cuda.set_device``.
 
-    Goes when mmengine's ``init_dist`` accepts a machine without accelerators.
+    Remove when mmengine's ``init_dist`` accepts a machine without accelerators.
     """
     if launcher != 'none' and not torch.cuda.is_available() and not torch.distributed.is_initialized():
         os.environ.setdefault('LOCAL_RANK', '0')

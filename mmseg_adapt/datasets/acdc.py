@@ -18,16 +18,16 @@ SPLITS = ('train', 'val', 'test')
 class ACDCDataset(CityscapesLabelsDataset):
     """Fog, night, rain and snow as downloaded: ``rgb_anon/<condition>/<split>/<sequence>/…_rgb_anon.png``.
 
-    With ``data_prefix=dict(img_path='rgb_anon', seg_map_path='gt')`` its labels are read too, of the splits ``train``
-    and ``val``: ``gt/<condition>/<split>/<sequence>/…_gt_labelTrainIds.png`` or ``…_gt_labelIds.png``, Cityscapes'
-    classes. The reference images of clear weather (``train_ref``, …) are left out.
+    With ``data_prefix=dict(img_path='rgb_anon', seg_map_path='gt')`` it also reads the labels of the splits ``train``
+    and ``val``: ``gt/<condition>/<split>/<sequence>/…_gt_labelTrainIds.png`` or ``…_gt_labelIds.png``, with Cityscapes'
+    classes. It skips the clear-weather reference images (``train_ref``, …).
 
     Args:
         split: ``'train'``, ``'val'`` or ``'test'``.
-        conditions: which of the four.
+        conditions: which of the four to use.
 
     Raises:
-        UserError: an unknown split or condition, none, or a folder that is missing.
+        UserError: an unknown split or condition, no condition, or a missing folder.
     """
 
     LABELS = '_gt'
@@ -49,7 +49,7 @@ class ACDCDataset(CityscapesLabelsDataset):
         super().__init__(img_suffix=img_suffix, data_prefix=data_prefix or dict(img_path='rgb_anon'), **kwargs)
 
     def load_data_list(self) -> list[dict]:
-        """The items of every condition. Raises: see the class."""
+        """The items of all conditions. Raises: see the class."""
         whole, items = self.data_prefix, []
         for condition in self.conditions:
             self.data_prefix = {

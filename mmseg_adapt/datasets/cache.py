@@ -18,13 +18,13 @@ from ..errors import UserError
 from ..files.whole import remove_dead_parts, write_whole
 from .streams import domains_of, parts
 
-FORMAT = 2  # of the files; another number is another key
+FORMAT = 2  # version of the files; a new number changes the keys
 STEPS = ('LoadImage', 'LoadLabels', 'CropBox', 'Resize', 'LoadImageFromFile', 'LoadAnnotations')
 
 
 @TRANSFORMS.register_module()
 class Cached(BaseTransform):
-    """The first steps of a pipeline, computed once per image and read back from ``folder`` ever after::
+    """The first steps of a pipeline, computed once per image and then read from ``folder``::
 
         pipeline = [
             dict(type='Cached', folder='data/cache', transforms=[dict(type='LoadImage'), …, dict(type='Resize', …)]),
@@ -32,21 +32,21 @@ class Cached(BaseTransform):
             dict(type='PackSegInputs'),
         ]
 
-    One file per image (and label), found by what it is made of: the paths, sizes and times of change of the files, the
-    settings of the steps, and the dataset's id map. A file that changes is read anew; what was kept of the old one
-    stays until the folder is deleted. Pixels are equal with and without.
+    There is one file per image (and label). Its name depends on what it is made of: the paths, sizes and modification
+    times of the files, the settings of the steps, and the dataset's id map. If a file changes, it is read again; the
+    old cache file stays until the folder is deleted. Pixels are the same with and without the cache.
 
-    Any number of workers, ranks and runs may share a folder: a file is written under another name, then renamed. What
-    does not read back whole (a crash of the machine, a full disk) is made anew. A folder that cannot be written costs
-    the gain in speed and a log line, not the run.
+    Any number of workers, ranks and runs may share a folder: a file is written under a temporary name, then renamed. A
+    file that is damaged (by a crash of the machine or a full disk) is created again. If the folder cannot be written,
+    the run only loses speed and logs a line.
 
     Args:
-        folder: made if it is missing. It needs width × height × 3 bytes per image (× 4 per band
-            where it is not of 8 bits and three bands), and × 1 per label.
+        folder: created if it is missing. It needs width × height × 3 bytes per image (× 4 per band
+            unless it has 8 bits and three bands), and × 1 per label.
         transforms: steps without randomness: loading, ``CropBox``, ``Resize``.
 
     Raises:
-        UserError: a step that may not give the same result twice; a place that is not the first.
+        UserError: a step that may not give the same result twice; a place other than the first.
     """
 
     def __init__(self, folder: str, transforms: list[dict]) -> None:
@@ -70,10 +70,10 @@ class Cached(BaseTransform):
         return {**results, **made}
 
     def _key(self, results: dict) -> str:
-        """Name in ``folder`` of the file that holds what the steps make of ``results``."""
+        """The name in ``folder`` of the file that holds the result of the steps for ``results``."""
         parts = [FORMAT, self.settings]
         for key in ('img_path', 'seg_map_path'):
-            if (path := results.get(key)) is not None and osp.exists(path):  # the step names a file that is missing
+            if (path := results.get(key)) is not None and osp.exists(path):  # the step reports a missing file
                 stat = os.stat(path)
                 parts += [osp.abspath(path), stat.st_size, stat.st_mtime_ns]
         for key in ('label_lut', 'label_channel', 'label_map', 'reduce_zero_label'):
@@ -84,14 +84,14 @@ class Cached(BaseTransform):
 
     @staticmethod
     def _read(path: str) -> dict | None:
-        """What :meth:`_write` wrote, checked by the archive's checksums; None where there is no whole file."""
+        """Read what :meth:`_write` wrote and verify the archive's checksums; None if there is no intact file."""
         try:
             with open(path, 'rb') as file, np.load(file) as content:  # np.load leaves a broken file open
                 arrays = {key: content[key] for key in content.files}
             return {**ast.literal_eval(arrays.pop('rest').item()), **arrays}
         except FileNotFoundError:
             return None
-        except Exception:  # a flipped bit may raise anything that zipfile, zlib and NumPy do
+        except Exception:  # a flipped bit may raise any error of zipfile, zlib and NumPy
             print_log(f'{path} is damaged: writing it again', 'current')
             return None
 
@@ -110,14 +110,14 @@ class Cached(BaseTransform):
 
 
 def cached(pipeline: list[dict], folder: str) -> list[dict]:
-    """The pipeline with its first steps, as far as they can be kept, in a :class:`Cached`."""
+    """The pipeline with all cacheable first steps moved into a :class:`Cached`."""
     kept = list(takewhile(lambda step: step['type'] in STEPS, pipeline))
     return [dict(type='Cached', folder=folder, transforms=kept), *pipeline[len(kept) :]] if kept else pipeline
 
 
 def cache_training(cfg: dict, folder: str) -> None:
-    """Change the pipelines of ``cfg.train_dataloader.dataset``, of every stream where there are several."""
+    """Cache the pipeline of ``cfg.train_dataloader.dataset``, or of each of its streams."""
     for stream in domains_of(cfg['train_dataloader']['dataset']).values():
         for _, part in parts(stream):
-            if 'pipeline' in part:  # a target without one has the source's
+            if 'pipeline' in part:  # a target without one uses the source's
                 part['pipeline'] = cached(part['pipeline'], folder)

@@ -10,7 +10,7 @@ from mmseg.registry import DATASETS
 from ..files.listing import files_below
 from .id_mapped import IGNORE, IdMappedDataset
 
-# label id → train id, which is the index of the class; the other label ids are ignored
+# label id → train id, which is the index of the class; all other label ids are ignored
 TRAIN_IDS = {
     **{7: 0, 8: 1, 11: 2, 12: 3, 13: 4, 17: 5, 19: 6, 20: 7, 21: 8, 22: 9, 23: 10, 24: 11, 25: 12},
     **{26: 13, 27: 14, 28: 15, 31: 16, 32: 17, 33: 18},
@@ -23,15 +23,15 @@ CROSS_CITY = tuple(c for c in CLASSES if c not in ('wall', 'fence', 'pole', 'ter
 
 @DATASETS.register_module()
 class CityscapesLabelsDataset(IdMappedDataset):
-    """Cityscapes with ``gtFine_labelTrainIds.png`` where they are on disk, else with ``gtFine_labelIds.png``.
+    """Cityscapes with ``gtFine_labelTrainIds.png`` if they are on disk, else with ``gtFine_labelIds.png``.
 
-    MMSegmentation's ``CityscapesDataset`` needs the former, which are made by a script. A ``seg_map_suffix`` that is
-    named decides: where it ends with ``TrainIds.png``, the ids are train ids.
+    MMSegmentation's ``CityscapesDataset`` needs the former, which a script must create. An explicit
+    ``seg_map_suffix`` decides: if it ends with ``TrainIds.png``, the ids are train ids.
     """
 
     METAINFO = dict(CityscapesDataset.METAINFO)
     ID_MAP = LABEL_IDS
-    LABELS = '_gtFine'  # what a label file's name has before _labelIds.png or _labelTrainIds.png
+    LABELS = '_gtFine'  # part of a label file's name before _labelIds.png or _labelTrainIds.png
 
     def __init__(self, img_suffix: str = '_leftImg8bit.png', seg_map_suffix: str | None = None, **kwargs) -> None:
         folder = (kwargs.get('data_prefix') or {}).get('seg_map_path')

@@ -1,4 +1,4 @@
-"""How many pixels of each class every label image holds: counted once, kept, or read from the released code's files."""
+"""Pixels of each class in every label image: counted once and saved, or read from the released code's files."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ from ..random_state import kept_random_state
 from .cache import Cached
 from .transforms import CropBox, LoadLabels
 
-FORMAT = 1  # of the kept files; another number is another fingerprint
-STATS, LISTS = 'sample_class_stats.json', 'samples_with_class.json'  # of the released code
-WORKERS, WORTH_WORKERS = 4, 500  # processes, and the number of labels from which they are worth their start
+FORMAT = 1  # version of the saved files; a new number changes the fingerprint
+STATS, LISTS = 'sample_class_stats.json', 'samples_with_class.json'  # files of the released code
+WORKERS, WORTH_WORKERS = 4, 500  # number of processes, and the number of labels above which they pay off
 
 
 def class_pixels(dataset: Any, folder: str | None = None) -> np.ndarray:
-    """Pixels of every class in every label of ``dataset``, (images, classes) int64, in the label file's own resolution.
+    """Pixels of every class in every label of ``dataset``, (images, classes) int64, at the label file's own resolution.
 
-    Labels are read by the data set's own steps (``LoadLabels`` or ``LoadAnnotations``, id maps included, ``CropBox``),
-    before any resizing or cropping at random; no image is decoded. ``ConcatDataset`` and ``RepeatDataset`` are looked
-    into: each data set is counted once. All ranks count a part each.
+    The data set's own steps read the labels (``LoadLabels`` or ``LoadAnnotations``, including id maps, and
+    ``CropBox``), before any resizing or random cropping. No image is decoded. It looks inside ``ConcatDataset`` and
+    ``RepeatDataset`` and counts each data set once. Each rank counts a part.
 
     Args:
         dataset: a data set with ``metainfo['classes']`` and labels.
-        folder: where counts are kept, by default ``mmseg_adapt/class_statistics`` in the user's cache. The name of a
-            file is a fingerprint of the labels' names, sizes and times of change, the id map, and the classes: what
-            changes is counted again. A folder that cannot be written costs a log line. A folder with the released
-            code's ``sample_class_stats.json`` or ``samples_with_class.json`` is read instead of counting.
+        folder: where counts are saved, by default ``mmseg_adapt/class_statistics`` in the user's cache. A file's name
+            is a fingerprint of the labels' names, sizes and modification times, the id map, and the classes: after
+            a change, the labels are counted again. If the folder cannot be written, a line is logged. If it contains
+            the released code's ``sample_class_stats.json`` or ``samples_with_class.json``, that file is read instead.
 
     Raises:
-        UserError: a data set that has no classes, or no step that loads labels; a label that cannot be read; the
-            released code's files where they are another data set's.
+        UserError: a data set without classes, or without a step that loads labels; a label that cannot be read; files
+            of the released code that belong to another data set.
     """
     if (several := getattr(dataset, 'datasets', None)) is not None:
         return np.concatenate([class_pixels(part, folder) for part in several])
@@ -72,7 +72,7 @@ def _infos(dataset: Any) -> Iterable[dict]:
 
 
 def _counted_once(dataset: Any, classes: list[str], folder: str) -> np.ndarray:
-    """Read what is kept, as rank 0 sees it; else count on all ranks and keep it."""
+    """Read the saved counts, if rank 0 finds any; else count on all ranks and save."""
     rank, world_size = get_dist_info()
     labels = LabelPixels(dataset, len(classes))
     name = f'{_fingerprint(dataset, labels.steps, classes)}.npz' if rank == 0 else ''
@@ -105,7 +105,7 @@ class LabelPixels(Dataset):
 
     def __getitem__(self, index: int) -> np.ndarray:
         results = self.dataset.get_data_info(index)
-        if any(isinstance(step, (CropBox, LoadLabels)) for step in self.steps):  # they look at the image's size
+        if any(isinstance(step, (CropBox, LoadLabels)) for step in self.steps):  # they check the image size
             results['ori_shape'] = results['img_shape'] = shape = _image_shape(results['img_path'])
             results['img'] = np.broadcast_to(np.uint8(0), shape)
         for step in self.steps:
@@ -121,7 +121,7 @@ def _flat(steps: Iterable[BaseTransform]) -> list[BaseTransform]:
 
 
 def _image_shape(path: str) -> tuple[int, int]:
-    """(height, width) by the file's header."""
+    """(height, width) from the file's header."""
     try:
         with Image.open(path) as image:
             return image.height, image.width
@@ -130,7 +130,7 @@ def _image_shape(path: str) -> tuple[int, int]:
 
 
 def _count(labels: LabelPixels, rank: int, world_size: int) -> np.ndarray:
-    """The rows of labels rank, rank + world_size, …"""
+    """The counts of labels rank, rank + world_size, …"""
     mine = range(rank, len(labels), world_size)
     print_log(f'counting the classes in {len(labels)} labels, once', 'current')
     workers = min(WORKERS, os.cpu_count() or 1) if len(mine) >= WORTH_WORKERS else 0
@@ -142,7 +142,7 @@ def _count(labels: LabelPixels, rank: int, world_size: int) -> np.ndarray:
             if bar:
                 bar.update()
     if bar:
-        print()  # the bar ends without a new line
+        print()  # the progress bar ends without a newline
     return np.stack(rows) if rows else np.empty((0, labels.classes), np.int64)
 
 
@@ -173,7 +173,7 @@ def _read(path: Path, images: int) -> np.ndarray | None:
         return pixels if len(pixels) == images else None
     except FileNotFoundError:
         return None
-    except Exception:  # a file that is not whole may raise anything that zipfile, zlib and NumPy do
+    except Exception:  # a damaged file may raise any error of zipfile, zlib and NumPy
         print_log(f'{path} is damaged: counting its classes again', 'current')
         return None
 
@@ -188,15 +188,15 @@ def _keep(folder: str, name: str, pixels: np.ndarray, classes: list[str]) -> Non
 
 
 def released_pixels(files: list[str], labels: list[str], classes: int) -> np.ndarray:
-    """What the released code (Hoyer et al., "DAFormer") wrote while it converted the labels, (images, classes) int64.
+    """The counts that the released code (Hoyer et al., "DAFormer") wrote with its labels, (images, classes) int64.
 
     Args:
         files: ``sample_class_stats.json`` (``[{class: pixels, …, 'file': path}, …]``), ``samples_with_class.json``
             (``{class: [[path, pixels], …]}``), or both.
-        labels: the label files of the data set, matched by their names without ``_labelTrainIds`` or ``_labelIds``.
+        labels: the data set's label files, matched by their names without ``_labelTrainIds`` or ``_labelIds``.
 
     Raises:
-        UserError: a label that is not listed, two of one name, a class beyond ``classes``, files that disagree.
+        UserError: a label that is not listed, two of the same name, a class beyond ``classes``, files that disagree.
     """
     tables = [_table(path) for path in files]
     if len(tables) == 2 and tables[0] != tables[1]:
@@ -221,7 +221,7 @@ def released_pixels(files: list[str], labels: list[str], classes: int) -> np.nda
 
 
 def _table(path: str) -> dict[str, dict[int, int]]:
-    """Name of a label → class → pixels."""
+    """Label name → class → pixels."""
     table: dict[str, dict[int, int]] = {}
     try:
         content = json.loads(Path(path).read_text())

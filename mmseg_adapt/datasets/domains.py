@@ -1,4 +1,4 @@
-"""Streams side by side: a labelled source, an unlabelled target, a labelled part of it, and any further one by name."""
+"""Parallel streams: a labelled source, an unlabelled target, a labelled part of it, and further named streams."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from .pipelines import LABEL_LOADERS, steps_of
 from .streams import LABELED_TARGET, SOURCE, TARGET, is_labelled, parts, with_pipelines
 
 ROOT = 'train_dataloader.dataset'
-META = ['classes', 'palette', 'label_map', 'reduce_zero_label']  # of several data sets: the classes are compared here
+META = ['classes', 'palette', 'label_map', 'reduce_zero_label']  # may differ; classes are compared here
 
 
 @DATASETS.register_module()
 class DomainPairDataset(Dataset):
     """Item (i, j) is ``{'source': source[i], 'target': target[j]}``; use it with :class:`DomainPairSampler`.
 
-    The target's labels are never read: give its dataset no ``seg_map_path`` and its pipeline no label loader. For
-    semi-supervised adaptation ``labeled_target`` is a third stream, and item (i, j, k) has a third key. Any further
+    Labels of the target are never read: give its dataset no ``seg_map_path`` and its pipeline no label loader. For
+    semi-supervised adaptation, ``labeled_target`` is a third stream, and item (i, j, k) has a third key. Any further
     argument is a stream of that name: ``night=dict(type=…)`` is a second target. A stream has labels if it is the
     source or its name begins with ``labeled_``.
 
     Each stream is the config of any data set, or of several: ``dict(type='ConcatDataset', datasets=[…])``,
-    ``dict(type='RepeatDataset', dataset=…, times=3)``. A data set without a ``pipeline`` has the source's (of the
-    first one), less what needs labels where none are read.
+    ``dict(type='RepeatDataset', dataset=…, times=3)``. A data set without a ``pipeline`` uses the source's (that of
+    the first one), without the steps that need labels if none are read.
 
     Args:
         source: config of a labelled dataset.
         target: config of a dataset of images.
-        labeled_target: config of a dataset of the part of the target that has labels, if any.
-        batch_sizes: images of each stream in an item, 1 where not named. ``batch_size`` of the data loader counts
-            items: ``batch_sizes=dict(source=2, target=4)`` with ``batch_size=1`` trains on 2 + 4 images. The values of
-            an item are then lists, and item ((i, j), (k, l, m, n)) is collated by :func:`collate_streams`, which
-            :class:`~mmseg_adapt.runs.ResumableTrainLoop` uses by itself.
+        labeled_target: config of a dataset of the labelled part of the target, if any.
+        batch_sizes: images of each stream in an item; 1 if not given. The data loader's ``batch_size`` counts items:
+            ``batch_sizes=dict(source=2, target=4)`` with ``batch_size=1`` trains on 2 + 4 images. The values of an
+            item are then lists, and :func:`collate_streams` collates item ((i, j), (k, l, m, n)).
+            :class:`~mmseg_adapt.runs.ResumableTrainLoop` uses it automatically.
         **further: configs of further streams.
 
     Raises:
-        UserError: a stream's folder is missing or no image matched in it; a labelled stream without labels; classes
-            that differ from the source's; an unlabelled stream whose pipeline loads labels; a batch size of an unknown
-            stream, or below 1.
+        UserError: a stream's folder that is missing or has no matching image; a labelled stream without labels;
+            classes that differ from the source's; an unlabelled stream whose pipeline loads labels; a batch size of an
+            unknown stream, or below 1.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class DomainPairDataset(Dataset):
         self.batch_sizes = self._sizes(batch_sizes) if batch_sizes else None
 
     def _check_classes(self, name: str, cfg: dict) -> None:
-        """A labelled stream has the source's classes; so has an unlabelled one whose config names some."""
+        """Require the source's classes of a labelled stream, and of an unlabelled one whose config names classes."""
         ours = list(self.metainfo.get('classes') or ())
         for (key, part), (_, part_cfg) in zip(parts(self.domains[name], name), parts(cfg)):
             named = is_labelled(name) or (part_cfg.get('metainfo') or {}).get('classes')
@@ -88,7 +88,7 @@ class DomainPairDataset(Dataset):
 
     @property
     def metainfo(self) -> dict:
-        """The source's: the classes that are learned."""
+        """The source's metainfo: the classes to learn."""
         return self.domains[SOURCE].metainfo
 
     def __len__(self) -> int:
@@ -104,12 +104,12 @@ class DomainPairDataset(Dataset):
 
 @FUNCTIONS.register_module()
 def collate_streams(items: Sequence[dict[str, list[dict]]]) -> dict[str, dict]:
-    """Items that hold several samples of each stream → stream → its batch, as ``pseudo_collate`` makes it."""
+    """Collate items with several samples of each stream: stream → its batch, as ``pseudo_collate`` returns it."""
     return {name: pseudo_collate([sample for item in items for sample in item[name]]) for name in items[0]}
 
 
 def check_stream(name: str, cfg: dict) -> None:
-    """What can be said of a stream's config before any file is looked at."""
+    """Check a stream's config, before any file is read."""
     for key, part in parts(cfg, name):
         loader = next((step for step in steps_of(part.get('pipeline', ())) if step in LABEL_LOADERS), None)
         if loader and not is_labelled(name):
@@ -122,7 +122,7 @@ def check_stream(name: str, cfg: dict) -> None:
 
 
 def build_stream(name: str, cfg: dict) -> Dataset:
-    """Build a stream's data set or data sets, and make sure that each holds an image, and labels where they are read.
+    """Build a stream's data sets and check that each contains an image, and labels if they are read.
 
     Raises:
         UserError: see :class:`DomainPairDataset`.
@@ -140,7 +140,7 @@ def build_stream(name: str, cfg: dict) -> Dataset:
 
 
 def _lazy(cfg: dict) -> dict:
-    """The config, whose data sets list no files before :func:`_list_files`, and of several only classes must agree."""
+    """The config, changed so that files are listed only in :func:`_list_files` and only classes must agree."""
     cfg = {'_scope_': 'mmseg', **cfg, 'lazy_init': True}
     if 'datasets' in cfg:
         meta = {key for _, part in parts(cfg) for key in part.get('metainfo') or ()}

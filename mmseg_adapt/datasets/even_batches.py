@@ -10,15 +10,15 @@ from torch.utils.data import Sampler
 
 
 class EvenBatches(Sampler):
-    """All of a rank's samples in batches of at most ``batch_size``, whose sizes differ by one at most.
+    """All of a rank's samples in batches of at most ``batch_size``; the sizes differ by at most one.
 
-    So no batch is left of which a layer could not take a variance, and every rank has as many batches as the others
-    (SyncBN waits for them).
+    So no batch is too small for a layer to compute a variance, and all ranks have the same number of batches (SyncBN
+    waits for them).
     """
 
     def __init__(self, sampler: DefaultSampler, batch_size: int) -> None:
         self.sampler = sampler
-        most = math.ceil(len(sampler.dataset) / sampler.world_size)  # images of a rank
+        most = math.ceil(len(sampler.dataset) / sampler.world_size)  # images per rank
         self.count = math.ceil(most / batch_size)
 
     def __len__(self) -> int:

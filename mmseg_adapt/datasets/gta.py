@@ -16,8 +16,7 @@ from .id_mapped import IdMappedDataset
 class GTADataset(IdMappedDataset):
     """``images/00001.png`` and ``labels/00001.png`` as downloaded, 24 966 pairs, Cityscapes' 19 classes.
 
-    15188.png and 17705.png have a label of another size than the image; they are left out, as their pixels cannot be
-    told apart.
+    15188.png and 17705.png are left out: their labels differ in size from the images, so pixels cannot be matched.
     """
 
     METAINFO = dict(CityscapesDataset.METAINFO)

@@ -1,4 +1,4 @@
-"""Labels stay on disk as they were published; ids become train ids while loading."""
+"""Labels stay on disk as published; ids become train ids while loading."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..errors import UserError
 from ..files.listing import check_endings, files_below, is_image, renamed
 
 IGNORE = 255
-UNMAPPED = 254  # what the look-up table holds for an id that the map does not name
+UNMAPPED = 254  # the look-up table's value for an id that is not in the map
 CHANNELS = ('blue', 'green', 'red')  # in OpenCV's order
 
 
@@ -23,23 +23,23 @@ class IdMappedDataset(BaseSegDataset):
 
     Args:
         id_map: id in the file (0…255) → class, by name or by index, or 255 to ignore its pixels. Defaults to the
-            attribute ``ID_MAP`` (id → index into ``METAINFO['classes']``); classes of it that ``metainfo.classes`` does
-            not name are then ignored, so that two data sets meet on the classes they share.
-        others: what happens to an id that the map does not name: ``'error'``, as it means that the map is not this
-            data's, or ``'ignore'``.
-        without_label: what happens to an image that has no label: ``'error'``, or ``'skip'`` (counted in the log).
-        label_channel: ``'red'``, ``'green'`` or ``'blue'``, where label images have several channels and that one holds
-            the ids. Defaults to the attribute ``LABEL_CHANNEL``.
-        pair: ``(word, other)``: the name of a label is that of its image with ``word`` replaced by ``other``, as in
+            attribute ``ID_MAP`` (id → index into ``METAINFO['classes']``). Classes of it that are not in
+            ``metainfo.classes`` are then ignored, so that two data sets can use the classes they share.
+        others: what to do with an id that is not in the map: ``'error'``, because the map probably belongs to other
+            data, or ``'ignore'``.
+        without_label: what to do with an image without a label: ``'error'``, or ``'skip'`` (counted in the log).
+        label_channel: ``'red'``, ``'green'`` or ``'blue'``: the channel that holds the ids, if label images have
+            several. Defaults to the attribute ``LABEL_CHANNEL``.
+        pair: ``(word, other)``: a label's name is its image's name with ``word`` replaced by ``other``, as in
             ``('rgb', 'sem')`` for ``run01_rgb_0007.png`` and ``run01_sem_0007.png``.
-        img_suffix, seg_map_suffix: how the names end; or a tuple, where a folder has several kinds.
-        ann_file: a list of images, one a line, with or without their end; empty lines do not count.
-        **kwargs: as ``BaseSegDataset``; ``metainfo=dict(classes=…, palette=…)`` names the classes. Without
-            ``data_prefix.seg_map_path`` the dataset is one of unlabelled images.
+        img_suffix, seg_map_suffix: the end of the names; a tuple if a folder contains several kinds.
+        ann_file: a list of images, one per line, with or without their ending; empty lines do not count.
+        **kwargs: as for ``BaseSegDataset``; ``metainfo=dict(classes=…, palette=…)`` names the classes. Without
+            ``data_prefix.seg_map_path``, the images are unlabelled.
 
     Raises:
-        UserError: a folder or ``ann_file`` that is missing, no image in it, an image without its label, two that differ
-            only in their ending; an id map that names an unknown class, an id beyond 255, or no class at all; fewer
+        UserError: a missing folder or ``ann_file``, no image in it, an image without its label, two images that differ
+            only in their ending; an id map with an unknown class, an id beyond 255, or no class at all; fewer
             than two classes; images and labels that are the same files.
     """
 
@@ -72,7 +72,7 @@ class IdMappedDataset(BaseSegDataset):
         super().__init__(**kwargs)
 
     def _palette(self, classes: list[str], metainfo: dict) -> list:
-        """The colours that are named, or else the data set's own; none where a class has none."""
+        """The given colours, or else the data set's own; none if a class has no colour."""
         if (palette := metainfo.get('palette')) is not None:
             if len(palette) not in (0, len(classes)):
                 raise UserError(
@@ -85,10 +85,10 @@ class IdMappedDataset(BaseSegDataset):
 
     @classmethod
     def get_label_map(cls, new_classes=None) -> None:
-        """The id map does the work of MMSegmentation's ``label_map``, which knows only subsets of ``METAINFO``."""
+        """The id map replaces MMSegmentation's ``label_map``, which handles only subsets of ``METAINFO``."""
 
     def _by_name(self, classes: list[str]) -> dict[int, int]:
-        """``ID_MAP`` on the classes that are named, wherever they stand."""
+        """``ID_MAP`` with the indices of ``classes``, in any order."""
         self._check_classes(classes)
         own = self.METAINFO['classes']
         if unknown := [name for name in classes if name not in own]:
@@ -169,7 +169,7 @@ class IdMappedDataset(BaseSegDataset):
         return dict(img_path=path, label_map=None, seg_fields=[], reduce_zero_label=self.reduce_zero_label)
 
     def _scan(self) -> list[str]:
-        """Images below their folder, sorted: what ``BaseSegDataset`` lists, in a third of the time."""
+        """Images in their folder, sorted: the same list as ``BaseSegDataset``'s, in a third of the time."""
         img_dir = self.data_prefix['img_path']
         files = sorted(files_below(img_dir))
         names = [name for name in files if name.endswith(_ends(self.img_suffix))]
@@ -184,7 +184,7 @@ class IdMappedDataset(BaseSegDataset):
         return names
 
     def _listed(self) -> list[str]:
-        """The images that ``ann_file`` names."""
+        """The images listed in ``ann_file``."""
         try:
             with open(self.ann_file, encoding='utf-8') as file:
                 lines = [line.strip() for line in file if line.strip()]
@@ -204,7 +204,7 @@ class IdMappedDataset(BaseSegDataset):
         return found
 
     def _with_labels(self, items: list[dict], names: list[str]) -> list[dict]:
-        """The items that have a label, with its path."""
+        """The items that have a label, with the label's path added."""
         folder = self.data_prefix['seg_map_path']
         present = set(files_below(folder))
         missing = []
@@ -230,7 +230,7 @@ class IdMappedDataset(BaseSegDataset):
         return [item for item in items if id(item) not in without]
 
     def _label_of(self, name: str, present: set[str]) -> str:
-        """Where the label of an image is, or should be."""
+        """The path where an image's label is, or should be."""
         end = max((end for end in _ends(self.img_suffix) if name.endswith(end)), key=len, default=osp.splitext(name)[1])
         stem = renamed(name.removesuffix(end), self.pair)
         labels = [stem + end for end in _ends(self.seg_map_suffix)]

@@ -1,4 +1,4 @@
-"""How a stream is walked: which image stands at a position is a function of (seed, position), so that a resume is free.
+"""Orders of a stream: the image at a position is a function of (seed, position), so a resume costs nothing.
 
 ``DomainPairSampler(orders=dict(source=dict(type='RareClassOrder', temperature=0.01)))`` and
 ``OrderSampler(order=…)`` name them.
@@ -21,14 +21,14 @@ from .streams import SOURCE, is_labelled, stream_number
 
 
 class Order:
-    """``order(seed, position)`` is the index of an image. Subclasses say in :meth:`stretch` how one is drawn.
+    """``order(seed, position)`` is the index of an image. Subclasses draw indices in :meth:`stretch`.
 
     Args:
-        dataset: what the stream holds.
-        stream: the stream's name; streams of other names have other random numbers.
+        dataset: the stream's data set.
+        stream: the stream's name; streams with different names use different random numbers.
 
     Attributes:
-        length: positions that are drawn at a time. Only one stretch is kept in memory.
+        length: number of positions drawn at a time. Only one stretch is kept in memory.
     """
 
     def __init__(self, dataset: Dataset, stream: str = SOURCE) -> None:
@@ -43,13 +43,13 @@ class Order:
         return self._kept[1][offset]
 
     def stretch(self, seed: int) -> Sequence[int]:
-        """``length`` indices."""
+        """Draw ``length`` indices."""
         raise NotImplementedError
 
 
 @DATA_SAMPLERS.register_module()
 class ShuffledOrder(Order):
-    """Pass after pass, each image once per pass, each pass in a random order of its own."""
+    """Pass after pass; each pass contains each image once, in a new random order."""
 
     def stretch(self, seed: int) -> Sequence[int]:
         return torch.randperm(self.length, generator=torch.Generator().manual_seed(seed)).tolist()
@@ -57,7 +57,7 @@ class ShuffledOrder(Order):
 
 @DATA_SAMPLERS.register_module()
 class SequentialOrder(Order):
-    """The order of the files, again and again."""
+    """The order of the files, repeated."""
 
     def stretch(self, seed: int) -> Sequence[int]:
         return range(self.length)
@@ -66,8 +66,8 @@ class SequentialOrder(Order):
 class RareIndex(int):
     """The index of an image that was drawn for ``rare_class``.
 
-    ``ConcatDataset`` and ``RepeatDataset`` compute with it (index − offset, index % length) and mmengine's data sets
-    hand it to their pipeline as ``results['sample_idx']``: the class arrives with it.
+    ``ConcatDataset`` and ``RepeatDataset`` compute with it (index − offset, index % length). mmengine's data sets pass
+    it to their pipeline as ``results['sample_idx']``, and with it the class.
     """
 
     rare_class: int
@@ -91,22 +91,22 @@ class RareIndex(int):
 class RareClassOrder(Order):
     """Rare class sampling (Hoyer et al., "DAFormer", CVPR 2022, Eq. 9): a class c ~ P(c), then an image that shows it.
 
-    P(c) = softmax((1 − f_c) / T) over the classes that occur, in float32 as released; f_c is the part of c in all
-    labelled pixels. The image is drawn uniformly from those with more than ``min_pixels`` of c, which the released code
-    has and the paper has not. ``RareClassCrop`` then looks for c when it crops. Images are drawn with replacement:
-    there are no passes.
+    P(c) = softmax((1 − f_c) / T) over the classes that occur, in float32 as released; f_c is the share of c in all
+    labelled pixels. The image is drawn uniformly from those with more than ``min_pixels`` of c; this minimum is in the
+    released code but not in the paper. ``RareClassCrop`` then looks for c when it crops. Images are drawn with
+    replacement, so there are no passes.
 
     Args:
         dataset, stream: as for :class:`Order`; the stream must have labels.
-        temperature: T; smaller draws rare classes more often.
-        min_pixels: of c that an image must exceed, in pixels of its label file, before any resizing.
+        temperature: T; smaller values draw rare classes more often.
+        min_pixels: an image must have more pixels of c than this, in its label file, before any resizing.
         classes: names of the classes to draw, by default all that occur.
-        statistics: folder in which the counted pixels are kept, or which holds the released code's
+        statistics: folder in which the counts are saved, or which contains the released code's
             ``sample_class_stats.json``; see :func:`~mmseg_adapt.datasets.class_statistics.class_pixels`.
 
     Raises:
-        UserError: a stream without labels; an unknown class; a class of ``classes`` that never occurs; a class of which
-            no image has more than ``min_pixels``; a temperature that is not positive; statistics of another data set.
+        UserError: a stream without labels; an unknown class; a class in ``classes`` that never occurs, or has no image
+            with more than ``min_pixels``; a temperature that is not positive; statistics of another data set.
     """
 
     BLOCK = 1024
@@ -147,7 +147,7 @@ class RareClassOrder(Order):
 
     @staticmethod
     def _occurring(names: list[str], chosen: list[int], total: np.ndarray, explicit: bool) -> list[int]:
-        """The classes with a pixel, the rarest first as in the released code."""
+        """The classes that have a pixel, rarest first as in the released code."""
         if absent := [names[c] for c in chosen if not total[c]]:
             if explicit or len(absent) == len(chosen):
                 raise UserError(f'RareClassOrder: no label contains {", ".join(absent)}: remove it from classes')
@@ -155,12 +155,12 @@ class RareClassOrder(Order):
         return sorted((c for c in chosen if total[c]), key=lambda c: total[c])
 
     def draw(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """The images and the classes of a stretch, ``length`` int64 each."""
+        """Draw a stretch: the images and their classes, ``length`` int64 each."""
         rng = np.random.default_rng(seed)
         p = self.probabilities.astype(np.float64)
         drawn = rng.choice(len(self.classes), size=self.length, p=p / p.sum())
         counts = np.array([len(images) for images in self.images])
-        places = counts.cumsum() - counts  # where the images of a class begin
+        places = counts.cumsum() - counts  # index of each class's first image
         places = places[drawn] + (rng.random(self.length) * counts[drawn]).astype(np.int64)
         return np.concatenate(self.images)[places], np.array(self.classes)[drawn]
 

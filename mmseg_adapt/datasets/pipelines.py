@@ -1,4 +1,4 @@
-"""What the config of a pipeline says: its steps, which of them load labels, and the same steps without labels."""
+"""The steps in a pipeline's config, which of them load labels, and the same steps without labels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ LABEL_LOADERS = ('LoadAnnotations', 'LoadLabels')
 
 
 def steps_of(node) -> Iterator[str]:
-    """The types of all steps of a pipeline, of those within other steps too."""
+    """The types of all steps of a pipeline, including nested steps."""
     if isinstance(node, dict):
         yield from [node['type']] if 'type' in node else []
         node = list(node.values())
@@ -18,7 +18,7 @@ def steps_of(node) -> Iterator[str]:
 
 
 def unlabelled(pipeline: Sequence[dict]) -> list[dict]:
-    """The same steps without labels: none are loaded, and no crop looks at the classes in it."""
+    """The same steps without labels: no label is loaded, and no crop depends on classes."""
     steps = [dict(step) for step in pipeline if step['type'] not in LABEL_LOADERS]
     for step in steps:
         if 'cat_max_ratio' in step:

@@ -11,19 +11,19 @@ from mmseg.registry import TRANSFORMS
 class RareClassCrop(RandomCrop):
     """``RandomCrop`` of an image that :class:`~mmseg_adapt.datasets.RareClassOrder` drew for a class c.
 
-    The box is drawn again while it shows at most ``min_pixels`` of c, ``tries`` times at most; the last box is taken
-    whatever it shows. The released code (Hoyer et al., "DAFormer") runs the whole pipeline again instead and reads the
-    file again, 11 times at most: boxes come from the same distribution, at a fraction of the cost. An image that was
-    drawn for no class is cropped as by ``RandomCrop``.
+    While the box shows at most ``min_pixels`` of c, it is drawn again, up to ``tries`` times; the last box is used
+    in any case. The released code (Hoyer et al., "DAFormer") instead runs the whole pipeline again, up to 11 times, and
+    reads the file each time. The boxes have the same distribution here, at a fraction of the cost. An image that was
+    not drawn for a class is cropped as by ``RandomCrop``.
 
     Required keys: img, gt_seg_map, sample_idx. Modified: img, gt_seg_map, img_shape.
 
     Args:
         crop_size: (height, width), or one number for both.
-        cat_max_ratio: as in ``RandomCrop``; its own redraws belong to each box.
-        min_pixels: of the image that is cropped, after any resizing. Released: 3000 × 0.5 at half resolution (the
+        cat_max_ratio: as in ``RandomCrop``, which may redraw each box for it.
+        min_pixels: pixels of c in the cropped image, after any resizing. Released: 3000 × 0.5 at half resolution (the
             default), 3000 × 2 for HRDA.
-        tries: further boxes.
+        tries: maximum number of further boxes.
         ignore_index: as in ``RandomCrop``.
     """
 

@@ -1,7 +1,7 @@
-"""Samplers, each stream walked in an order of its own; a resumed run sets ``start`` at no cost.
+"""Samplers that walk each stream in its own order. A resumed run sets ``start``, which costs nothing.
 
-They are endless. In a loop of epochs ``PreemptionHook``, which sees that every loop ends, sets ``by_epoch``: then an
-iteration over a sampler is one pass over the source.
+They are endless. In a loop by epochs, ``PreemptionHook``, which makes sure that every loop ends, sets ``by_epoch``; one
+iteration over a sampler is then one pass over the source.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from .streams import SOURCE, is_labelled, parts
 
 
 class _Endless(Sampler):
-    """Item p for p = start + rank, + world, …; subclasses say in ``item`` what it is.
+    """Item p for p = start + rank, start + rank + world, …; subclasses define ``item``.
 
     Args:
-        size: items, over all ranks, of a pass over the source.
+        size: number of items, over all ranks, in a pass over the source.
     """
 
     def __init__(self, size: int, seed: int | None) -> None:
@@ -42,11 +42,11 @@ class _Endless(Sampler):
         return (self.item(p) for p in range(first + self.rank, first + items, self.world_size))
 
     def __len__(self) -> int:
-        """Items of an epoch on this rank; all ranks have as many, so that the last ones may begin the next pass."""
+        """Items per epoch on this rank. All ranks have the same number, so the last items may begin the next pass."""
         return -(-self.size // self.world_size)
 
     def set_epoch(self, epoch: int) -> None:
-        """Which pass the next iteration is, if ``by_epoch``; epoch after epoch they are the endless stream."""
+        """Select the pass of the next iteration, if ``by_epoch``; all epochs together give the endless stream."""
         self.epoch = epoch
 
 
@@ -55,20 +55,20 @@ class DomainPairSampler(_Endless):
     """A stream of pairs (i, j), or triples, …, each stream in its own order; an epoch is a pass over the source.
 
     Pair number p takes the p-th image of the source's order and of the target's; rank r of w takes p = r, r + w, …
-    By default every image of a stream occurs once per pass whatever the other streams' sizes, and memory is one
-    permutation per stream (a product data set would need ``|source| × |target|``). An order depends on the seed, the
-    stream's name and the position alone, so that a resumed run sets ``start``, the number p of its first pair, at no
-    cost. Where the data set has ``batch_sizes``, item p holds that many images of each stream.
+    By default every image of a stream occurs once per pass, whatever the sizes of the other streams. Memory is one
+    permutation per stream (a product data set would need ``|source| × |target|``). An order depends only on the seed,
+    the stream's name and the position. So a resumed run only sets ``start``, the number p of its first pair, at no
+    cost. If the data set has ``batch_sizes``, item p holds that many images of each stream.
 
     Args:
         dataset: a :class:`DomainPairDataset`.
-        seed: of the orders; by default drawn once and shared by all ranks.
-        shuffle: False walks the streams in the order of their files.
-        orders: stream → config of an :class:`~mmseg_adapt.datasets.orders.Order`, for those walked in another way:
+        seed: seed of the orders; by default drawn once and shared by all ranks.
+        shuffle: False walks the streams in file order.
+        orders: stream → config of an :class:`~mmseg_adapt.datasets.orders.Order`, for streams with another order:
             ``dict(source=dict(type='RareClassOrder', temperature=0.01))``.
 
     Raises:
-        UserError: an order of a stream that does not exist; ``RareClassCrop`` in a stream whose order draws no class.
+        UserError: an order for an unknown stream; ``RareClassCrop`` in a stream whose order does not draw a class.
     """
 
     def __init__(
@@ -99,12 +99,12 @@ class DomainPairSampler(_Endless):
 
 @DATA_SAMPLERS.register_module()
 class OrderSampler(_Endless):
-    """A stream of indices of any data set, in the order of a source: rare classes without adaptation.
+    """A stream of indices of any data set in a source's order: rare class sampling without adaptation.
 
     Args:
         dataset: any data set.
         order: config of an :class:`~mmseg_adapt.datasets.orders.Order`.
-        seed: of the order; by default drawn once and shared by all ranks.
+        seed: seed of the order; by default drawn once and shared by all ranks.
     """
 
     def __init__(self, dataset: Dataset, order: dict, seed: int | None = None) -> None:

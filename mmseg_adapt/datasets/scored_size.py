@@ -1,4 +1,4 @@
-"""Scoring at another size than that of the files."""
+"""Scoring at a size other than that of the files."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from mmseg.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class ScoreAtThisSize(BaseTransform):
-    """Score predictions at the size that the image has at this step, instead of the size of its file.
+    """Score predictions at the image's size at this step, not at the size of its file.
 
-    The release of DACS scores Cityscapes at 1024×512: labels are loaded before ``Resize``, which shrinks them too, and
-    this step follows it. The numbers are not those of full-resolution labels.
+    The release of DACS scores Cityscapes at 1024×512. To do the same, load labels before ``Resize``, which also shrinks
+    them, and put this step after it. The scores differ from those on full-resolution labels.
 
     Required keys: img. Modified: ori_shape.
     """

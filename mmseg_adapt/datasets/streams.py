@@ -1,7 +1,7 @@
-"""What a config says about its streams: their names, data sets, pipelines and batch sizes. The names stand here only.
+"""A config's streams: their names, data sets, pipelines and batch sizes. Only this module knows the names.
 
-A stream is a data set that training walks on its own: a labelled ``source``, an unlabelled ``target``, a
-``labeled_target``, and any further one by its own name, such as a second target ``night``.
+A stream is a data set that training walks separately: a labelled ``source``, an unlabelled ``target``, a
+``labeled_target``, and any further one with its own name, such as a second target ``night``.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ KNOWN = (SOURCE, TARGET, LABELED_TARGET)
 
 
 def is_labelled(stream: str) -> bool:
-    """Whether labels of ``stream`` are read: of the source, and of a stream whose name begins with ``labeled_``."""
+    """Whether labels of ``stream`` are read: it is the source, or its name begins with ``labeled_``."""
     return stream == SOURCE or stream.startswith('labeled_')
 
 
 def stream_number(stream: str) -> int:
-    """What seeds the order of ``stream``: a number of its name alone, so that no stream changes another's order."""
+    """A seed for the order of ``stream``. It depends only on the name, so no stream changes another's order."""
     return KNOWN.index(stream) if stream in KNOWN else crc32(stream.encode())
 
 
 def domains_of(dataset: dict) -> dict[str, dict]:
-    """The configs of a pair's streams by name; of any other data set, itself as ``'source'``."""
+    """The configs of a pair's streams by name; for any other data set, ``'source'`` → the config itself."""
     if SOURCE not in dataset:
         return {SOURCE: dataset}
     further = [name for name, value in dataset.items() if isinstance(value, dict) and 'type' in value]
@@ -38,7 +38,7 @@ def domains_of(dataset: dict) -> dict[str, dict]:
 
 
 def with_pipelines(streams: dict[str, dict]) -> dict[str, dict]:
-    """The same configs; a data set without ``pipeline`` has the source's, less what needs labels where none are read.
+    """The same configs. A data set without ``pipeline`` gets the source's, less label steps if no labels are read.
 
     >>> streams = dict(source=dict(pipeline=[dict(type='LoadImage'), dict(type='LoadLabels')]), target=dict())
     >>> with_pipelines(streams)['target']
@@ -54,13 +54,13 @@ def with_pipelines(streams: dict[str, dict]) -> dict[str, dict]:
 
 
 def batch_sizes_of(dataloader: dict) -> dict[str, int]:
-    """Images of each stream in a batch of ``dataloader``, the config of one."""
+    """Images of each stream in a batch, from the config ``dataloader``."""
     sizes = dataloader['dataset'].get('batch_sizes') or {}
     return {name: dataloader['batch_size'] * sizes.get(name, 1) for name in domains_of(dataloader['dataset'])}
 
 
 def parts(dataset: Any, key: str = '') -> Iterator[tuple[str, Any]]:
-    """The data sets within ``ConcatDataset``, ``RepeatDataset``, …, configs or built ones, and where each stands.
+    """The data sets, configs or built, within ``ConcatDataset``, ``RepeatDataset``, …, each with its key.
 
     >>> [key for key, _ in parts(dict(datasets=[dict(type='A'), dict(dataset=dict(type='B'))]), 'source')]
     ['source.datasets.0', 'source.datasets.1.dataset']
@@ -76,7 +76,7 @@ def parts(dataset: Any, key: str = '') -> Iterator[tuple[str, Any]]:
 
 
 def changed(dataset: dict, change: Callable[[dict], dict]) -> dict:
-    """The config with ``change`` applied to every data set that :func:`parts` yields of it."""
+    """The config with ``change`` applied to every data set that :func:`parts` yields for it."""
     if 'datasets' in dataset:
         return {**dataset, 'datasets': [changed(part, change) for part in dataset['datasets']]}
     if 'dataset' in dataset:

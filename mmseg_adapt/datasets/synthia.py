@@ -17,8 +17,8 @@ TRAIN_IDS = {
 class SYNTHIADataset(IdMappedDataset):
     """``RGB/0000000.png`` and ``GT/LABELS/0000000.png`` as downloaded, 9 400 pairs of 1280×760, Cityscapes' classes.
 
-    The label images have 16 bits and several channels: the class id stands in the first (red) one, the instance in the
-    second. Terrain, truck and train do not occur; ``ClassIoUMetric(without=…)`` prints the 16- and 13-class mIoU.
+    The label images have 16 bits and several channels: the first (red) channel holds the class id, the second the
+    instance. Terrain, truck and train do not occur; ``ClassIoUMetric(without=…)`` prints the 16- and 13-class mIoU.
     """
 
     METAINFO = dict(CityscapesDataset.METAINFO)

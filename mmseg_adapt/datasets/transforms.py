@@ -1,4 +1,4 @@
-"""Reading images and labels strictly: a bad file is named, not skipped or half-decoded."""
+"""Strict reading of images and labels: a bad file is reported by name, not skipped or half-decoded."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from ..errors import UserError
 from ..files.image import bands_of, check_reading, read_image, readable
 from .id_mapped import UNMAPPED
 
-JPEG = b'\xff\xd8\xff'  # how such a file begins
+JPEG = b'\xff\xd8\xff'  # how a JPEG file begins
 COLOURED = 'see "Labels that are colours" in docs/own_data.md'
 
 
 @TRANSFORMS.register_module()
 class LoadImage(LoadImageFromFile):
-    """``LoadImageFromFile`` for what people bring: any number of bits and bands, and never a part of a broken file.
+    """``LoadImageFromFile`` for any number of bits and bands; it never returns part of a broken file.
 
     Args:
-        value_range, channels: which values of the file become 0 and 255, and which bands are used: see
+        value_range, channels: which values of the file become 0 and 255, and which bands to use: see
             :func:`~mmseg_adapt.files.image.read_image`.
-        imdecode_backend, color_type: as in ``LoadImageFromFile``, whose decoding another value than these asks for.
-        **kwargs: of ``LoadImageFromFile``.
+        imdecode_backend, color_type: as in ``LoadImageFromFile``; any value but the default uses its decoding.
+        **kwargs: see ``LoadImageFromFile``.
 
-    Added, with ``value_range`` or ``channels``: these, so that later steps can compare.
+    Added, if ``value_range`` or ``channels`` is set: these two keys, so that later steps can compare.
 
     Raises:
-        UserError: a file that is missing or cannot be decoded, by name; and as ``read_image``.
+        UserError: a missing or undecodable file, which is named; the errors of ``read_image``.
     """
 
     def __init__(
@@ -70,13 +70,13 @@ class LoadImage(LoadImageFromFile):
 
 
 def read_label(path: str, channel: int | None = None) -> np.ndarray:
-    """The ids of a label image, (H, W) uint8; ``channel``: which of several holds them, in OpenCV's order.
+    """The ids of a label image, (H, W) uint8; ``channel`` is the one that holds them, in OpenCV's order.
 
-    A label of three equal channels is one of ids; a palette PNG holds indices.
+    An image with three equal channels holds ids; a palette PNG holds indices.
 
     Raises:
-        UserError: a file that cannot be read, a JPEG, channels that differ where no ``channel`` is named, ids above
-            255 or that are not whole numbers.
+        UserError: a file that cannot be read, a JPEG, channels that differ without a given ``channel``, ids above 255
+            or that are not integers.
     """
     with readable(path):
         label = _stored(path)
@@ -93,7 +93,7 @@ def read_label(path: str, channel: int | None = None) -> np.ndarray:
 
 
 def _stored(path: str) -> np.ndarray:
-    """The values of a label image, (H, W, channels) in the file's order; of a palette image, the indices."""
+    """The values of a label image, (H, W, channels) in the file's order; for a palette image, the indices."""
     data = fileio.get(path)
     if data[:3] == JPEG:
         raise UserError(
@@ -104,7 +104,7 @@ def _stored(path: str) -> np.ndarray:
         with Image.open(path) as image:
             if len(image.getbands()) == 1:
                 return np.asarray(image)[..., None]
-    except Image.UnidentifiedImageError:  # a TIFF that is not one for Pillow
+    except Image.UnidentifiedImageError:  # a TIFF that Pillow cannot read
         pass
     return bands_of(data)[0]
 
@@ -114,7 +114,7 @@ def _one_channel(label: np.ndarray, path: str, channel: int | None) -> np.ndarra
     if channel is not None:
         return label[..., 2 - channel] if label.shape[2] > 2 else label[..., 0]
     ids, further = label[..., 0], label[..., 1:]
-    constant = len(label) and (label[..., -1] == label[0, 0, -1]).all()  # transparency
+    constant = len(label) and (label[..., -1] == label[0, 0, -1]).all()  # the alpha channel is constant
     equal = (further[..., : 2 if label.shape[2] > 2 else 0] == ids[..., None]).all()
     if equal and (label.shape[2] == 3 or (label.shape[2] in (2, 4) and constant)):
         return ids
@@ -129,14 +129,14 @@ def _one_channel(label: np.ndarray, path: str, channel: int | None) -> np.ndarra
 class LoadLabels(BaseTransform):
     """Read a label image (grey, three equal channels, or a palette: the index) and map its ids by the dataset's table.
 
-    Required keys: ori_shape; seg_map_path, without which (an image that has no label) nothing is done; optional
-    label_lut, 256 uint8, and label_channel, which of several holds the ids (in OpenCV's order). Added: gt_seg_map,
+    Required keys: ori_shape; seg_map_path (without it, for an image without a label, nothing is done); optional:
+    label_lut, 256 uint8, and label_channel, the channel that holds the ids (in OpenCV's order). Added: gt_seg_map,
     (H, W) uint8; seg_fields. Works before or after ``CropBox`` and ``Resize``: before them, the label is transformed
-    with the image, after them it keeps its full resolution.
+    with the image; after them, it keeps its full resolution.
 
     Raises:
-        UserError: a file that cannot be read, has channels that differ or ids above 255, is of another size than its
-            image, or holds an id that the map does not name.
+        UserError: a file that cannot be read, has channels that differ or ids above 255, differs in size from its
+            image, or contains an id that is not in the map.
     """
 
     def transform(self, results: dict) -> dict:
@@ -171,15 +171,15 @@ class LoadLabels(BaseTransform):
 
 @TRANSFORMS.register_module()
 class CropBox(BaseTransform):
-    """Keep a fixed box of the image (and label), in pixels of the file: a bonnet or black border cut off for good.
+    """Keep a fixed box of the image (and label), in pixels of the file, for example without a bonnet or black border.
 
-    The box becomes the original image for all that follows, evaluation included.
+    All later steps, including evaluation, treat the box as the original image.
 
     Args:
-        top, bottom, left, right: rows top … bottom − 1 and columns left … right − 1 are kept; None is the image's edge.
+        top, bottom, left, right: keep rows top … bottom − 1 and columns left … right − 1; None is the image's edge.
 
     Raises:
-        UserError: a box that does not lie in the image.
+        UserError: a box that is not inside the image.
     """
 
     def __init__(self, top: int = 0, bottom: int | None = None, left: int = 0, right: int | None = None) -> None:

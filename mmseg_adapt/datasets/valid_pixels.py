@@ -16,20 +16,20 @@ VALID = 'valid_pixels'
 
 @TRANSFORMS.register_module()
 class PseudoLabelMargins(BaseTransform):
-    """Mark the borders of a target image whose pseudo-labels shall not count: the ego vehicle, smears of rectification.
+    """Mark the borders of a target image where pseudo-labels do not count: ego vehicle, rectification artefacts.
 
-    HRDA (Hoyer et al., ECCV 2022) ignores 30 rows at the top, 240 at the bottom and 30 columns at either side of
-    Cityscapes' images of 2048×1024. Unlike ``ignore_top`` and ``ignore_bottom`` of the methods, which belong to every
-    crop, these margins belong to the image: they stand before ``Resize`` and ``RandomCrop``, which carry them along.
-    End the pipeline with :class:`PackValidPixels`.
+    HRDA (Hoyer et al., ECCV 2022) ignores 30 rows at the top, 240 at the bottom and 30 columns on each side of
+    Cityscapes' images of 2048×1024. These margins belong to the image; the methods' ``ignore_top`` and
+    ``ignore_bottom`` belong to every crop. Place this step before ``Resize`` and ``RandomCrop``, which also transform
+    the mask. End the pipeline with :class:`PackValidPixels`.
 
     Required keys: img. Added: valid_pixels, (H, W) uint8, 1 where pseudo-labels count and 0 in the margins; seg_fields.
 
     Args:
-        top, bottom, left, right: pixels of the image as it is at this step.
+        top, bottom, left, right: margins in pixels of the image at this step.
 
     Raises:
-        UserError: a negative margin, or (for an image) margins that leave nothing of it.
+        UserError: a negative margin, or (for an image) margins that leave no pixel.
     """
 
     def __init__(self, top: int = 0, bottom: int = 0, left: int = 0, right: int = 0) -> None:
@@ -59,7 +59,7 @@ class PseudoLabelMargins(BaseTransform):
 class PackValidPixels(PackSegInputs):
     """``PackSegInputs``, and the mask of :class:`PseudoLabelMargins` as ``data_sample.valid_pixels``, (1, H, W) uint8.
 
-    Self-training reads it there. What ``Pad`` added to the image is 0: the release's padding would weigh 255 times as
+    Self-training reads it from there. Pixels added by ``Pad`` are 0; in the release, padding weighs 255 times as
     much as a pixel.
     """
 
@@ -68,7 +68,7 @@ class PackValidPixels(PackSegInputs):
         if VALID not in results:
             raise UserError('PackValidPixels needs the mask of PseudoLabelMargins: add that step, or use PackSegInputs')
         mask = torch.zeros((1, *results['img'].shape[:2]), dtype=torch.uint8)
-        rows, columns = results[VALID].shape  # Pad leaves the mask as it is
+        rows, columns = results[VALID].shape  # Pad does not change the mask
         mask[0, :rows, :columns] = torch.from_numpy(results[VALID] == 1)
         packed['data_samples'].set_data({VALID: PixelData(data=mask)})
         return packed

@@ -6,8 +6,8 @@
     target/train/images/         no labels: other textures, dusk or overcast light, haze, sensor noise, another camera
     target/val/{images,labels}/
 
-A scene is a list of polygons, far to near, over an analytic ground plane; the same polygons fill the label and the
-image, so that labels are exact. Both domains draw their layouts from one distribution; they differ in camera and look.
+A scene is a list of polygons, far to near, over an analytic ground plane. The same polygons fill the label and the
+image, so labels are exact. Both domains draw layouts from the same distribution but differ in camera and look.
 """
 
 from __future__ import annotations
@@ -29,12 +29,13 @@ SIZE = (96, 192)  # height, width in pixels
 FAR = 80.0  # metres
 Colour: TypeAlias = Sequence[float] | np.ndarray  # RGB
 Points = Sequence[tuple[float, float]]
-Item = tuple[float, Callable[[], None]]  # metres ahead, and what draws it
+Item = tuple[float, Callable[[], None]]  # distance ahead in metres, and the function that draws it
 
 
 @dataclass
 class Camera:
-    """A pinhole camera above the street: height in metres, pitch as the horizon's row, yaw as the vanishing column."""
+    """A pinhole camera above the street: height in metres, pitch as the row of the horizon, yaw as the column of the
+    vanishing point."""
 
     height: float
     horizon: float
@@ -56,8 +57,8 @@ class Look:
     haze: float = 0.0  # share of haze at FAR
     light: tuple[float, float] = (1.0, 1.0)  # range of exposure
     tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    noise: float = 0.0  # standard deviation of the sensor's noise, grey levels
-    blur: float = 0.0  # standard deviation of the lens's blur, pixels
+    noise: float = 0.0  # standard deviation of the sensor noise, grey levels
+    blur: float = 0.0  # standard deviation of the lens blur, pixels
 
 
 SOURCE = Look(
@@ -153,7 +154,7 @@ class StreetScene:
         canvas.paint(road, ROAD, self.colour(ROAD), depth[road])
 
     def facades(self) -> Iterator[Item]:
-        """Rows of houses on both sides, with gaps in which trees stand."""
+        """Rows of houses on both sides, with trees in the gaps."""
         for side in (-1, 1):
             z = 3.0
             while z < FAR:
@@ -180,7 +181,7 @@ class StreetScene:
             yield z, lambda x=x, z=z: self.person(x, z)
 
     def quad(self, x0: float, x1: float, y0: float, y1: float, z: float, label: int, colour: Colour) -> None:
-        """A rectangle that faces the camera."""
+        """Draw a rectangle that faces the camera."""
         corners = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
         self.canvas.fill([self.camera.project(x, y, z) for x, y in corners], label, colour, z)
 
@@ -237,7 +238,7 @@ class StreetScene:
         return np.clip(image, 0, 255).astype(np.uint8)
 
     def surface_texture(self) -> np.ndarray:
-        """Unit noise in two grains, finer on some classes than on others; none in the sky."""
+        """Unit noise of two grain sizes, finer on some classes than on others; none in the sky."""
         height, width = self.canvas.size
         fine = self.rng.normal(size=(height, width))
         coarse = cv2.resize(
@@ -260,14 +261,14 @@ def target_camera(rng: np.random.Generator) -> Camera:
 
 
 def render(domain: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The scene number ``seed`` of ``'source'`` or ``'target'``: RGB (H, W, 3) and label (H, W), uint8."""
+    """Scene number ``seed`` of ``'source'`` or ``'target'``: RGB (H, W, 3) and label (H, W), uint8."""
     rng = np.random.default_rng((seed, domain == 'target'))
     look, camera = (SOURCE, source_camera) if domain == 'source' else (TARGET, target_camera)
     return StreetScene(rng, look, camera(rng)).render()
 
 
 def write(root: str | Path, source: int = 240, target: int = 240, val: int = 60) -> Path:
-    """Write the data set below ``root``; files that exist are left as they are."""
+    """Write the data set in ``root``. Existing files are kept."""
     root = Path(root)
     plan = [('source', 'source', range(source), True)]
     plan += [('target/train', 'target', range(target), False)]

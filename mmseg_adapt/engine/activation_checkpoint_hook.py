@@ -1,4 +1,4 @@
-"""Memory for time: activations that are computed again in the backward pass."""
+"""Trade time for memory: recompute activations in the backward pass."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from ..methods.turn import unwrapped
 
 @HOOKS.register_module()
 class ActivationCheckpointHook(Hook):
-    """Keep of each block only its input, and compute it again when its gradient is due.
+    """Keep only the input of each block, and recompute the block when its gradient is needed.
 
-    Training is the same, to the bit on one machine: unlike mmengine's ``activation_checkpointing`` and mmseg's
-    ``with_cp``, the second computation leaves the running statistics of BN alone, which would absorb a batch twice.
+    Training is unchanged, to the bit on one machine. Unlike mmengine's ``activation_checkpointing`` and mmseg's
+    ``with_cp``, the second computation does not update BN's running statistics, which would count a batch twice.
 
     Args:
-        blocks: names of modules of the segmentor, ``'backbone.layer3'`` say, or ``'backbone.layers.2.1'`` of MiT; of an
-            ``nn.Sequential`` or ``nn.ModuleList`` every child is a block of its own.
+        blocks: names of the segmentor's modules, such as ``'backbone.layer3'``, or ``'backbone.layers.2.1'`` of MiT.
+            Every child of an ``nn.Sequential`` or ``nn.ModuleList`` is a separate block.
 
     Raises:
         UserError: (before the first iteration) a name that the segmentor does not have.
@@ -39,7 +39,7 @@ class ActivationCheckpointHook(Hook):
         self.apply(unwrapped(runner.model))
 
     def apply(self, model: nn.Module) -> None:
-        """Make the forward of each block of the model's segmentor one that is computed again."""
+        """Make each block of the model's segmentor recompute its forward pass."""
         checkpoint_blocks(unwrapped(getattr(model, 'segmentor', model)), self.blocks)
 
 
@@ -61,7 +61,7 @@ def _contexts(norms: list[_BatchNorm]) -> tuple:
 
 @contextmanager
 def _statistics_kept(norms: list[_BatchNorm]) -> Iterator[None]:
-    """Normalise by the batch as in training, but leave the running statistics as they are."""
+    """Normalise by the batch as in training, but do not change the running statistics."""
     kept = [(norm.running_mean, norm.running_var, norm.num_batches_tracked) for norm in norms]
     for norm in norms:
         norm.running_mean, norm.running_var = norm.running_mean.clone(), norm.running_var.clone()

@@ -16,7 +16,7 @@ from ..methods.turn import unwrapped
 
 
 def target_loader(runner: Runner, dataset: dict, batch_size: int, num_workers: int) -> DataLoader:
-    """Batches of nearly equal size that hold every image of a data set's config once.
+    """Batches of nearly equal size that contain every image of a data set's config once.
 
     Raises:
         UserError: a pipeline that loads labels; no image.
@@ -34,20 +34,20 @@ def target_loader(runner: Runner, dataset: dict, batch_size: int, num_workers: i
 
 @HOOKS.register_module()
 class AdaptBNHook(Hook):
-    """Adapt BN statistics to the target when training is over, before the last checkpoint and validation.
+    """Adapt BN statistics to the target at the end of training, before the last checkpoint and validation.
 
     ``tools/adapt_bn.py`` does the same to a checkpoint.
 
     Args:
-        dataset: config of the target's images, whose labels are not needed.
-        batch_size: images to normalise by at a time, at most; the statistics are those of all images.
+        dataset: config of the target's images; labels are not needed.
+        batch_size: maximum number of images to normalise by at a time; the statistics are those of all images.
         num_workers: processes that load them.
 
     Raises:
         UserError: as :func:`adapt_bn` and :func:`target_loader`.
     """
 
-    priority = 'HIGH'  # before CheckpointGuardHook, which looks at what is saved
+    priority = 'HIGH'  # before CheckpointGuardHook, which checks what is saved
 
     def __init__(self, dataset: dict, batch_size: int = 4, num_workers: int = 0) -> None:
         self.dataset = dataset

@@ -1,4 +1,4 @@
-"""The clock: who moves at iteration t, how many steps were taken, and the iteration's random numbers."""
+"""The clock: who moves at iteration t, how many steps each player took, and the iteration's random numbers."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from ..methods.turn import unwrapped
 
 @HOOKS.register_module()
 class AlternatingUpdateHook(Hook):
-    """Decides which players move at iteration t: those with t ≥ begin and (t − begin) divisible by every.
+    """Decide which players move at iteration t: those with t ≥ begin and (t − begin) divisible by every.
 
-    A player that does not move is run without gradients; its learning-rate schedule goes on, and so do the BN
-    statistics of a segmentor. With the defaults, or without this hook, every player moves in every iteration, which is
+    A player that does not move runs without gradients. Its learning-rate schedule still advances, and a segmentor's BN
+    statistics still update. With the defaults, or without this hook, every player moves in every iteration, which is
     AdaptSegNet's schedule.
 
     A player whose optimiser has ``accumulative_counts`` = n steps at every n-th of its own moves, with the mean
-    gradient of the n; the last step of a run takes what is left. One move may have several backward passes.
+    gradient of the n; the last step of a run uses the remaining moves. One move may have several backward passes.
 
     Args:
-        begin: player → first iteration (from 0) at which it moves; 0 for a player that is not named.
-        every: player → period in iterations; 1 for a player that is not named.
+        begin: player → first iteration (from 0) at which it moves; 0 for a player that is not listed.
+        every: player → period in iterations; 1 for a player that is not listed.
 
     Raises:
         UserError: (before the first iteration) an unknown player, a player without an optimiser, an optimiser without
             a player, a period below 1; a minimax game (``reversal=True``) whose players do not move, or step, together.
 
-    Example: D warms up for 500 iterations, then S moves in every second one::
+    Example: D warms up for 500 iterations, then S moves in every second iteration::
 
         custom_hooks = [dict(type='AlternatingUpdateHook', begin=dict(segmentor=500), every=dict(segmentor=2))]
     """
@@ -52,12 +52,12 @@ class AlternatingUpdateHook(Hook):
         return {player for player in players if moves(player)}
 
     def moves_before(self, iteration: int, player: str) -> int:
-        """How often ``player`` has moved before ``iteration``."""
+        """How many times ``player`` moved before ``iteration``."""
         waited = iteration - self.begin.get(player, 0)
         return max(0, -(-waited // self.every.get(player, 1)))
 
     def share(self, iteration: int, player: str, counts: int, iterations: int) -> Share:
-        """The part that a move at ``iteration`` of ``iterations`` has in a step that takes ``counts`` moves."""
+        """The share that a move at ``iteration`` of ``iterations`` has in a step of ``counts`` moves."""
         done = self.moves_before(iteration, player)
         first = done - done % counts
         moves = min(counts, self.moves_before(iterations, player) - first)
@@ -122,5 +122,5 @@ class AlternatingUpdateHook(Hook):
         checkpoint['clock'] = dict(seed=unwrapped(runner.model).clock.seed)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        if runner._resume and 'clock' in checkpoint:  # a run without a seed of its own drew one
+        if runner._resume and 'clock' in checkpoint:  # without a given seed, the run drew one
             unwrapped(runner.model).clock.seed = checkpoint['clock']['seed']

@@ -1,4 +1,4 @@
-"""The classes that are learned, those that are tested and the channels of the network are one set."""
+"""The classes in training, the classes in testing and the network's channels must match."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def classes_of(dataset) -> tuple[str, ...] | None:
 
 @HOOKS.register_module()
 class ClassSetHook(Hook):
-    """Compare the names of the classes before the first iteration: a wrong set trains, and tests as nonsense.
+    """Compare the class names before the first iteration: wrong classes would train, and give meaningless scores.
 
     Raises:
-        UserError: the data sets of training and validation name other classes, or the same in another order; the
-            network predicts another number of classes.
+        UserError: the data sets of training and validation name other classes, or the same in a different order; the
+            network predicts a different number of classes.
     """
 
     def before_train(self, runner: Runner) -> None:

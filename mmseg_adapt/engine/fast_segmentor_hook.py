@@ -16,8 +16,8 @@ from ..methods.turn import unwrapped
 
 
 class Compiled:
-    """``forward``, a bound method, compiled. A copy of the module gets the copy's own, where a compiled function would
-    go on calling the original."""
+    """``forward``, a bound method, compiled. A copy of the module compiles the copy's method; a plain compiled function
+    would still call the original."""
 
     def __init__(self, forward: Callable, options: dict) -> None:
         self.forward, self.options = forward, options
@@ -26,25 +26,25 @@ class Compiled:
     def __call__(self, *args, **kwargs):
         return self.compiled(*args, **kwargs)
 
-    def __reduce__(self) -> tuple:  # copy.deepcopy copies the method's module along
+    def __reduce__(self) -> tuple:  # copy.deepcopy also copies the method's module
         return Compiled, (self.forward, self.options)
 
 
 @HOOKS.register_module()
 class FastSegmentorHook(Hook):
-    """Compile the segmentor's backbone and heads, or lay its weights out channels-last, for training and validation.
+    """Compile the segmentor's backbone and heads, or make its weights channels-last, for training and validation.
 
-    In place: names of weights, checkpoints and distributed wrappers stay as they are::
+    It works in place; the names of weights, checkpoints and distributed wrappers do not change::
 
         default_hooks = dict(fast=dict(type='FastSegmentorHook', channels_last=True, compile=dict(dynamic=False)))
 
     Args:
-        channels_last: convolutions with weights in this layout compute in it whatever the layout of their input.
-        compile: arguments of ``torch.compile``, or True for its defaults. ``dict(dynamic=False)`` compiles the size of
-            each domain once; by default the second size that is seen is compiled for all sizes, which runs slower.
+        channels_last: convolutions with weights in this layout compute in it, whatever the layout of their input.
+        compile: arguments of ``torch.compile``, or True for its defaults. ``dict(dynamic=False)`` compiles once for
+            each domain's size. By default the second size is compiled for all sizes, which runs slower.
 
     Raises:
-        UserError: a mode of ``compile`` that captures CUDA graphs.
+        UserError: a ``compile`` mode that captures CUDA graphs.
     """
 
     priority = 'VERY_HIGH'  # before a hook that holds a wrapper
@@ -62,14 +62,14 @@ class FastSegmentorHook(Hook):
         segmentor = segmentor_of(runner)
         if self.channels_last:
             segmentor.to(memory_format=torch.channels_last)
-            if runner.distributed:  # the buckets of DDP have the layout that the weights had when it was built
+            if runner.distributed:  # DDP's buckets keep the layout that the weights had when it was built
                 wrap_again(runner)
         if self.compile is False:
             return
         for name in ('backbone', 'neck', 'decode_head', 'auxiliary_head'):
             part = getattr(segmentor, name, None)
             for module in part if isinstance(part, nn.ModuleList) else filter(None, [part]):
-                # not module.compile(): mmseg calls the forward of its heads itself
+                # not module.compile(): mmseg calls the heads' forward directly
                 module.forward = Compiled(module.forward, self.compile)
 
 
@@ -79,7 +79,7 @@ def segmentor_of(runner: Runner) -> nn.Module:
 
 
 def wrap_again(runner: Runner) -> None:
-    """Build the distributed wrappers of the model, or of its players, anew."""
+    """Rebuild the distributed wrappers of the model or of its players."""
     model = unwrapped(runner.model)
     for name, child in model.named_children():
         if is_model_wrapper(child):

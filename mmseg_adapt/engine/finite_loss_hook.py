@@ -12,26 +12,26 @@ from mmseg.registry import HOOKS
 from ..errors import UserError
 from ..log.deferred_log_hook import gather, is_logged
 
-SMALLEST_SCALE = 2.0**-10  # of an fp16 loss: 26 halvings below where it starts
+SMALLEST_SCALE = 2.0**-10  # of an fp16 loss: 26 halvings below its initial value
 CURE = 'lower the learning rate or lambda_adv, or clip its gradient (clip_grad)'
 
 
 @HOOKS.register_module()
 class FiniteLossHook(Hook):
-    """Stop with the loss, its player and the iteration named (:class:`CheckpointGuardHook` keeps bad weights off disk).
+    """Stop and name the loss, its player and the iteration (:class:`CheckpointGuardHook` keeps bad weights off disk).
 
     Args:
-        interval: look at the losses every so many iterations. By default at iterations that are logged, whose look at
-            all losses since the last one costs nothing; any other look waits for the device.
-        skip: leave out a step whose gradient is not finite, instead of stopping at its loss. The player keeps its
-            weights and its optimiser's state. Every step then waits for the device, as it does in fp16. All ranks skip
-            together, since they have the same gradient. In fp16 the loss scale leaves such steps out by itself; here
+        interval: check the losses every ``interval`` iterations. By default they are checked at logged iterations,
+            where all losses since the last check cost nothing; any other check waits for the device.
+        skip: skip a step whose gradient is not finite, instead of stopping at its loss. The player keeps its
+            weights and its optimiser's state. Every step then waits for the device, as in fp16. All ranks skip
+            together, since they have the same gradient. In fp16 the loss scale already skips such steps; here
             they count too.
-        max_skips: stop after so many skipped steps of one player in a row.
+        max_skips: stop after this many skipped steps of one player in a row.
 
     Raises:
-        UserError: a loss is NaN or infinite, or an fp16 loss scale has fallen to nothing since no step was possible;
-            with ``skip``, ``max_skips`` steps of a player in a row were left out.
+        UserError: a loss is NaN or infinite, or an fp16 loss scale has collapsed since no step was possible;
+            with ``skip``, ``max_skips`` steps of a player in a row were skipped.
     """
 
     priority = 'ABOVE_NORMAL'
@@ -40,7 +40,7 @@ class FiniteLossHook(Hook):
         self.interval = interval
         self.skip = skip
         self.max_skips = max_skips
-        self.seen = 0  # iterations whose losses have been looked at
+        self.seen = 0  # iterations whose losses have been checked
         self.in_a_row: dict[str, int] = {}
         self.skipped: set[str] = set()
         self.scalers: dict[str, torch.amp.GradScaler] = {}
@@ -57,7 +57,7 @@ class FiniteLossHook(Hook):
             wrapper.optimizer.register_step_pre_hook(lambda optimizer, *_, p=player: self._look(optimizer, p))
 
     def _look(self, optimizer: torch.optim.Optimizer, player: str) -> None:
-        """Before a step: an optimiser that finds no gradients leaves weights and state as they are."""
+        """Before a step: drop gradients that are not finite, so that the optimiser keeps weights and state."""
         parameters = [p for group in optimizer.param_groups for p in group['params'] if p.grad is not None]
         if not parameters:
             return
@@ -71,7 +71,7 @@ class FiniteLossHook(Hook):
             parameter.grad = None
 
     def _look_at_scales(self) -> None:
-        """A scale falls where the scaler has left a step out, of which the optimiser knows nothing."""
+        """A scale drops when the scaler has skipped a step; the optimiser does not know about it."""
         for player, scaler in self.scalers.items():
             before, self.scales[player] = self.scales[player], scaler.get_scale()
             if self.scales[player] < before:
@@ -105,7 +105,7 @@ class FiniteLossHook(Hook):
         self.skipped = set()
 
     def _not_finite(self, runner: Runner) -> tuple[int, list[str]]:
-        """The first iteration since the last look with a loss that is NaN or infinite; these, each with its player."""
+        """The first iteration since the last check with a NaN or infinite loss, and these losses with their players."""
         now, since = runner.iter + 1, 1 if self.skip else runner.iter + 1 - self.seen
         self.seen = now
         found: dict[int, list[str]] = {}

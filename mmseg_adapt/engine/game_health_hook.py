@@ -1,4 +1,4 @@
-"""Is the game healthy? Logged in numbers, warned of in words."""
+"""Checks whether the game is healthy: logs numbers and warns in words."""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ _D_LR = 'optim_wrapper.discriminator.optimizer.lr'
 
 @HOOKS.register_module()
 class GameHealthHook(Hook):
-    """Watch the two players and say which knob to turn; nothing of the training changes.
+    """Watch the two players and name the setting to change; training itself does not change.
 
-    Logged beside ``discriminator.<level>.accuracy.<domain>``, how much of D's map names the domain rightly:
+    Logged with ``discriminator.<level>.accuracy.<domain>``, the share of D's map that names the domain correctly:
 
     * ``share.<level>.adv``: the part of the segmentor's loss that is this level's λ_adv · L_adv;
-    * ``gradient_ratio``: ‖∂ Σ λ_adv L_adv‖ / ‖∂ L_seg‖ on the last layer that all heads share, of one iteration; not by
-      reversal, where one backward pass carries both, and not of several targets, whose gradients come one by one.
+    * ``gradient_ratio``: ‖∂ Σ λ_adv L_adv‖ / ‖∂ L_seg‖ on the last layer that all heads share, in one iteration. Not
+      with reversal, where one backward pass carries both, or several targets, whose gradients arrive one by one.
 
-    Warned of, once each time it begins, when the mean over ``window`` iterations says that at some level D has won
-    (names both domains rightly almost everywhere: its gradient no longer leads anywhere), that D is blind (no better
-    than chance: its gradient is noise), or when the adversarial gradient dwarfs the segmentation's. A rank logs its
+    It warns once at the start of each state, based on the mean over ``window`` iterations: D has won at some level
+    (it names both domains correctly almost everywhere, so its gradient is useless); D is blind (no better than
+    chance, so its gradient is noise); or the adversarial gradient dwarfs the segmentation gradient. Each rank logs its
     own samples.
 
-    Off the hot path: it reads what the log has brought to the host; only every ``gradient_interval`` iterations two
-    norms are taken during the backward passes, and read with the next log. Does nothing for a model without a game.
+    It stays off the hot path: it reads values that the log has already moved to the host. Every ``gradient_interval``
+    iterations it takes two norms in the backward passes, read with the next log. A model without a game is ignored.
 
     Args:
-        interval: of the shares and the warnings, in iterations; where nothing is logged, it waits for the device.
-        gradient_interval: of the gradient ratio, in iterations.
-        layer: name of a parameter of the segmentor; by default the last trained convolution of the backbone, of a
-            ResNet with an auxiliary head of the stage that this head looks at.
-        window: iterations that a warning is based on; a third of the run where that is less.
+        interval: iterations between shares and warnings; where nothing is logged, it waits for the device.
+        gradient_interval: iterations between gradient ratios.
+        layer: name of a parameter of the segmentor. By default the backbone's last trained convolution; for a ResNet
+            with an auxiliary head, the last one of the stage that this head uses.
+        window: iterations that a warning is based on; a third of the run if that is less.
         won, blind, dwarfs: the thresholds: D's accuracy on its worse domain, its mean accuracy over both domains, the
             gradient ratio.
 
     Raises:
-        UserError: (before the first iteration) ``layer`` is no trained parameter of the segmentor.
+        UserError: (before the first iteration) ``layer`` is not a trained parameter of the segmentor.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class GameHealthHook(Hook):
             self.handle = self.weight.register_hook(partial(self._measure, runner))
 
     def _measure(self, runner: Runner, gradient: Tensor) -> None:
-        """Called in each backward pass; the source's and the target's are the last, and so is their ratio."""
+        """Called in each backward pass; the source's and the target's are the last two, which give the ratio."""
         self.norms.append(gradient.detach().norm().double())
         if len(self.norms) > 1:
             push(runner, 'gradient_ratio', self.norms[-1] / self.norms[-2])
@@ -145,7 +145,7 @@ class GameHealthHook(Hook):
 
 
 def announce(runner: Runner, ill: set[str], found: dict[str, str]) -> set[str]:
-    """Say which states (→ the numbers and the cure) begin and which are over, and return those that hold."""
+    """Log which states (→ the numbers and the cure) begin and which end, and return those that hold."""
     for state in sorted(found.keys() - ill):
         runner.logger.warning(f'iteration {runner.iter + 1}: {state} {found[state]}')
     for state in sorted(ill - found.keys()):
@@ -154,7 +154,7 @@ def announce(runner: Runner, ill: set[str], found: dict[str, str]) -> set[str]:
 
 
 def _shared_stage(segmentor: nn.Module) -> str:
-    """The prefix of the ResNet stage that the shallowest head looks at, and all do; '' of another backbone."""
+    """The prefix of the ResNet stage that the shallowest head uses, and so do all; '' for another backbone."""
     stages = getattr(segmentor.backbone, 'res_layers', None)
     indices = [getattr(head, 'in_index', None) for head in segmentor.heads.values()]
     if stages is None or not all(isinstance(index, int) for index in indices):

@@ -1,4 +1,4 @@
-"""Pictures of what the student of self-training learns, now and then."""
+"""Pictures of what the student of self-training learns, at intervals."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from ..methods.turn import unwrapped
 class LessonPictureHook(Hook):
     """Draw the lessons of every ``interval``-th iteration, see :mod:`mmseg_adapt.methods.lesson_picture`, on rank 0.
 
-    ``images`` of a batch, into ``out_dir`` (by default ``lessons`` in the work folder); no weight changes by it, and a
-    model without a teacher is left alone.
+    It draws ``images`` images of a batch into ``out_dir`` (by default ``lessons`` in the work folder). Weights do not
+    change, and a model without a teacher is ignored.
     """
 
     def __init__(self, interval: int = 1000, images: int = 2, out_dir: str | None = None) -> None:

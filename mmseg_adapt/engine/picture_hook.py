@@ -1,4 +1,4 @@
-"""Pictures of predictions, for the eye."""
+"""Pictures of predictions."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ..pictures import colour_map, printable
 
 @HOOKS.register_module()
 class PictureHook(Hook):
-    """Write one PNG per tested image: what the network saw, its prediction and, where there is one, the ground truth.
+    """Write one PNG per tested image: the network's input, its prediction and, if there is one, the ground truth.
 
-    Unlike ``SegVisualizationHook`` it draws every image of every batch, as the pipeline made it (cropped, say), and
-    keeps the path of the image in the data set's folder.
+    Unlike ``SegVisualizationHook``, it draws every image of every batch as the pipeline made it (for example, cropped)
+    and keeps the image's path within the data set's folder.
 
     Args:
-        out_dir: folder of the pictures; made if it is missing.
+        out_dir: folder for the pictures; created if it is missing.
     """
 
     def __init__(self, out_dir: str) -> None:

@@ -1,4 +1,4 @@
-"""Does the teacher teach? Warned of in words, as :class:`GameHealthHook` does of a game."""
+"""Checks whether the teacher teaches; warns in words, as :class:`GameHealthHook` does for a game."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ RARE = "train_dataloader.sampler.orders.source = dict(type='RareClassOrder')"
 
 @HOOKS.register_module()
 class TeacherHealthHook(Hook):
-    """Watch the pseudo-labels and say which knob to turn; nothing of the training changes.
+    """Watch the pseudo-labels and name the setting to change; training itself does not change.
 
-    Logged beside what the model reports (``teacher.confident``, q, and ``<lesson>.agreement``, the share of the
-    teacher's labels that the student agrees with): ``teacher.classes``, how many classes the iteration's pseudo-labels
-    hold, counted on the device. A rank looks at its own samples. Does nothing for a model without a teacher.
+    Logged besides what the model reports (``teacher.confident``, q, and ``<lesson>.agreement``, the share of the
+    teacher's labels that the student agrees with): ``teacher.classes``, the number of classes in the iteration's
+    pseudo-labels, counted on the device. Each rank checks its own samples. A model without a teacher is ignored.
 
     Args:
-        window: iterations that a warning is based on; a third of the run where that is less.
-        low, high: bounds of q: below, the target teaches nothing; above, mistakes weigh as much as knowledge.
+        window: iterations that a warning is based on; a third of the run if that is less.
+        low, high: bounds of q: below, the target teaches nothing; above, mistakes weigh as much as correct labels.
         lost: a class is lost when its share of the pseudo-labels is less than ``lost`` times that of the source.
-        apart: the least agreement, in the lesson that teacher and student agree on most.
+        apart: the minimum agreement, in the lesson with the highest agreement of teacher and student.
     """
 
     def __init__(

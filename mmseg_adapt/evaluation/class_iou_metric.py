@@ -1,4 +1,4 @@
-"""mIoU with every class's IoU among the logged values, so that a table can be made from the log."""
+"""mIoU, with every class's IoU among the logged values, so that a table can be made from the log."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from ..files.listing import name_below
 class ClassIoUMetric(IoUMetric):
     """MMSegmentation's ``IoUMetric`` that also returns ``IoU.<class>`` in percent (NaN for a class that never occurs).
 
-    One confusion over the whole set, as in the papers: intersections and unions are summed over images before dividing.
-    Unlike ``IoUMetric``, which keeps the areas of every image and adds them up in single precision, it keeps their sum
-    in double precision: memory does not grow with the number of images, and every pixel counts.
+    It uses one confusion matrix over the whole set, as in the papers: intersections and unions are summed over images
+    before dividing. ``IoUMetric`` keeps the areas of every image and adds them up in single precision. This class keeps
+    their sum in double precision: memory does not grow with the number of images, and every pixel counts.
 
     Args:
-        without: name of a further mIoU → the classes that it leaves out, for protocols on fewer classes, e.g.
+        without: name of an additional mIoU → the classes to leave out, for protocols on fewer classes, e.g.
             ``dict(mIoU16=('terrain', 'truck', 'train'))``. Predictions of a left-out class still count as errors.
 
-    Predictions that are written (``output_dir``) are called as their images are below ``folder``, which
-    ``tools/test.py`` sets to that of the data set; without it by the image's name alone, as in ``IoUMetric``.
+    Written predictions (``output_dir``) keep their images' paths within ``folder``, which ``tools/test.py`` sets to the
+    data set's folder. Without it, the image's name alone is used, as in ``IoUMetric``.
 
     Raises:
-        UserError: two predictions that would be one file; ``without`` names a class that the data set does not have.
+        UserError: two predictions that would be the same file; a class in ``without`` that the data set does not have.
     """
 
     def __init__(self, *args, without: dict[str, tuple[str, ...]] | None = None, **kwargs) -> None:
@@ -44,7 +44,7 @@ class ClassIoUMetric(IoUMetric):
         self._written: dict[str, str] = {}  # file → image
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        """``self.results``: the last image's areas, after the sum of those before it. Areas: see :meth:`_sum`."""
+        """Keep in ``self.results`` the sum of all earlier areas and the last image's areas. Areas: see :meth:`_sum`."""
         output_dir, self.output_dir = self.output_dir, None
         try:
             super().process(data_batch, data_samples)
@@ -71,10 +71,10 @@ class ClassIoUMetric(IoUMetric):
             Image.fromarray(labels.astype(np.uint8)).save(path)
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Of a set of ``size`` images; the sums of all ranks are added up.
+        """Compute the scores of a set of ``size`` images; the sums of all ranks are added up.
 
-        mmengine's samplers hand an image out again where the ranks' numbers of images would differ: it is the last of
-        its rank, and is not counted.
+        mmengine's samplers repeat an image where the ranks' numbers of images would differ. It is the last image of
+        its rank and is not counted.
         """
         rank, world_size = get_dist_info()
         if (self.processed - 1) * world_size + rank >= size:
@@ -87,7 +87,7 @@ class ClassIoUMetric(IoUMetric):
     def intersect_and_union(
         pred_label: torch.Tensor, label: torch.Tensor, num_classes: int, ignore_index: int
     ) -> tuple:
-        """Pixels per class, (classes,) each: as mmseg's, whose histogram has no deterministic form on a GPU."""
+        """Pixels per class, (classes,) each: like mmseg's, whose histogram is not deterministic on a GPU."""
         valid = label != ignore_index
         pred_label, label = pred_label[valid].long(), label[valid].long()
         maps = pred_label[pred_label == label], pred_label, label

@@ -1,4 +1,4 @@
-"""An adapted segmentor as files that work without the training code."""
+"""Export an adapted segmentor to files that work without the training code."""
 
 from __future__ import annotations
 
@@ -33,16 +33,15 @@ def export_segmentor(
     overwrite: bool = False,
     name: str | None = None,
 ) -> Path:
-    """Write the folder ``out``: model.pth, config.py, model.json, README.md and what else is asked for; whole or not
-    at all.
+    """Write the folder ``out`` atomically: model.pth, config.py, model.json, README.md and the requested extras.
 
     Args:
         cfg: the training config.
-        checkpoint: a file that training wrote.
-        onnx: ``'probabilities'`` or ``'labels'``, to write model.onnx as well, and sliding.py where the model is tested
-            in sliding windows.
+        checkpoint: a file written by training.
+        onnx: ``'probabilities'`` or ``'labels'``, to also write model.onnx, and sliding.py if the model is tested in
+            sliding windows.
         part: ``'teacher'`` to export the teacher of the checkpoint instead of its segmentor.
-        name: by which the model card calls the model in its examples, such as ``'hf://USER/NAME'``.
+        name: the name of the model in the examples of the model card, such as ``'hf://USER/NAME'``.
 
     Raises:
         UserError: see :func:`~mmseg_adapt.weights.segmentor.load_segmentor`, :func:`.graph.write_onnx`; ``out`` exists.
@@ -66,7 +65,7 @@ def export_segmentor(
 
 
 def _write_graph(model: EncoderDecoder, output: str, folder: Path) -> str:
-    """Write model.onnx, say how near it is to the deployed inference, and return what the card says of it."""
+    """Write model.onnx, print how close it is to the deployed inference, and return its text for the card."""
     graph = ImageToLabels(model, output)
     gap = write_onnx(graph, folder / 'model.onnx')
     if not slides(model):
@@ -104,7 +103,7 @@ def _save_safetensors(state: dict, path: Path) -> None:
 
 
 def _write_data(plain: Config, meta: dict, file: Path) -> None:
-    """model.json, but for a model that needs code of others; that it cannot be pushed, then, is said."""
+    """Write model.json. If the model needs other people's code, print instead that it cannot be pushed."""
     try:
         write_model_json(plain, meta, file)
     except UserError as error:
@@ -115,7 +114,7 @@ def _write_data(plain: Config, meta: dict, file: Path) -> None:
 
 
 def _check_strict(folder: Path) -> None:
-    """What was written is read back as a user will read it."""
+    """Read the written files back as a user would."""
     cfg = Config.fromfile(folder / 'config.py')
     init_default_scope('mmseg')
     MODELS.build(cfg.model).load_state_dict(read_checkpoint(folder / 'model.pth')['state_dict'], strict=True)

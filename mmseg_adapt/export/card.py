@@ -1,4 +1,4 @@
-"""The model card: what a person who gets the folder needs to know."""
+"""The model card: what a user of the folder needs to know."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .card_head import card_head
 
 LICENCES = {  # type of a data set → what its authors allow
     'GTADataset': 'GTA5: research and education only',
-    'SYNTHIADataset': 'SYNTHIA: CC BY-NC-SA 3.0, not commercial',
-    'CityscapesDataset': 'Cityscapes: not commercial',
-    'CityscapesLabelsDataset': 'Cityscapes: not commercial',
+    'SYNTHIADataset': 'SYNTHIA: CC BY-NC-SA 3.0, non-commercial',
+    'CityscapesDataset': 'Cityscapes: non-commercial',
+    'CityscapesLabelsDataset': 'Cityscapes: non-commercial',
 }
 FILES = {
-    'model.pth': 'weights, a plain MMSegmentation checkpoint',
-    'config.py': 'its config, complete in itself; a config is code, which MMSegmentation runs when it reads it',
-    'model.json': 'the model as data: what Predictor builds, without running config.py',
+    'model.pth': 'weights as a plain MMSegmentation checkpoint',
+    'config.py': 'self-contained config; a config is code, which MMSegmentation runs when it reads it',
+    'model.json': 'the model as data: Predictor builds it without running config.py',
     'model.safetensors': 'the same weights as safetensors',
     'model.onnx': 'ONNX',
     'sliding.py': 'sliding windows over model.onnx, with onnxruntime and NumPy',
@@ -39,16 +39,16 @@ def model_card(
     graphs: dict[str, str],
     name: str | None = None,
 ) -> str:
-    """Markdown with a head in YAML.
+    """Markdown with a YAML head.
 
     Args:
-        cfg, path: the config and the checkpoint that were exported; ``checkpoint`` is what the file holds.
-        plain, folder: what was written, and where it lies.
-        graphs: file name → what is said of it.
-        name: what ``Predictor`` is given to use the model; ``folder``'s name by default.
+        cfg, path: the exported config and checkpoint file; ``checkpoint`` is the content of the file.
+        plain, folder: the config that was written, and its folder.
+        graphs: file name → text about the file.
+        name: the argument of ``Predictor`` in the example; by default the name of ``folder``.
     """
     model = segmentor_config(cfg)
-    head = model.decode_head[-1] if isinstance(model.decode_head, list) else model.decode_head  # of a cascade the last
+    head = model.decode_head[-1] if isinstance(model.decode_head, list) else model.decode_head  # the last of a cascade
     meta = dataset_meta(cfg, checkpoint, head.num_classes)
     rows = '\n'.join(f'| {i} | {n} | {tuple(c)} |' for i, (n, c) in enumerate(zip(meta['classes'], meta['palette'])))
     files = '\n'.join(
@@ -108,8 +108,8 @@ result = inference_model(model, 'street.png').pred_sem_seg
 
 ## Licence
 
-The code is Apache-2.0. Weights are subject to the terms of what they were trained on, which were, when this file was
-written and without warranty:
+The code is Apache-2.0. Weights are subject to the terms of their training data. When this file was written, these
+were (without warranty):
 
 {_licences(cfg)}
 """
@@ -129,8 +129,8 @@ def _upsampling(model: dict, plain: Config) -> str:
         return ''
     return (
         f'The type is `{model["type"]}`, an `EncoderDecoder` that resizes logits once, to the size of the image file.\n'
-        'The weights also load into `EncoderDecoder`, which resizes them twice: where the pipeline resizes images, it\n'
-        'labels some pixels at the borders of objects differently.\n\n'
+        'The weights also load into `EncoderDecoder`, which resizes logits twice. If the pipeline resizes images,\n'
+        'some pixels at the borders of objects then get another label.\n\n'
     )
 
 
@@ -151,7 +151,7 @@ def _preprocessing(cfg: Config, model: dict) -> str:
 
 
 def _data_sets(cfg: Config) -> list[tuple[str, dict]]:
-    """(stream, data set), each data set of those that a stream consists of."""
+    """(stream, data set) for each data set in each stream."""
     dataset = (cfg.get('train_dataloader') or {}).get('dataset')
     streams = {} if dataset is None else domains_of(dataset)
     return [(name, part) for name, stream in streams.items() for _, part in parts(stream)]
@@ -170,7 +170,7 @@ def _role(stream: str) -> str:
 
 
 def measured_row(path: Path, checkpoint: dict) -> dict | None:
-    """What the log of the run says of the validation of this very checkpoint, if anything."""
+    """The validation of exactly this checkpoint in the log of the run, if there is one."""
     meta = checkpoint.get('meta') or {}
     iteration = meta.get('iter')
     if meta.get('adapted_bn') or iteration is None:
@@ -197,5 +197,5 @@ def _licences(cfg: Config) -> str:
     for _, part in _data_sets(cfg):
         line = LICENCES.get(part['type'], f'{part["type"]} ({part.get("data_root") or "no folder"}): see its own terms')
         lines.append(f'* {line}')
-    lines.append('* the weights that training started from: see their own terms')
+    lines.append('* the initial weights of the training: see their own terms')
     return '\n'.join(dict.fromkeys(lines))

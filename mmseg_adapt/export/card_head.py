@@ -1,4 +1,4 @@
-"""The head of a model card: what the Hugging Face Hub lists, filters and shows beside it, in YAML."""
+"""The YAML head of a model card: what the Hugging Face Hub lists, filters by and shows next to it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 import yaml
 
-DATA_SETS = {  # type of a data set → what it is called
+DATA_SETS = {  # type of a data set → its name
     'ACDCDataset': 'acdc',
     'BDD100KDataset': 'bdd100k',
     'CityscapesDataset': 'cityscapes',
@@ -21,8 +21,8 @@ def card_head(title: str, data_sets: list[dict], miou: float | None) -> str:
     """The head with its fences.
 
     Args:
-        data_sets: the configs of what was trained on. One of your own is called by the name of its folder.
-        miou: percent, on the validation images of the config; None where it was not measured.
+        data_sets: the configs of the training data. Your own data set gets the name of its folder.
+        miou: percent, on the validation images of the config; None if it was not measured.
     """
     names = [name for name in map(_name, data_sets) if name]
     head: dict = dict(

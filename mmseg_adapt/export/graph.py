@@ -1,4 +1,4 @@
-"""ONNX: one function from an image to class probabilities or labels, compared with the deployed inference."""
+"""ONNX: one function from an image to class probabilities or labels, checked against the deployed inference."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from ..models.hrda_segmentor import HRDASegmentor
 from ..models.probabilities import class_probabilities, predicted_probabilities
 
 OUTPUTS = ('probabilities', 'labels')
-SIZES = ((128, 256), (160, 96), (131, 203))  # height, width: what a graph is checked at
+SIZES = ((128, 256), (160, 96), (131, 203))  # height, width: sizes at which a graph is checked
 TOLERANCE = 1e-4  # of a probability
 
 
 class ImageToLabels(nn.Module):
-    """The segmentor with its preprocessing: what is exported.
+    """The segmentor with its preprocessing, as exported.
 
     Args:
-        segmentor: an ``EncoderDecoder`` whose head yields one map of logits; two classes may share one channel.
+        segmentor: an ``EncoderDecoder`` whose head returns one map of logits; two classes may share one channel.
         output: ``'probabilities'`` or ``'labels'``, the most probable class.
 
-    Shape: image (N, 3, H, W) float32, RGB, 0–255 → (N, classes, H, W) float32 or (N, H, W) int64, at any N, H and W;
-    of an HRDA at N = 1 and the size of its sliding windows alone.
+    Shape: image (N, 3, H, W) float32, RGB, 0–255 → (N, classes, H, W) float32 or (N, H, W) int64, for any N, H and W;
+    for HRDA only N = 1 and the size of its sliding windows.
 
     Raises:
-        UserError: a head that needs more than features; labels of a model that is tested in sliding windows, whose
-            logits are averaged; an HRDA that is not.
+        UserError: the head needs more than features; labels of a model that is tested in sliding windows, whose logits
+            are averaged; an HRDA that is not tested in sliding windows.
     """
 
     def __init__(self, segmentor: EncoderDecoder, output: str = 'probabilities') -> None:
@@ -67,7 +67,7 @@ class ImageToLabels(nn.Module):
         self.order = order
         self.register_buffer('mean', mean)
         self.register_buffer('std', std)
-        self.eval()  # the exporters restore the mode that they find, and pass it on to the segmentor
+        self.eval()  # the exporters restore the mode that they find, also in the segmentor
 
     def forward(self, image: Tensor) -> Tensor:
         x = (image[:, self.order] - self.mean) / self.std
@@ -85,7 +85,7 @@ class ImageToLabels(nn.Module):
         return (logits[:, 0].sigmoid() > self.segmentor.decode_head.threshold).long()
 
     def images(self) -> Iterator[Tensor]:
-        """What the graph is checked with."""
+        """The images to check the graph with."""
         return images((self.size,), count=1) if self.size else images()
 
 
@@ -94,10 +94,10 @@ def slides(segmentor: EncoderDecoder) -> bool:
 
 
 def preprocessing(preprocessor: nn.Module) -> tuple[list[int], Tensor, Tensor]:
-    """What a data preprocessor does to an image: the order in which it takes RGB, mean and std, (3, 1, 1) each.
+    """What a data preprocessor does to an image: its channel order of RGB, and mean and std, (3, 1, 1) each.
 
-    It is asked, not read: the two supported stacks keep these under different names. Whether it does more, such as
-    padding, shows when the graph is compared with PyTorch.
+    The values are measured, because the two supported stacks store them under different names. If it does more, such
+    as padding, the comparison of the graph with PyTorch shows this.
     """
 
     def processed(bgr: Tensor) -> Tensor:
@@ -115,7 +115,7 @@ def preprocessing(preprocessor: nn.Module) -> tuple[list[int], Tensor, Tensor]:
 
 
 def images(sizes: tuple = SIZES, count: int = 2) -> Iterator[Tensor]:
-    """One batch per size: random images, coarse structure under noise."""
+    """One batch per size: random images with coarse structure and noise."""
     generator = torch.Generator().manual_seed(0)
     for height, width in sizes:
         coarse = torch.rand(count, 3, 6, 9, generator=generator)
@@ -125,7 +125,7 @@ def images(sizes: tuple = SIZES, count: int = 2) -> Iterator[Tensor]:
 
 @torch.no_grad()
 def deployed(segmentor: EncoderDecoder, image: Tensor) -> tuple[Tensor, Tensor]:
-    """What PyTorch predicts of RGB images and testing scores: probabilities (N, classes, H, W) and labels (N, H, W)."""
+    """PyTorch's predictions for RGB images, as in testing: probabilities (N, classes, H, W) and labels (N, H, W)."""
     size = tuple(image.shape[2:])
     meta = dict(img_shape=size, ori_shape=size, pad_shape=size)
     samples = [SegDataSample(metainfo=meta) for _ in image]
@@ -137,9 +137,9 @@ def deployed(segmentor: EncoderDecoder, image: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def check(graph: ImageToLabels, run: Callable[[Tensor], Tensor], batches: Iterable[Tensor] | None = None) -> float:
-    """The largest gap of a probability between ``run`` and the deployed inference; labels count as 0 or 1.
+    """The largest difference in probability between ``run`` and the deployed inference; labels count as 0 or 1.
 
-    Labels may differ where two classes are equally probable, to ``TOLERANCE``.
+    Labels may differ where two classes are equally probable within ``TOLERANCE``.
     """
     gaps = []
     for batch in graph.images() if batches is None else batches:
@@ -150,13 +150,13 @@ def check(graph: ImageToLabels, run: Callable[[Tensor], Tensor], batches: Iterab
         if graph.output == 'probabilities':
             gaps.append((found - p).abs().max().item())
         else:
-            clear = ~(_margin(p, graph.segmentor.decode_head) <= 2 * TOLERANCE)  # NaN counts
+            clear = ~(_margin(p, graph.segmentor.decode_head) <= 2 * TOLERANCE)  # NaN counts as clear
             gaps.append(float((found != labels)[clear].any()))
     return torch.tensor(gaps).max().item()  # NaN if any is
 
 
 def _margin(p: Tensor, head: nn.Module) -> Tensor:
-    """How far a pixel's label is from another one: (N, C, H, W) → (N, H, W)."""
+    """How far each pixel is from changing its label: (N, C, H, W) → (N, H, W)."""
     if head.out_channels == 1:
         return (p[:, 1] - head.threshold).abs()
     first, second = p.topk(2, dim=1).values.unbind(1)
@@ -165,7 +165,7 @@ def _margin(p: Tensor, head: nn.Module) -> Tensor:
 
 @contextmanager
 def _whole(segmentor: EncoderDecoder) -> Iterator[None]:
-    """Within it, the segmentor predicts whole images, as a graph does."""
+    """Inside, the segmentor predicts whole images, as a graph does."""
     tested = segmentor.test_cfg
     segmentor.test_cfg = type(tested)({**tested, 'mode': 'whole'})
     try:
@@ -178,11 +178,11 @@ def write_sliding(graph: ImageToLabels, onnx: Path, path: Path) -> tuple[float, 
     """Write the module that slides windows over the graph.
 
     Returns:
-        Its gap to the deployed inference, and the share of pixels that the graph alone, on a whole image, labels
-        otherwise; None for a graph of one size.
+        Its difference from the deployed inference, and the share of pixels that get another label if the graph runs on
+        the whole image; None for a graph with a fixed size.
 
     Raises:
-        UserError: a gap larger than ``TOLERANCE``.
+        UserError: the difference is larger than ``TOLERANCE``.
     """
     test_cfg, head = graph.segmentor.test_cfg, graph.segmentor.decode_head
     (height, width), (down, right) = test_cfg.crop_size, test_cfg.stride
@@ -196,7 +196,7 @@ def write_sliding(graph: ImageToLabels, onnx: Path, path: Path) -> tuple[float, 
     gap = check(graph, lambda x: torch.from_numpy(model.probabilities(x[0].permute(1, 2, 0).numpy()))[None], [image])
     if not gap <= TOLERANCE:
         raise UserError(f'sliding.py differs from PyTorch by {gap:.1e}: remove --onnx')
-    if graph.size:  # it takes no other image
+    if graph.size:  # it accepts no other size
         return gap, None
     labels = deployed(graph.segmentor, image)[1]
     with _whole(graph.segmentor):
@@ -204,13 +204,13 @@ def write_sliding(graph: ImageToLabels, onnx: Path, path: Path) -> tuple[float, 
 
 
 def write_onnx(graph: ImageToLabels, path: Path) -> float:
-    """Write ``path`` and return its gap in onnxruntime to what PyTorch predicts of whole images.
+    """Write ``path`` and return its difference, in onnxruntime, from PyTorch's predictions for whole images.
 
     Raises:
-        UserError: it is larger than ``TOLERANCE``.
+        UserError: the difference is larger than ``TOLERANCE``.
 
-    The tracing exporter is tried first, which takes seconds; then the one on ``torch.export``, which takes minutes but
-    follows shapes through attention.
+    It first tries the tracing exporter, which takes seconds. The one based on ``torch.export`` comes second: it takes
+    minutes but tracks shapes through attention.
     """
     try:
         import onnxruntime
@@ -229,7 +229,7 @@ def write_onnx(graph: ImageToLabels, path: Path) -> float:
             session = onnxruntime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
             with _whole(graph.segmentor):
                 gap = check(graph, lambda x, s=session: torch.from_numpy(s.run(None, {'image': x.numpy()})[0]))
-        except Exception as error:  # both exporters and onnxruntime raise types of their own
+        except Exception as error:  # both exporters and onnxruntime have their own exception types
             failures.append(first_line(error)[:120])
             continue
         if gap <= TOLERANCE:

@@ -1,7 +1,7 @@
-"""A model as data, ``model.json``: what ``Predictor`` builds without running a config, which is code.
+"""A model as data, ``model.json``: ``Predictor`` builds it without running a config, which is code.
 
-Data can name code, too: where a registry does not know a type, mmengine imports what the name spells, so that
-``dict(type='os.system', command=…)`` would run. Only registered types of the frameworks and of this package are taken.
+Data can name code, too. If a registry does not know a type, mmengine imports the type by its name, so
+``dict(type='os.system', command=…)`` would run. Only types that the frameworks or this package register are allowed.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from ..errors import UserError, first_line
 
 NAME = 'model.json'
 VERSION = 1
-SCOPE = 'mmseg'  # whose registry, and its parents, types are looked up in; mmengine imports the package of another
+SCOPE = 'mmseg'  # types are looked up in its registry and parents; for another scope mmengine imports a package
 TRUSTED = ('mmseg_adapt', 'mmseg', 'mmcv', 'mmengine', 'torch')  # packages that types may come from
-LOOKS_UP = ('Albu', 'VPD')  # types that import what their arguments spell
+LOOKS_UP = ('Albu', 'VPD')  # types that import by name what their arguments contain
 
 
 def write_model_json(plain: Config, meta: dict, file: Path) -> None:
-    """Write the model of a plain config, how it prepares images, and the names and colours of its classes.
+    """Write the model of a plain config, its image pipeline, and the names and colours of its classes.
 
     Args:
         meta: ``classes`` and ``palette``.
 
     Raises:
-        UserError: a type or a value that the file may not or cannot hold.
+        UserError: a type that is not allowed, or a value that JSON cannot store.
     """
     plain = plain.to_dict()
     steps = plain.get('test_dataloader', {}).get('dataset', {}).get('pipeline', [])
@@ -47,7 +47,7 @@ def read_model_json(file: Path) -> Config:
     """A config of ``model`` and ``test_dataloader``. Build it within :func:`registered_types_only`.
 
     Raises:
-        UserError: a file that no export wrote, one of a later version, or one that names a type of other packages.
+        UserError: the file was not written by an export, has a later version, or contains a type of another package.
     """
     try:
         data = json.loads(file.read_text(encoding='utf-8'), object_hook=_decoded)
@@ -57,15 +57,15 @@ def read_model_json(file: Path) -> Config:
         dataset = dict(type='BaseSegDataset', pipeline=pipeline, metainfo=metainfo)
         cfg = Config(dict(default_scope=SCOPE, model=model, test_dataloader=dict(dataset=dataset)))
     except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f'{file} is not what an export writes ({first_line(error)}): export the model again') from error
+        raise UserError(f'{file} was not written by an export ({first_line(error)}): export the model again') from error
     if version != VERSION:
-        raise UserError(f'{file} has version {version}, this package reads {VERSION}: install a newer mmseg_adapt')
+        raise UserError(f'{file} has version {version}, but this package reads {VERSION}: install a newer mmseg_adapt')
     check_types(data, file)
     return cfg
 
 
 def check_types(part: object, file: Path) -> None:
-    """Raises: UserError: a type that is not registered by the frameworks or this package, or that imports others."""
+    """Raises: UserError: a type that the frameworks and this package do not register, or that imports other code."""
     if isinstance(part, (list, tuple)):
         for value in part:
             check_types(value, file)
@@ -74,8 +74,8 @@ def check_types(part: object, file: Path) -> None:
     name, scope = part.get('type'), part.get('_scope_', SCOPE)
     if ('type' in part and not _is_known(name)) or scope != SCOPE:
         raise UserError(
-            f'{file} names the type {name!r} of {scope}, which neither OpenMMLab nor mmseg_adapt defines, or which '
-            'imports other code: use config.py and model.pth, if you trust their author'
+            f'{file} contains the type {name!r} of {scope}, which OpenMMLab and mmseg_adapt do not define, or which '
+            'imports other code: if you trust the author, use config.py and model.pth'
         )
     for value in part.values():
         check_types(value, file)
@@ -95,7 +95,7 @@ def _is_known(name: object) -> bool:
 
 @contextmanager
 def registered_types_only() -> Iterator[None]:
-    """Within it, mmengine's registries import nothing by its name: for types that hide in other arguments."""
+    """Inside, mmengine's registries import nothing by name. This covers types hidden in other arguments."""
     import_by_name = registry.get_object_from_string
     registry.get_object_from_string = lambda name: None
     try:
@@ -105,7 +105,7 @@ def registered_types_only() -> Iterator[None]:
 
 
 def _encoded(value: object, path: str) -> object:
-    """JSON has no tuples, and mmcv tells them from lists."""
+    """JSON has no tuples, but mmcv distinguishes them from lists."""
     if isinstance(value, tuple):
         return {'tuple': [_encoded(item, path) for item in value]}
     if isinstance(value, list):
@@ -114,7 +114,7 @@ def _encoded(value: object, path: str) -> object:
         return {key: _encoded(item, f'{path}: {key}') for key, item in value.items()}
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
-    raise UserError(f'{path} is {value!r}, which JSON cannot hold: write it as numbers, words, lists or tuples')
+    raise UserError(f'{path} is {value!r}, which JSON cannot store: write it as numbers, strings, lists or tuples')
 
 
 def _decoded(found: dict) -> dict | tuple:

@@ -1,4 +1,4 @@
-"""An adapted model as a plain MMSegmentation one: a config that needs no other file, and a state_dict."""
+"""Turn an adapted model into a plain MMSegmentation model: a self-contained config and a state_dict."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from mmseg.registry import DATASETS, METRICS, MODELS, TRANSFORMS
 from ..datasets.pipelines import LABEL_LOADERS
 from ..weights.segmentor import segmentor_config
 
-OPTIONS = dict(others='error', without_label='error', label_channel=None, pair=None)  # of our data sets, and no others
+OPTIONS = dict(others='error', without_label='error', label_channel=None, pair=None)  # only our data sets have these
 LOADER = {'to_float32', 'color_type', 'imdecode_backend', 'ignore_empty', 'backend_args'}  # LoadImageFromFile's
-TRAINING_ONLY = ('low_rank', 'projection')  # merged into the weights, left out
+TRAINING_ONLY = ('low_rank', 'projection')  # merged into the weights, dropped
 PLAIN = dict(MultiLevelSegmentor='EncoderDecoder', MultiLevelCascade='CascadeEncoderDecoder')
 RUNTIME = ('default_scope', 'env_cfg', 'vis_backends', 'visualizer', 'log_processor', 'log_level')
 HOOKS = dict(
@@ -25,14 +25,13 @@ HOOKS = dict(
 
 
 def plain_config(cfg: Config) -> Config:
-    """What ``mmseg.apis.init_model`` and MMSegmentation's ``tools/test.py`` need of ``cfg``, complete in itself.
+    """A self-contained config for ``mmseg.apis.init_model`` and MMSegmentation's ``tools/test.py``.
 
-    A ``MultiLevelSegmentor`` becomes ``EncoderDecoder`` (a ``MultiLevelCascade`` ``CascadeEncoderDecoder``) where that
-    predicts the same. It does not with
-    ``test_cfg.single_upsampling``, as ``EncoderDecoder`` resizes the logits twice: then the type stays, and the config
-    imports this package. Images are loaded by MMSegmentation's own step, for which its ``MMSegInferencer`` looks; where
-    the model is its own, the parts that load labels and score predictions become its own too, as far as it has equal
-    ones.
+    A ``MultiLevelSegmentor`` becomes ``EncoderDecoder`` (a ``MultiLevelCascade`` ``CascadeEncoderDecoder``) if that
+    gives the same predictions. With ``test_cfg.single_upsampling`` it does not, because ``EncoderDecoder`` resizes the
+    logits twice: the type then stays, and the config imports this package. MMSegmentation's own step loads the images,
+    because its ``MMSegInferencer`` looks for it. If the model's type is MMSegmentation's, the parts that load labels
+    and score predictions are replaced by MMSegmentation's too, where it has equal ones.
     """
     model = segmentor_config(cfg)
     if model.type in PLAIN and not (model.get('test_cfg') or {}).get('single_upsampling'):
@@ -45,7 +44,7 @@ def plain_config(cfg: Config) -> Config:
     plain = dict(default_scope='mmseg', model=model, load_from=None, resume=False, default_hooks=deepcopy(HOOKS))
     plain.update({key: deepcopy(cfg[key]) for key in RUNTIME if cfg.get(key) is not None})
     if plain.get('log_processor'):
-        plain['log_processor'].pop('type', None)  # of the console
+        plain['log_processor'].pop('type', None)  # it is for the console
     if cfg.get('test_dataloader') is not None:
         for key in ('test_dataloader', 'test_evaluator'):
             plain[key] = deepcopy(cfg[key])
@@ -57,13 +56,13 @@ def plain_config(cfg: Config) -> Config:
     if ours(plain):
         imports = ['mmseg_adapt', *imports]
     if imports:
-        # a stock model is built and used without the package, which then only its test set needs
+        # a stock model works without the package; only its test set may need it
         plain['custom_imports'] = dict(imports=imports, allow_failed_imports=not ours(model))
     return Config(plain)
 
 
 def ours(part) -> list[str]:
-    """The types of this package that a part of a config names."""
+    """The types of this package in a part of a config."""
     if isinstance(part, dict):
         found = [name for value in part.values() for name in ours(value)]
         return [part['type'], *found] if _is_ours(part.get('type')) else found
@@ -78,7 +77,7 @@ def _is_ours(name) -> bool:
 
 
 def inference_pipeline(pipeline: list[dict]) -> list[dict]:
-    """The pipeline of ``inference_model``, which gives it files or arrays and never labels."""
+    """The pipeline for ``inference_model``, which passes files or arrays but no labels."""
     steps = [deepcopy(step) for step in pipeline if step['type'] not in LABEL_LOADERS]
     if steps and steps[0]['type'] == 'LoadImageFromFile':
         steps[0]['type'] = 'InferencerLoader'
@@ -86,7 +85,7 @@ def inference_pipeline(pipeline: list[dict]) -> list[dict]:
 
 
 def load_images(part):
-    """``LoadImage`` replaced by MMSegmentation's ``LoadImageFromFile`` where that reads the same pixels."""
+    """Replace ``LoadImage`` by MMSegmentation's ``LoadImageFromFile`` if that reads the same pixels."""
     if isinstance(part, dict):
         part = type(part)({key: load_images(value) for key, value in part.items()})
         if part.get('type') == 'LoadImage' and part.keys() <= LOADER | {'type'}:
@@ -96,8 +95,8 @@ def load_images(part):
 
 
 def stock(part):
-    """Types of this package replaced by MMSegmentation's where that has an equal; a data set as a whole or, but for the
-    step that loads images, not at all, since the steps of its pipeline rely on what it tells them."""
+    """Replace types of this package by equal types of MMSegmentation. Data sets are replaced as a whole or not at all
+    (except the step that loads images), because their pipeline steps depend on them."""
     if isinstance(part, dict):
         equal = ConfigDict({key: stock(value) for key, value in _equal_of(part).items()})
         return load_images(part) if 'pipeline' in part and ours(equal) else equal

@@ -1,9 +1,9 @@
-"""Sliding windows over model.onnx, the way in which this model was tested. Needs onnxruntime and NumPy only.
+"""Sliding windows over model.onnx, as this model was tested. Needs only onnxruntime and NumPy.
 
     from sliding import SlidingModel
     labels = SlidingModel()(image)  # image: (H, W, 3) uint8, RGB, resized as the model card says
 
-The logits of windows that overlap are averaged; a softmax only adds a constant per pixel and window to their logarithm.
+Logits of overlapping windows are averaged. Log-probabilities equal logits up to a constant per pixel and window.
 """
 
 from pathlib import Path
@@ -12,12 +12,12 @@ import numpy as np
 
 CROP = (512, 512)  # height, width of a window
 STRIDE = (341, 341)
-THRESHOLD = None  # of the probability of class 1, in a model of two classes with one output
-TINY = np.float32(1e-38)  # what a probability of 0 counts as
+THRESHOLD = None  # for the probability of class 1, in a model with two classes and one output
+TINY = np.float32(1e-38)  # replaces a probability of 0
 
 
 class SlidingModel:
-    """``model``: the file that holds the graph, by default the one beside this file."""
+    """``model``: the file with the graph, by default model.onnx next to this file."""
 
     def __init__(self, model=None):
         import onnxruntime

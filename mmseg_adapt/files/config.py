@@ -1,4 +1,4 @@
-"""Reading a config file."""
+"""Find and read config files."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ PACKAGE = Path(__file__).parents[1]
 
 
 def root() -> Path:
-    """The folder of the configs that come with the package: a source tree's, or a wheel's."""
+    """The folder of the configs that come with the package, in a source tree or a wheel."""
     tree = PACKAGE.parent / 'configs'
     return tree if (tree / '_base_').is_dir() else PACKAGE / '.mim/configs'
 
 
 def bases_from(folder: Path) -> str:
-    """How a config in ``folder`` names what :file:`configs/_base_` holds: by a path, or by the installed package."""
+    """How a config in ``folder`` refers to :file:`configs/_base_`: by a path, or by the installed package."""
     if root().parent.name == '.mim':
         return 'mmseg_adapt::_base_'
     return os.path.relpath(root() / '_base_', folder.resolve())
@@ -37,10 +37,10 @@ def shipped() -> dict[str, Path]:
 
 
 def path_of(name: str) -> Path:
-    """The file of a config: a path, or the name of one that comes with the package, without its folder if it is unique.
+    """The file of a config, from a path or the name of a config in the package. A unique name needs no folder.
 
     Raises:
-        UserError: no such config, with the nearest names; a name that several folders have.
+        UserError: the config does not exist (lists the nearest names), or several folders have the name.
     """
     if (path := Path(name)).is_file():
         return path
@@ -59,9 +59,9 @@ def path_of(name: str) -> Path:
 
 
 def config_of(name: str) -> Config:
-    """Raises: UserError: no such config, or a file that is not a config."""
+    """Raises: UserError: the config does not exist, or the file is not a config."""
     path = path_of(name)
     try:
         return Config.fromfile(path)
-    except Exception as error:  # a config is Python, which may raise anything
+    except Exception as error:  # a config is Python and may raise anything
         raise UserError(f'{path} cannot be read as a config: {first_line(error)}') from error

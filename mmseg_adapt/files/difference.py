@@ -1,10 +1,10 @@
-"""Where two configs differ."""
+"""Compare two configs."""
 
 from __future__ import annotations
 
 
 def first_difference(a, b, path: str = '') -> str | None:
-    """The dotted key of the first difference of two configs, or None."""
+    """The dotted key of the first difference between two configs, or None."""
     if isinstance(a, dict) and isinstance(b, dict):
         for key in sorted(a.keys() | b.keys(), key=str):
             if (found := first_difference(a.get(key), b.get(key), f'{path}.{key}' if path else str(key))) is not None:

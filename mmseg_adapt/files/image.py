@@ -1,7 +1,7 @@
-"""Image files of any number of bits and bands, and what a network is given of them: numbers from 0 to 255.
+"""Read image files with any number of bits and bands as network input: numbers from 0 to 255.
 
-One convention for every file, so that mean and std mean the same: the values of ``value_range`` become 0…255. An 8-bit
-image of three bands or one stays as it is, uint8; everything else becomes float32, without a loss of precision.
+The convention is the same for all files, so that mean and std keep their meaning: ``value_range`` is mapped to 0…255.
+An 8-bit image with one or three bands stays uint8. Everything else becomes float32, without loss of precision.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from ..errors import UserError
 from .tiff import Tiff, is_tiff
 
 PNG = b'\x89PNG\r\n\x1a\n'
-COLOUR_TYPES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a PNG → bands
+COLOUR_TYPES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # colour type of a PNG → bands
 _said: set[str] = set()
 
 
 @contextmanager
 def any_size() -> Iterator[None]:
-    """Let Pillow read pictures of more than 178 million pixels: it takes them for an attack, they are the user's."""
+    """Let Pillow read images of more than 178 million pixels. It treats them as an attack, but they are the user's."""
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
         yield
@@ -38,7 +38,7 @@ def any_size() -> Iterator[None]:
 
 @contextmanager
 def readable(path: str) -> Iterator[None]:
-    """Raises: UserError: whatever goes wrong in the block, said of the file; image libraries raise almost anything."""
+    """Raises: UserError: any error in the block, with the name of the file; image libraries raise almost anything."""
     try:
         with any_size():
             yield
@@ -49,7 +49,7 @@ def readable(path: str) -> Iterator[None]:
 
 
 def check_reading(value_range: Sequence[float] | None, channels: Sequence[int] | None) -> None:
-    """Raises: UserError: a range that is not two rising numbers; channels that are not places of bands."""
+    """Raises: UserError: the range is not two increasing numbers, or channels are not indices of bands."""
     if value_range is not None:
         pair = list(value_range)
         numbers = len(pair) == 2 and all(isinstance(v, (int, float)) and math.isfinite(v) for v in pair)
@@ -65,22 +65,22 @@ def read_image(
     channels: Sequence[int] | None = None,
     backend_args: dict | None = None,
 ) -> np.ndarray:
-    """What a network is given of a file.
+    """Read a file as network input.
 
     Args:
-        path: of the file.
-        value_range: values of the file that become 0 and 255; values beyond are cut off. Default: those of the file's
-            type, 0…65535 for 16 bits. Floating point numbers have none: it must be named.
-        channels: which bands are used, counted from 0 in the file's order. Default: all three, or the one three times.
-        backend_args: of mmengine's file client.
+        path: the file.
+        value_range: values of the file that become 0 and 255; values outside are clipped. Default: the range of the
+            file's type, 0…65535 for 16 bits. Floating point files have no default, so pass a range.
+        channels: indices of the bands to use, from 0 in the file's order. Default: all three, or one band three times.
+        backend_args: arguments of mmengine's file client.
 
     Returns:
-        (H, W, C): uint8 for 8 bits and three bands where no range is named, else float32 0…255. Three bands are BGR,
-        as everywhere in OpenMMLab; another number of them keeps the order of ``channels``.
+        (H, W, C): uint8 for 8 bits and three bands without a range, otherwise float32 0…255. Three bands are BGR, as
+        everywhere in OpenMMLab. Any other number of bands keeps the order of ``channels``.
 
     Raises:
-        UserError: a file that cannot be read; floating point numbers without a range; a range that the file's type
-            cannot hold; bands or transparency that would be lost without a word.
+        UserError: the file cannot be read; floating point numbers without a range; a range that the file's type cannot
+            represent; bands or transparency that would be lost silently.
     """
     with readable(path):
         data = fileio.get(path, backend_args=backend_args)
@@ -90,7 +90,7 @@ def read_image(
 
 
 def is_plain(data: bytes) -> bool:
-    """Whether Pillow reads all that a file holds as 8 bits and three bands, or one."""
+    """Whether Pillow reads the complete file as 8 bits with one or three bands."""
     if data.startswith(PNG):
         return data[24] <= 8 and data[25] in (0, 2, 3)
     if is_tiff(data):
@@ -104,10 +104,10 @@ def _is_deep_pnm(data: bytes) -> bool:
 
 
 def bands_of(data: bytes) -> tuple[np.ndarray, bool]:
-    """All bands of a file, (H, W, C) as they are stored, and whether the last one is transparency.
+    """All bands of a file, (H, W, C) as stored, and whether the last one is transparency.
 
     Raises:
-        ValueError: a file that is broken or in no form that is known here.
+        ValueError: the file is damaged or has an unknown format.
     """
     if is_tiff(data):
         tiff = Tiff.parse(data)
@@ -142,7 +142,7 @@ def scaled(
     value_range: Sequence[float] | None = None,
     channels: Sequence[int] | None = None,
 ) -> np.ndarray:
-    """:func:`read_image` for the bands of a file, or of an array called ``name``: (H, W, C), or (H, W).
+    """:func:`read_image` for the bands of a file, or for an array called ``name``: (H, W, C) or (H, W).
 
     Raises: see :func:`read_image`.
     """
@@ -165,7 +165,7 @@ def scaled(
 
 
 def _chosen(bands: np.ndarray, alpha: bool, name: str, channels: Sequence[int] | None) -> np.ndarray:
-    """The bands that are used, three of them in the order BGR."""
+    """The bands to use; three bands are in BGR order."""
     count = bands.shape[2]
     if channels is None:
         if alpha and count in (2, 4) and opaque(bands):
@@ -185,7 +185,7 @@ def _chosen(bands: np.ndarray, alpha: bool, name: str, channels: Sequence[int] |
 
 
 def opaque(bands: np.ndarray) -> bool:
-    """Whether the last band, transparency, hides nothing."""
+    """Whether the last band, transparency, is opaque everywhere."""
     return bool((bands[..., -1] == (np.iinfo(bands.dtype).max if bands.dtype.kind in 'ui' else 1)).all())
 
 
@@ -218,7 +218,7 @@ def _range_of(bands: np.ndarray, name: str, value_range: Sequence[float] | None)
 
 
 def _say(kind: str, message: str) -> None:
-    """Once per process: a folder has thousands of images of one kind."""
+    """Warn once per process and kind: a folder may have thousands of such images."""
     if kind not in _said:
         _said.add(kind)
         print_log(message, 'current')

@@ -1,4 +1,4 @@
-"""Names of files below a folder."""
+"""List the files in a folder, recursively."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ IMAGE_ENDINGS = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp', '.pp
 
 
 def files_below(folder: str) -> Iterator[str]:
-    """All files, relative to ``folder``; hidden ones are left out.
+    """All files, relative to ``folder``, except hidden ones.
 
     Raises:
-        UserError: a folder that cannot be listed.
+        UserError: the folder cannot be listed.
     """
 
     def stop(error: OSError) -> None:
@@ -38,7 +38,7 @@ def is_image(name: str) -> bool:
 
 
 def check_endings(folder: str, files: list[str]) -> None:
-    """Raises: UserError: two images that differ only in their extension, so the intended one is ambiguous."""
+    """Raises: UserError: two images differ only in their extension, so the intended one is ambiguous."""
     first: dict[str, str] = {}
     for name in filter(is_image, files):
         if first.setdefault(osp.splitext(name)[0], name) != name:
@@ -47,9 +47,9 @@ def check_endings(folder: str, files: list[str]) -> None:
 
 
 def renamed(name: str, pair: tuple[str, str] | None) -> str:
-    """The name of a label by that of its image, both below their folders and without their ends.
+    """The name of a label from that of its image, both relative to their folders and without suffix.
 
-    ``pair`` = (word, other word): every occurrence is replaced; an empty word means the front of the file's name.
+    ``pair`` = (word, other word): replaces every occurrence; an empty word means the start of the file's name.
 
     >>> renamed('run01_rgb/rgb_07', ('rgb', 'sem')), renamed('a/7', ('', 'lbl_'))
     ('run01_sem/sem_07', 'a/lbl_7')
@@ -62,6 +62,6 @@ def renamed(name: str, pair: tuple[str, str] | None) -> str:
 
 
 def name_below(path: str, folder: str | None) -> str:
-    """The path of a file below ``folder``, without its ending; its bare name where it does not lie there."""
+    """The path of a file relative to ``folder``, without its ending; only its name if it is not in ``folder``."""
     inside = folder and Path(osp.abspath(path)).is_relative_to(osp.abspath(folder))
     return osp.splitext(osp.relpath(path, folder) if inside else osp.basename(path))[0]

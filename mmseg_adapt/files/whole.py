@@ -1,6 +1,6 @@
-"""Whole or not at all: a file or a folder has its name when it is complete, whenever the process dies.
+"""Atomic writes: a file or folder gets its name only when it is complete, even if the process dies.
 
-One mechanism: the thing is written in a hidden folder on the same disk (a part), flushed, and moved to its name.
+There is one mechanism: write in a hidden folder on the same disk (a part), flush, and move to the final name.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from mmengine.fileio import LocalBackend, register_backend
 
 from ..errors import UserError
 
-PART, OLD = '.part-', 'replaced'  # while OLD is in it, a part holds what is moved, and nobody removes it
-WRITTEN = '.mmseg_adapt.json'  # in a folder that a tool wrote: the names of its files
-DEAD = 24 * 3600  # seconds: no tool leaves a part alone for so long
+PART, OLD = '.part-', 'replaced'  # a part with OLD in it has files being moved: never remove it
+WRITTEN = '.mmseg_adapt.json'  # in a folder written by a tool: the names of its files
+DEAD = 24 * 3600  # seconds: no tool leaves a part untouched for so long
 
 
 def write_whole(folder: str | Path, name: str, data: bytes, keep: bool = False) -> None:
-    """Write ``folder/name``, with ``keep`` only where it does not exist yet. Its part lies right in ``folder``."""
+    """Write ``folder/name``, with ``keep`` only if it does not exist yet. The part is directly in ``folder``."""
     path = Path(folder, name)
     path.parent.mkdir(parents=True, exist_ok=True)
     with _part(Path(folder)) as part:
@@ -44,7 +44,7 @@ def write_whole(folder: str | Path, name: str, data: bytes, keep: bool = False) 
 
 
 class AtomicBackend(LocalBackend):
-    """mmengine's local files, whole. A config: ``checkpoint=dict(backend_args=dict(backend='AtomicBackend'))``."""
+    """Writes mmengine's files atomically. Config: ``checkpoint=dict(backend_args=dict(backend='AtomicBackend'))``."""
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
         path = Path(filepath)
@@ -57,15 +57,15 @@ register_backend('AtomicBackend', AtomicBackend, force=True)
 
 @contextmanager
 def staged(out: str | Path, overwrite: bool = False, folder: bool = False) -> Iterator[Path]:
-    """A path for a file, or an empty folder, to write to; it becomes ``out`` when the block ends without an error.
+    """A path to write a file to, or an empty folder. It becomes ``out`` when the block ends without an error.
 
-    A folder ``out`` that exists stays, as it may be a mount point. Of what is in it, ``overwrite`` replaces the files
-    that an earlier call wrote (:data:`WRITTEN` names them); all others stay.
+    An existing folder ``out`` is kept, because it may be a mount point. In it, ``overwrite`` replaces the files that an
+    earlier call wrote (listed in :data:`WRITTEN`) and keeps all others.
 
     Raises:
-        UserError: ``out`` exists (an empty folder does not count) without ``overwrite``, is a folder where a file is to
-            be written or the reverse, holds nothing that we wrote, or another's file of a new one's name; its folder is
-            missing or cannot be written to.
+        UserError: ``out`` exists (and is not an empty folder) without ``overwrite``, is a folder instead of a file or
+            the reverse, was not written by us, or has another program's file with the name of a new one; its parent
+            does not exist or is not writable.
     """
     place = Path(out).resolve()
     home = _check(Path(out), place, overwrite, folder)
@@ -89,7 +89,7 @@ def staged(out: str | Path, overwrite: bool = False, folder: bool = False) -> It
 
 
 def _check(out: Path, place: Path, overwrite: bool, folder: bool) -> Path:
-    """The folder for the part."""
+    """Check ``out``, and return the folder for the part."""
     home = place if place.is_dir() else place.parent
     if not home.is_dir():
         raise UserError(f'{home} is not a folder: create it first, or choose another name for {out}')
@@ -110,7 +110,7 @@ def _check(out: Path, place: Path, overwrite: bool, folder: bool) -> Path:
 
 
 def _exchange(new: Path, place: Path, old: Path) -> None:
-    """Move what an earlier call wrote out of ``place``, and ``new`` into it; after an error all is as it was."""
+    """Move the files of an earlier call out of ``place``, and ``new`` into it. An error restores the old state."""
     names, former = _files(new), [name for name in _written(place) if os.path.lexists(place / name)]
     if foreign := [name for name in names if name not in former and os.path.lexists(place / name)]:
         raise FileExistsError(f'another program wrote {foreign[0]}')
@@ -134,7 +134,7 @@ def _files(folder: Path) -> list[str]:
 
 
 def _written(folder: Path) -> list[str]:
-    """The files in a folder that an earlier call wrote, the list included; never one outside the folder."""
+    """The files that an earlier call wrote to a folder, including the list; never a file outside the folder."""
     with suppress(OSError, ValueError):
         names = [WRITTEN, *json.loads((folder / WRITTEN).read_text(encoding='utf-8'))]
         return [name for name in names if not Path(name).is_absolute() and '..' not in Path(name).parts]
@@ -142,12 +142,12 @@ def _written(folder: Path) -> list[str]:
 
 
 def _flush(path: Path) -> None:
-    """Make a file's content, or the names in a folder, survive a power cut."""
+    """Make the content of a file, or the names in a folder, survive a power failure."""
     folder = path.is_dir()
     try:
         descriptor = os.open(path, os.O_RDONLY if folder else os.O_RDWR)
     except PermissionError:
-        if folder:  # Windows opens no folder
+        if folder:  # Windows cannot open folders
             return
         raise
     try:
@@ -174,18 +174,18 @@ def _remove(part: Path) -> None:
 
 
 def remove_dead_parts(folder: str | Path) -> None:
-    """What killed processes left: of this machine at once, of others after a day."""
+    """Remove the parts of killed processes: of this machine at once, of other machines after a day."""
     for part in Path(folder).glob(f'{PART}*'):
         machine, _, rest = part.name.removeprefix(PART).partition('-')
         number = rest.partition('-')[0]
-        with suppress(OSError):  # another process was faster, or it is another user's
+        with suppress(OSError):  # another process was faster, or another user owns it
             here = os.name == 'posix' and machine == _machine() and number.isdigit()
             if not _is_alive(int(number)) if here else time.time() - part.stat().st_mtime > DEAD:
                 _remove(part)
 
 
 def _machine() -> str:
-    """Where a process number means one process: this machine and, of its containers, this one."""
+    """The scope in which a process id is unique: this machine and container."""
     name = gethostname()
     with suppress(OSError):
         name += f'_{os.readlink("/proc/self/ns/pid")}'

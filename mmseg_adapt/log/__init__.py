@@ -1,4 +1,4 @@
-"""What is logged, and read back."""
+"""Logging, and reading logs back."""
 
 from .deferred_log_hook import DeferredLogHook
 from .significant_log_processor import SignificantLogProcessor

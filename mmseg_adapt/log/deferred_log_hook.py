@@ -1,4 +1,4 @@
-"""The log without waiting: what an iteration yields stays on the device until it is logged."""
+"""Logging without waiting: values of an iteration stay on the device until they are logged."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from mmengine.runner import Runner
 from mmseg.registry import HOOKS
 from torch import Tensor
 
-KEPT = 1000  # values of a history, unless a window is longer
+KEPT = 1000  # values per history, unless a window is longer
 ALL = 1_000_000  # mmengine's own limit
 
 
 @HOOKS.register_module()
 class DeferredLogHook(RuntimeInfoHook):
-    """The log of mmengine's ``RuntimeInfoHook``, as ``default_hooks.runtime_info`` in its place, at a constant price.
+    """Replaces mmengine's ``RuntimeInfoHook`` (as ``default_hooks.runtime_info``) at a constant cost per iteration.
 
-    mmengine's hook reads every loss in every iteration, for which the host waits for the device, and appends it to a
-    history, which is copied each time. This one keeps what an iteration yields, and writes all of it into the message
-    hub when an iteration is logged, a checkpoint is saved or a validation begins: one transfer, one copy. A history
-    holds what the longest window needs, at least 1000 values.
+    mmengine's hook reads every loss in every iteration, so the host waits for the device, and appends it to a history,
+    which it copies each time. This hook keeps the values and writes them all to the message hub when an iteration is
+    logged, a checkpoint is saved or a validation begins: one transfer, one copy. A history holds what the longest
+    window needs, at least 1000 values.
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class DeferredLogHook(RuntimeInfoHook):
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         self.gather(runner.message_hub)
-        checkpoint['message_hub'].update(runner.message_hub.state_dict())  # mmengine's was taken before
+        checkpoint['message_hub'].update(runner.message_hub.state_dict())  # mmengine took its copy before
 
     def keep(self, values: dict[str, Tensor | float]) -> None:
         """Keep scalars for the log, by name: tensors are copied, but not read."""
@@ -71,7 +71,7 @@ class DeferredLogHook(RuntimeInfoHook):
                 self.rows[kind].append((tuple(named), torch.stack(list(named.values()))))
 
     def gather(self, hub: MessageHub) -> None:
-        """Write everything that is kept into the histories ``train/<name>``."""
+        """Write all kept values to the histories ``train/<name>``."""
         columns, self.numbers = self.numbers, defaultdict(list)
         for rows in self.rows.values():
             names = [name for row, _ in rows for name in row]
@@ -95,16 +95,16 @@ class DeferredLogHook(RuntimeInfoHook):
     def _bound(self, hub: MessageHub) -> None:
         for name, history in hub.log_scalars.items():
             if name.startswith('train/'):
-                history.max_length = self.kept  # heeded at the next update
+                history.max_length = self.kept  # takes effect at the next update
 
 
 def to_host(rows: list[Tensor]) -> list[float]:
-    """The numbers of vectors of one type on one device: one transfer, for which the host waits."""
+    """Convert vectors of one type on one device to numbers: one transfer, for which the host waits."""
     return torch.cat(rows).tolist()
 
 
 def longest_window(runner: Runner) -> int:
-    """How many values of a history the log and the hooks look back at."""
+    """The largest number of past values that the log and the hooks use."""
     processor = runner.log_processor
     windows = [processor.window_size, *(entry.get('window_size') for entry in processor.custom_cfg)]
     windows += [getattr(hook, 'window', None) for hook in runner.hooks]
@@ -114,10 +114,10 @@ def longest_window(runner: Runner) -> int:
 
 
 def is_logged(runner: Runner, batch_idx: int | None = None) -> bool:
-    """Whether a line of the log is written after the iteration under way, as mmengine's ``LoggerHook`` decides.
+    """Whether a log line is written after the current iteration, as mmengine's ``LoggerHook`` decides.
 
     Args:
-        batch_idx: as hooks are given it; by default the iteration, which it is but for loops by epoch.
+        batch_idx: as passed to hooks. The default is the iteration, which differs only in loops by epoch.
     """
     batch_idx = runner.iter if batch_idx is None else batch_idx
     for hook in runner.hooks:
@@ -131,7 +131,7 @@ def is_logged(runner: Runner, batch_idx: int | None = None) -> bool:
 
 
 def push(runner: Runner, name: str, value: Tensor | float) -> None:
-    """Log a scalar as ``name``, without waiting for the device if a :class:`DeferredLogHook` keeps the log."""
+    """Log a scalar as ``name``; with a :class:`DeferredLogHook`, without waiting for the device."""
     if hook := _hook_of(runner):
         hook.keep({name: value})
     else:
@@ -139,7 +139,7 @@ def push(runner: Runner, name: str, value: Tensor | float) -> None:
 
 
 def gather(runner: Runner) -> None:
-    """Bring the histories of the message hub up to this iteration. At a logged iteration they are."""
+    """Update the message hub's histories to this iteration. At a logged iteration they are up to date already."""
     if hook := _hook_of(runner):
         hook.gather(runner.message_hub)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def scalars_of(file: Path) -> list[dict]:
-    """The rows of a ``scalars.json``, without the one that a running process or a killed one has written in part."""
+    """The rows of a ``scalars.json``, without a last row that a running or killed process wrote only in part."""
     rows = []
     for line in file.read_text().splitlines():
         with suppress(json.JSONDecodeError):

@@ -1,4 +1,4 @@
-"""Small numbers that can be read on the console."""
+"""Readable small numbers on the console."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from mmseg.registry import LOG_PROCESSORS
 
 @LOG_PROCESSORS.register_module()
 class SignificantLogProcessor(LogProcessor):
-    """mmengine's ``LogProcessor``, which prints numbers below 0.1 with ``num_digits`` significant digits.
+    """mmengine's ``LogProcessor``, but prints numbers below 0.1 with ``num_digits`` significant digits.
 
-    λ_adv · L_adv is 0.0001 with four decimals, whatever happens to it. What is written to ``scalars.json`` is the same.
+    With four decimals, λ_adv · L_adv always reads 0.0001. ``scalars.json`` does not change.
     """
 
     def get_log_after_iter(self, runner: Runner, batch_idx: int, mode: str) -> tuple[dict, str]:

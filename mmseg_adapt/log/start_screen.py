@@ -1,4 +1,4 @@
-"""A quiet start: one screen that says what will be trained, and the rest in the log file."""
+"""A quiet start: one screen says what will be trained; the rest goes to the log file."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from torch import nn
 from ..datasets.streams import batch_sizes_of, is_labelled, parts
 
 FRAMEWORKS = ('mmengine', 'mmseg', 'mmcv', 'torch')
-TALKATIVE = 'mmengine.optim'  # a line, some of them warnings, for every parameter
+TALKATIVE = 'mmengine.optim'  # logs a line per parameter, some as warnings
 
 
 class FrameworksAreSilent(logging.Filter):
-    """Lets pass what this package and the user's code say, and of the frameworks warnings, until :attr:`started`."""
+    """Pass all messages of this package and the user's code, but only warnings of frameworks until :attr:`started`."""
 
     started = False
 
@@ -33,7 +33,7 @@ class FrameworksAreSilent(logging.Filter):
 
 
 def caller() -> str:
-    """The module that asked for a line to be logged."""
+    """The module that logged the line."""
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_globals.get('__name__', '')
@@ -62,7 +62,7 @@ class QuietRunner(Runner):
 
 
 def screen(runner: Runner) -> Iterator[str]:
-    """What is trained on what, by whom, for how long, and where everything goes: a line each."""
+    """What is trained on what, by whom, for how long, and where the output goes: one line each."""
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     yield f'config       {runner.cfg.filename}'
     yield from images(runner)
@@ -81,7 +81,7 @@ def screen(runner: Runner) -> Iterator[str]:
 
 
 def images(runner: Runner) -> Iterator[str]:
-    """Every stream, its size, the images of it in a batch, and its folders."""
+    """For each stream: its size, its images per batch, and its folders."""
     dataset = runner.train_dataloader.dataset
     sizes = batch_sizes_of(runner.cfg.train_dataloader)
     for name, stream in getattr(dataset, 'domains', {'source': dataset}).items():

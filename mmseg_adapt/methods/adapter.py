@@ -1,4 +1,4 @@
-"""What every method of adaptation is: a segmentor, its players, supervision by labels, and what is deployed."""
+"""The base of every method of adaptation: a segmentor, its players, supervision by labels, and what is deployed."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from .turn import Turn, unwrapped
 
 
 class DomainAdapter(BaseModel):
-    """Base of all methods. Subclasses define ``train_step`` and call :meth:`meet` when their players are there.
+    """Base of all methods. Subclasses define ``train_step`` and call :meth:`meet` once their players exist.
 
-    A *player* is trained by an optimiser of its own, whose key in ``optim_wrapper`` is the player's attribute name. A
-    *part* (a teacher, a frozen network) is a child without one; it may follow a player: :meth:`follow`.
+    A *player* has its own optimiser, whose key in ``optim_wrapper`` is the player's attribute name. A *part* (a
+    teacher, a frozen network) is a child without an optimiser. It may follow a player: :meth:`follow`.
 
     Args:
         segmentor: config of a :class:`~mmseg_adapt.models.MultiLevelSegmentor`.
         lambda_target: weight λ_t of the segmentation loss on labelled streams other than the source, such as
             ``labeled_target``.
-        data_preprocessor: as in MMSegmentation; applied to each stream on its own. Defaults to the segmentor's.
+        data_preprocessor: as in MMSegmentation; applied to each stream separately. Defaults to the segmentor's.
         pretrained, train_cfg: must be None; ``mmseg.apis.init_model`` writes them into every model's config.
 
     Raises:
-        UserError: a segmentor that cannot be adapted, or that needs a package which is not installed, by name.
+        UserError: a segmentor that cannot be adapted, or that needs a missing package; the message names it.
     """
 
     def __init__(
@@ -52,12 +52,12 @@ class DomainAdapter(BaseModel):
         accept_plain(self)
         if data_preprocessor is None:
             self.data_preprocessor = self.segmentor.data_preprocessor
-        self.data_preprocessor._non_blocking = True  # mmseg's do not take it: the host would wait for every copy
+        self.data_preprocessor._non_blocking = True  # mmseg has no argument for it; else the host waits
         self.lambda_target = lambda_target
         self.meet('segmentor')
 
     def meet(self, *players: str) -> None:
-        """Name the players; all of them are attributes by the first iteration."""
+        """Name the players. All of them must be attributes by the first iteration."""
         self.players = players
         self.clock = Clock(players)
 
@@ -74,18 +74,18 @@ class DomainAdapter(BaseModel):
             raise UserError(f'model.{key} has {unknown}: its keys must be levels of the segmentor, {list(produced)}')
 
     def turns(self, optim_wrapper: OptimWrapperDict) -> list[Turn]:
-        """One turn per player. The parts that follow one have followed."""
+        """One turn per player, after the parts have followed their players."""
         turns = [Turn(self, player, optim_wrapper[player]) for player in self.players]
         self.follow()
         return turns
 
     def follow(self) -> None:
-        """Let frozen parts follow their player: at the beginning of every iteration, before any forward pass."""
+        """Let frozen parts follow their player. Called at the start of every iteration, before any forward pass."""
 
     def streams(self, data: dict[str, dict]) -> tuple[dict, list[dict], list[dict]]:
-        """The source's batch, those of other streams with labels, and the targets', preprocessed one by one.
+        """The source's batch, the batches of other labelled streams, and the targets', each preprocessed separately.
 
-        A batch is ``inputs`` (N, 3, H, W) on the model's device and ``data_samples``.
+        A batch has ``inputs`` (N, 3, H, W) on the model's device and ``data_samples``.
         """
         batches = {name: self.data_preprocessor(batch, True) for name, batch in data.items()}
         source = batches.pop(SOURCE)
@@ -93,19 +93,19 @@ class DomainAdapter(BaseModel):
         return source, labeled, [batch for name, batch in batches.items() if not is_labelled(name)]
 
     def supervised(self, outputs: dict[str, Tensor], labels: Tensor, weight: Tensor | None = None) -> dict[str, Tensor]:
-        """The segmentation losses of what the segmentor returned.
+        """The segmentation losses of the segmentor's outputs.
 
-        Shape: ``labels`` (N, H, W), ``weight`` of every pixel's loss (N, H, W), or None for 1.
+        Shape: ``labels`` (N, H, W); ``weight`` of each pixel's loss (N, H, W), None for 1.
         """
         return unwrapped(self.segmentor).loss_by_outputs(outputs, labels, weight, accuracy=self.clock.logs)
 
     def learn_target(self, inputs: Tensor, data_samples: list) -> dict[str, Tensor]:
-        """Semi-supervised: the segmentation losses, times λ_t, of target images that have labels."""
+        """Semi-supervised: λ_t times the segmentation losses of labelled target images."""
         losses = self.supervised(self.segmentor(inputs, mode='tensor'), labels_of(data_samples))
         return add_prefix(scaled(losses, self.lambda_target), 'labeled_target')
 
     def idle(self, outputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """A zero that every parameter of the segmentor contributes to: DDP waits for a gradient of each."""
+        """A zero that depends on every parameter of the segmentor: DDP waits for a gradient of each."""
         if not is_model_wrapper(self.segmentor):
             return {}
         readers = dict(self.segmentor.module.heads, projected=getattr(self.segmentor.module, 'projection', None))
@@ -115,12 +115,12 @@ class DomainAdapter(BaseModel):
         return {'idle.loss_zero': sum(0.0 * tensor.sum() for tensor in tensors)}
 
     def forward(self, inputs: Tensor, data_samples: list | None = None, mode: str = 'tensor'):
-        """The adapted segmentor: inference, evaluation and export need nothing else."""
+        """Run the adapted segmentor; inference, evaluation and export need nothing else."""
         return self.segmentor(inputs, data_samples, mode=mode)
 
     @property
     def decode_head(self) -> nn.Module:
-        """The segmentor's; with ``out_channels``, what MMSegmentation's ``SegTTAModel`` asks a model for."""
+        """The segmentor's head. MMSegmentation's ``SegTTAModel`` asks a model for it and for ``out_channels``."""
         return unwrapped(self.segmentor).heads['decode']
 
     @property
@@ -129,5 +129,5 @@ class DomainAdapter(BaseModel):
 
 
 def scaled(losses: dict[str, Tensor], weight: float) -> dict[str, Tensor]:
-    """The losses times ``weight``; what is only logged beside them (accuracies) stays."""
+    """Multiply the losses by ``weight``. Entries that are only logged (accuracies) do not change."""
     return {name: weight * value if 'loss' in name else value for name, value in losses.items()}

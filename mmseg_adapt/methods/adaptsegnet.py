@@ -14,10 +14,10 @@ from .turn import unwrapped
 
 @MODELS.register_module()
 class AdaptSegNet(AdversarialAdapter):
-    """Output-space adaptation: D sees the class probabilities at the size of the image (Sec. 3, Eq. 1, 2 and 4).
+    """Output-space adaptation: D sees the class probabilities at image size (Sec. 3, Eq. 1, 2 and 4).
 
-    One discriminator is the single-level method, ``'decode'`` and ``'aux'`` the multi-level one (Sec. 3.3, Eq. 5).
-    Arguments: :class:`~mmseg_adapt.methods.AdversarialAdapter`.
+    One discriminator gives the single-level method; ``'decode'`` and ``'aux'`` give the multi-level one (Sec. 3.3,
+    Eq. 5). Arguments: :class:`~mmseg_adapt.methods.AdversarialAdapter`.
 
     Raises:
         UserError: a discriminator whose ``in_channels`` is not the number of classes, or one on ``'backbone'``.
@@ -25,7 +25,7 @@ class AdaptSegNet(AdversarialAdapter):
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        classes = max(2, self.segmentor.out_channels)  # one output is two classes: 1 − p and p
+        classes = max(2, self.segmentor.out_channels)  # one output means two classes: 1 − p and p
         for level in self.lambda_adv:
             if level == 'backbone':
                 raise UserError("AdaptSegNet adapts class probabilities: use 'decode' and 'aux', or FeatureAdaptation")
@@ -36,7 +36,7 @@ class AdaptSegNet(AdversarialAdapter):
                 )
 
     def view(self, output: Tensor, image_size: tuple[int, int]) -> Tensor:
-        """P, the class probabilities of the logits upsampled to the image: (N, C, h, w) → (N, C, H, W)."""
+        """P, the class probabilities of the logits upsampled to image size: (N, C, h, w) → (N, C, H, W)."""
         align_corners = unwrapped(self.segmentor).align_corners
         logits = resize(output, size=image_size, mode='bilinear', align_corners=align_corners, warning=False)
         return class_probabilities(logits)
@@ -44,7 +44,7 @@ class AdaptSegNet(AdversarialAdapter):
 
 @MODELS.register_module()
 class FeatureAdaptation(AdversarialAdapter):
-    """The paper's baseline (Sec. 4, "feature"): D sees the features themselves, as a rule of level ``'backbone'``."""
+    """The paper's baseline (Sec. 4, "feature"): D sees the features themselves, usually at level ``'backbone'``."""
 
     def view(self, output: Tensor, image_size: tuple[int, int]) -> Tensor:
         """(N, C, h, w), unchanged."""

@@ -1,12 +1,12 @@
 """The two-player game of adversarial domain adaptation: one ``train_step``, two objectives.
 
-A segmentor S learns from labelled source images and, on unlabelled target images, to make the discriminator D take
-what it sees for source. A method (``adaptsegnet.py``) only says what D sees: ``view``. Who moves at iteration t is
-decided by :class:`mmseg_adapt.engine.AlternatingUpdateHook`; without it both players move in every iteration.
+A segmentor S learns from labelled source images. On unlabelled target images it learns to make the discriminator D
+mistake the target for the source. A method (``adaptsegnet.py``) only defines what D sees: ``view``.
+:class:`mmseg_adapt.engine.AlternatingUpdateHook` decides who moves at iteration t; without it both players always move.
 
-The players move by turns, S towards the *wrong* domain (the "non-saturating" game). With ``reversal=True`` they play
-one minimax game: what D descends, on both domains, S ascends with weight λ_adv, and one backward pass per domain gives
-both players their gradients.
+By default the players take turns, and S moves towards the *wrong* domain (the "non-saturating" game). With
+``reversal=True`` they play one minimax game: D descends its loss on both domains, and S ascends the same loss with
+weight λ_adv. One backward pass per domain then gives both players their gradients.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Views = dict[str, Tensor]  # level → what D sees there
 
 
 class Discriminators(ModuleDict):
-    """One discriminator per level, called as one player so that a distributed wrapper sees every call."""
+    """One discriminator per level, called as a single player so that a distributed wrapper sees every call."""
 
     def forward(self, views: Views) -> dict[str, Tensor]:
         return {level: self[level](view) for level, view in views.items()}
@@ -36,19 +36,19 @@ class Discriminators(ModuleDict):
 class AdversarialAdapter(DomainAdapter):
     """Adversarial adaptation of any MMSegmentation ``EncoderDecoder``; subclasses define :meth:`view`.
 
-    Several unlabelled streams are several targets: D learns to tell each of them from the source, and each weighs
+    Several unlabelled streams are several targets. D learns to tell each of them from the source, and each has weight
     1 / their number.
 
     Args:
         segmentor: config of a :class:`~mmseg_adapt.models.MultiLevelSegmentor`.
-        discriminator: level → config of a discriminator. Levels are ``'decode'``, ``'aux'`` (``'aux_0'``, … where there
-            are several auxiliary heads) and ``'backbone'``, the last feature map. An empty dict plays without an
-            opponent: target images are forwarded in training mode only, so that BN statistics absorb them.
+        discriminator: level → config of a discriminator. Levels are ``'decode'``, ``'aux'`` (``'aux_0'``, … with
+            several auxiliary heads) and ``'backbone'``, the last feature map. With an empty dict there is no
+            opponent: target images only pass forward in training mode, so that BN statistics include them.
         lambda_adv: level → weight of the adversarial loss; the same levels. On target images only the heads of these
-            levels run, so that a head where nobody looks keeps the BN statistics of the source.
+            levels run; the other heads keep the source's BN statistics.
         objective: ``'vanilla'`` (binary cross-entropy) or ``'lsgan'`` (squared error on the raw score).
-        reversal: play the minimax game by gradient reversal (Ganin and Lempitsky) instead of by turns.
-        **kwargs: :class:`~mmseg_adapt.methods.DomainAdapter`'s.
+        reversal: play the minimax game by gradient reversal (Ganin and Lempitsky) instead of taking turns.
+        **kwargs: see :class:`~mmseg_adapt.methods.DomainAdapter`.
 
     Raises:
         UserError: levels of ``discriminator`` and ``lambda_adv`` that differ or that the segmentor does not produce;
@@ -66,7 +66,7 @@ class AdversarialAdapter(DomainAdapter):
     ) -> None:
         super().__init__(segmentor, **kwargs)
         self.lambda_adv = dict(lambda_adv)
-        self.levels = tuple(lambda_adv)  # where the target is looked at
+        self.levels = tuple(lambda_adv)  # the levels that run on the target
         self.objective = objective
         self.reversal = reversal
         self._check_game(discriminator)
@@ -87,19 +87,19 @@ class AdversarialAdapter(DomainAdapter):
             raise UserError('model.reversal = True needs a discriminator: set model.discriminator, or remove reversal')
 
     def view(self, output: Tensor, image_size: tuple[int, int]) -> Tensor:
-        """What the discriminator of a level sees of that level's output, (N, C, h, w) → (N, C', h', w')."""
+        """What D sees of this level's output: (N, C, h, w) → (N, C', h', w')."""
         raise NotImplementedError(f'{type(self).__name__} must define view(): what its discriminator sees')
 
     def train_step(self, data: dict[str, dict], optim_wrapper: OptimWrapperDict) -> dict[str, Tensor]:
-        """One iteration. Both players' gradients come from the same weights; then both step.
+        """One iteration. Both players' gradients use the same weights; then both step.
 
         Args:
             data: stream → batch, from a :class:`~mmseg_adapt.datasets.DomainPairDataset`: ``'source'``, one or more
-                targets, and ``'labeled_target'`` where part of the target is labelled.
+                targets, and ``'labeled_target'`` if part of the target is labelled.
             optim_wrapper: one wrapper per player.
 
         Returns:
-            What is logged: every loss and accuracy, a scalar each.
+            The values to log: every loss and accuracy, each a scalar.
         """
         source, labeled, targets = self.streams(data)
         turns = self.turns(optim_wrapper)
@@ -120,7 +120,7 @@ class AdversarialAdapter(DomainAdapter):
             seen_targets.append(seen)
 
         # min_D   Σ ½ L_d(D(view(S(I_s))), source) + ½ L_d(D(view(S(I_t))), target)        S fixed
-        for discriminator in turns[1:] if not self.reversal else ():  # by reversal D has its gradients by now
+        for discriminator in turns[1:] if not self.reversal else ():  # with reversal D already has its gradients
             with discriminator.forward(last=False):
                 losses = self.judge(seen_source, 'source')
             discriminator.backward(losses)
@@ -134,7 +134,7 @@ class AdversarialAdapter(DomainAdapter):
         return {name: value for turn in turns for name, value in turn.log.items()}
 
     def learn(self, inputs: Tensor, data_samples: list) -> tuple[Views, dict[str, Tensor]]:
-        """Supervision on the source: what D will see of it (detached), and the segmentation losses."""
+        """Supervise on the source. Returns what D will see (detached) and the segmentation losses."""
         outputs = self.segmentor(inputs, mode='tensor')
         losses = self.supervised(outputs, labels_of(data_samples))
         with torch.set_grad_enabled(self.reversal):
@@ -144,14 +144,14 @@ class AdversarialAdapter(DomainAdapter):
         return detached(seen), losses
 
     def deceive(self, inputs: Tensor, data_samples: list) -> tuple[Views, dict[str, Tensor]]:
-        """A target, whose labels nobody reads: what D will see of it (detached), and the adversarial losses."""
+        """Process a target without reading labels. Returns what D will see (detached) and the adversarial losses."""
         outputs = self.segmentor(inputs, mode='tensor', levels=self.levels or None)
         seen = self.views(outputs, inputs)
         losses = self.target_losses(seen)
         return detached(seen), {**losses, **self.idle(outputs)} if losses else {}
 
     def target_losses(self, seen: Views) -> dict[str, Tensor]:
-        """λ_adv · L_adv per level: the target, taken for source by a D that is fixed here."""
+        """λ_adv · L_adv per level: a fixed D should mistake the target for the source."""
         if not seen:
             return {}
         if self.reversal:
@@ -164,7 +164,7 @@ class AdversarialAdapter(DomainAdapter):
         }
 
     def judge(self, seen: Views, domain: str) -> dict[str, Tensor]:
-        """½ L_d per level: D names the domain of what it sees. How often it is right is logged beside it."""
+        """½ L_d per level: D names the domain of what it sees. Its accuracy is logged too."""
         losses = {}
         for level, score in self.discriminator(seen).items():
             losses[f'discriminator.{level}.loss_dis'] = 0.5 * domain_loss(score, domain, self.objective)
@@ -175,7 +175,7 @@ class AdversarialAdapter(DomainAdapter):
         return {level: self.view(outputs[level], inputs.shape[2:]) for level in self.levels}
 
     def reverse(self, seen: Views) -> Views:
-        """What D sees; from its losses, ½ L_d each, S receives the gradient of −λ_adv · L_d."""
+        """What D sees. Through it, S receives the gradient of −λ_adv · L_d when D's loss is ½ L_d."""
         return {level: reversed_gradient(view, 2 * self.lambda_adv[level]) for level, view in seen.items()}
 
 

@@ -1,7 +1,7 @@
-"""Strong augmentation of normalised images on the device: colour jitter and Gaussian blur as in DACS' release.
+"""Strong augmentation of normalised images on the device: the colour jitter and Gaussian blur of the DACS release.
 
-``draw_…`` turns a generator into parameters (with a CPU generator nothing waits for the device). One draw decides for
-the whole batch whether the iteration augments at all; None says that it does not.
+``draw_…`` functions draw parameters from a generator (a CPU generator never waits for the device). One draw decides
+for the whole batch whether the iteration augments at all; None means that it does not.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-# kornia 0.5.8, which the released codes use, has π as a float32: a turn in hue is a turn times this
+# kornia 0.5.8, which the released codes use, stores π as a float32: a full turn of hue is a turn times this
 _TURN = float(torch.tensor(math.pi, dtype=torch.float32)) / math.pi
 _SIGMAS = (0.15, 1.15)
 
@@ -34,10 +34,10 @@ def _uniform(n: int, low: float, high: float, generator: Generator) -> Tensor:
 def draw_jitter(
     n: int, strength: float, generator: Generator, prob: float = 0.8, one_order: bool = False
 ) -> Jitter | None:
-    """Factors and orders for ``n`` images, or None with probability 1 − ``prob``.
+    """Draw factors and orders for ``n`` images, or None with probability 1 − ``prob``.
 
     Args:
-        strength: brightness, contrast and saturation from 1 ± strength, hue from ± strength turns.
+        strength: brightness, contrast and saturation lie within 1 ± strength, hue within ± strength turns.
         one_order: one order for all images (MIC's masked images) instead of one per image (DACS' mixed images).
     """
     if _uniform(1, 0, 1, generator).item() >= prob:
@@ -49,14 +49,14 @@ def draw_jitter(
 
 
 def jitter(images: Tensor, drawn: Jitter | None, mean: Tensor, std: Tensor) -> Tensor:
-    """The colour jitter of kornia 0.5.8; later ones, and torchvision's, are other functions of the same name.
+    """The colour jitter of kornia 0.5.8. Later kornia versions and torchvision define it differently.
 
-    On the colours in [0, 1], clamped after each of the first three: brightness *adds* factor − 1; contrast multiplies
-    (about black); saturation multiplies HSV's S; hue is added to HSV's H.
+    It works on colours in [0, 1] and clamps after each of the first three. Brightness *adds* factor − 1; contrast
+    multiplies (about black); saturation multiplies S of HSV; hue is added to H of HSV.
 
     Args:
         images: (N, 3, H, W), normalised by ``mean`` and ``std``, three numbers each in 0 … 255.
-        drawn: of as many images; None returns ``images``.
+        drawn: for the same number of images; None returns ``images``.
     """
     if drawn is None:
         return images
@@ -104,7 +104,7 @@ def _hsv(rgb: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     delta = v - rgb.amin(1, keepdim=True)
     saturation = delta / (v + 1e-6)
     r, g, b = rgb.split(1, 1)
-    divisor = torch.where(delta == 0, 1, delta)  # of grey pixels the hue is 0
+    divisor = torch.where(delta == 0, 1, delta)  # grey pixels have hue 0
     sixths = torch.cat([(g - b) / divisor, (b - r) / divisor + 2, (r - g) / divisor + 4], 1)
     return (sixths.gather(1, largest) / 6).remainder(1), saturation, v
 
@@ -117,7 +117,7 @@ def _rgb(h: Tensor, s: Tensor, v: Tensor) -> Tensor:
 
 
 def draw_blur(n: int, generator: Generator, prob: float = 0.5, one_sigma: bool = False) -> list[float] | None:
-    """σ ~ U(0.15, 1.15) pixels for each of ``n`` images, or None with probability 1 − ``prob``.
+    """Draw σ ~ U(0.15, 1.15) pixels for each of ``n`` images, or None with probability 1 − ``prob``.
 
     Args:
         one_sigma: one σ for all images (MIC's masked images).
@@ -129,7 +129,7 @@ def draw_blur(n: int, generator: Generator, prob: float = 0.5, one_sigma: bool =
 
 
 def kernel_size(side: int) -> int:
-    """The released, odd number near a tenth of an image's side.
+    """The odd kernel size near a tenth of an image's side, as in the released code.
 
     >>> [kernel_size(side) for side in (64, 128, 512, 1024)]
     [7, 13, 51, 103]
@@ -139,9 +139,9 @@ def kernel_size(side: int) -> int:
 
 
 def blur(images: Tensor, sigmas: list[float] | None) -> Tensor:
-    """A Gaussian blur with a σ for each image, of :func:`kernel_size` taps, mirrored at the border.
+    """Gaussian blur with one σ per image, :func:`kernel_size` taps, and mirrored borders.
 
-    Taps further out than 9 σ weigh less than 1e-17 and are left out. None returns ``images``.
+    Taps further out than 9 σ have a weight below 1e-17 and are omitted. None returns ``images``.
     """
     if sigmas is None:
         return images

@@ -1,4 +1,4 @@
-"""What time it is, as far as a model needs to know."""
+"""The clock of a training run, as far as a model needs it."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from ..random_state import derived_seed
 
 
 class Share(NamedTuple):
-    """The part of an optimiser step that one iteration contributes: by default all of it."""
+    """The part of an optimiser step that one iteration contributes. The default is a whole step."""
 
     of_gradient: float = 1.0  # 1 / number of iterations whose mean gradient the step takes
-    begins: bool = True  # whether this iteration is the first of them
-    steps: bool = True  # whether it is the last of them
+    begins: bool = True  # whether this iteration is the first one of the step
+    steps: bool = True  # whether it is the last one of the step
 
 
 class Clock:
-    """Written before every iteration by the hook that is the clock, read by the model.
+    """A hook writes it before every iteration; the model reads it.
 
-    Without :class:`~mmseg_adapt.engine.AlternatingUpdateHook` it stands still: every player moves in every iteration.
+    Without :class:`~mmseg_adapt.engine.AlternatingUpdateHook` it stands still, and every player always moves.
 
     Attributes:
         iteration: counted from 0.
-        movers: the players that move at this iteration.
+        movers: the players that move in this iteration.
         shares: player → its :class:`Share`, for players that accumulate gradients.
-        steps: player → the optimiser steps that it has taken before this iteration.
-        logs: whether this iteration is logged; what only the log needs is computed only then.
-        seed, rank: what :meth:`generator` depends on besides the iteration.
+        steps: player → the number of optimiser steps that it took before this iteration.
+        logs: whether this iteration is logged; values that only the log needs are computed only then.
+        seed, rank: what :meth:`generator` depends on, besides the iteration.
         runs: whether a hook writes the clock.
     """
 
@@ -46,5 +46,5 @@ class Clock:
         return self.shares.get(player, Share())
 
     def generator(self) -> torch.Generator:
-        """A generator on the CPU whose draws depend on the seed, the iteration and the rank alone."""
+        """A CPU generator whose draws depend only on the seed, the iteration and the rank."""
         return torch.Generator().manual_seed(derived_seed(self.seed, self.iteration, self.rank))

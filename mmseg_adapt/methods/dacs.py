@@ -16,16 +16,16 @@ from .self_training import Domain, Lesson, SelfTraining
 
 @MODELS.register_module()
 class DACS(SelfTraining):
-    """The student learns from mixtures: pixels of half of the classes of a source image, pasted on a target image.
+    """The student learns from mixtures: pixels of half of a source image's classes, pasted onto a target image.
 
-    As in DAFormer's release of DACS, jitter and blur happen or not to the whole batch, while every image has its own
-    factors.
+    As in DAFormer's release of DACS, jitter and blur apply either to the whole batch or not at all, but every image
+    has its own factors.
 
     Args:
-        mix: ``'batch'``, as released: half of the classes that occur in the source batch, 255 included, are drawn for
-            every image; ``'image'``: of the image itself, as in the paper and in DACS's own release.
-        jitter: ``dict(strength=0.2, prob=0.8)`` of the mixtures' colours; None for none.
-        blur: ``dict(prob=0.5)``, Gaussian, σ ~ U(0.15, 1.15) pixels; None for none.
+        mix: ``'batch'``, as released: for every image, half of the classes in the source batch (including 255) are
+            drawn. ``'image'``: half of the image's own classes, as in the paper and in DACS's own release.
+        jitter: colour jitter of the mixtures, ``dict(strength=0.2, prob=0.8)``; None turns it off.
+        blur: ``dict(prob=0.5)``, Gaussian, σ ~ U(0.15, 1.15) pixels; None turns it off.
         **kwargs: :class:`~mmseg_adapt.methods.self_training.SelfTraining`'s.
 
     Raises:
@@ -48,7 +48,7 @@ class DACS(SelfTraining):
             sizes = ['×'.join(map(str, domain.images.shape[2:])) for domain in (source, target)]
             raise UserError(f'source and target cannot be mixed ({" and ".join(sizes)}): crop both to the same size')
         images, labels = source.images, source.labels
-        if len(images) != len(target.images):  # every target image meets a source image
+        if len(images) != len(target.images):  # every target image needs a source image
             partner = torch.arange(len(target.images), device=images.device) % len(images)
             images, labels = images[partner], labels[partner]
         mask = class_mask(labels, draw_classes(labels, generator, of=self.mix))

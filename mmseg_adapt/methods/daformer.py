@@ -14,18 +14,18 @@ from .turn import unwrapped
 
 @MODELS.register_module()
 class DAFormer(DACS):
-    """DACS, and the features of things stay near those of the ImageNet network that training started from (Sec. 3.3).
+    """DACS, plus a loss that keeps the features of things near those of the ImageNet network (Sec. 3.3).
 
-    Rare class sampling, the paper's third part, is an order of the source:
+    The paper's third part, rare class sampling, is an order of the source stream:
     :class:`~mmseg_adapt.datasets.orders.RareClassOrder`.
 
     Args:
         feature_distance: ``dict(weight=0.005, classes=(6, 7, 11, …), min_ratio=0.75)``: λ_FD, the thing classes, and
-            the least share of a cell that one class must cover. None for DACS.
+            the minimum share of a cell that one class must cover. None gives DACS.
         **kwargs: :class:`~mmseg_adapt.methods.DACS`'s.
 
     Raises:
-        UserError: a feature distance whose frozen network has no weights to start from.
+        UserError: a feature distance whose frozen network has no initial weights.
     """
 
     def __init__(self, segmentor: dict, feature_distance: dict | None = None, **kwargs) -> None:

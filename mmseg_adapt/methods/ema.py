@@ -9,9 +9,9 @@ from torch import Tensor
 
 
 def ema_alpha(steps: int, cap: float) -> float:
-    """How much of itself the teacher keeps after the student has taken ``steps`` steps: min(1 − 1 / (steps + 1), cap).
+    """The share of itself that the teacher keeps after ``steps`` student steps: min(1 − 1 / (steps + 1), cap).
 
-    Until the cap is reached the teacher is the plain mean of all students so far; at 0 steps it is a copy.
+    Until the cap is reached, the teacher is the plain mean of all students so far; at 0 steps it is a copy.
 
     >>> [ema_alpha(steps, cap=0.99) for steps in (0, 1, 3, 5000)]
     [0.0, 0.5, 0.75, 0.99]
@@ -24,8 +24,8 @@ def ema_update(teacher: Iterable[Tensor], student: Iterable[Tensor], alpha: floa
     """teacher ← alpha · teacher + (1 − alpha) · student, in place; an exact copy if ``alpha`` is 0.
 
     Args:
-        teacher: ``module.parameters()``. Buffers (BN statistics) do not belong here: the releases leave them alone.
-        student: the same of the student, in the same order.
+        teacher: ``module.parameters()``. Do not pass buffers (BN statistics): the releases do not average them.
+        student: the student's parameters, in the same order.
     """
     teacher, student = list(teacher), list(student)
     if len(teacher) != len(student):

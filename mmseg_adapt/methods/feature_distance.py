@@ -1,7 +1,7 @@
-"""Stay near the features of the network that training started from.
+"""Distances to the features of the network that training started from.
 
-DAFormer's distance (Hoyer et al., CVPR 2022, Eq. 9–11) is where things are. That of VFM-UDA++ (Englert and Dubbelman,
-arXiv 2503.10685) is everywhere, on source and target.
+DAFormer's distance (Hoyer et al., CVPR 2022, Eq. 9–11) applies to cells that show things. The distance of VFM-UDA++
+(Englert and Dubbelman, arXiv 2503.10685) applies to all cells, on source and target.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ def feature_distance(
 ) -> Tensor:
     """The mean Euclidean distance of two feature maps over the cells that show one of ``classes``.
 
-    A cell shows the class that most of its pixels have, if they are at least ``min_ratio`` of the cell. The mean is
-    over the cells of the whole batch. If no cell qualifies the distance is 0; the released code's is NaN, though its
-    gradient is 0 as here. Computed in float32 or better.
+    A cell shows its most frequent class if that class covers at least ``min_ratio`` of the cell. The mean is taken
+    over the cells of the whole batch. If no cell qualifies, the distance is 0; the released code returns NaN, but its
+    gradient is also 0. Computed in float32 or better.
 
     Args:
         student: (N, C, h, w), with a gradient.
-        frozen: the same, of the frozen network.
-        labels: (N, H, W) of the images; a cell of the map is H // h × W // w pixels of them.
-        classes: those that count; None takes every cell.
+        frozen: (N, C, h, w), of the frozen network.
+        labels: (N, H, W) of the images; a cell of the map covers H // h × W // w pixels.
+        classes: the classes that count; None takes every cell.
     """
     distance = torch.linalg.vector_norm(at_least_float32(student) - at_least_float32(frozen), dim=1)
     if classes is None:
@@ -60,14 +60,14 @@ def cosine_distance(student: Tensor, frozen: Tensor) -> Tensor:
 
 @torch.no_grad()
 def frozen_features(network: nn.Module, segmentor: nn.Module, images: Tensor) -> Tensor:
-    """The last features, (N, C, h, w), of a frozen network that sees what the segmentor's backbone sees of images."""
+    """The last features, (N, C, h, w), of a frozen network that sees the same input as the segmentor's backbone."""
     return network(segmentor.backbone_input(images))[-1]
 
 
 def majority(labels: Tensor, rows: int, columns: int) -> tuple[Tensor, Tensor]:
     """The most frequent label (N, rows, columns) of each cell of ``labels`` (N, H, W), and its share of the pixels.
 
-    Of equally frequent ones it is the lowest. What does not fill a cell at the right and at the bottom is left out.
+    Ties go to the lowest label. Pixels at the right and bottom that do not fill a cell are ignored.
     """
     high, wide = labels.shape[1] // rows, labels.shape[2] // columns
     cells = labels[:, : rows * high, : columns * wide].unflatten(2, (columns, wide)).unflatten(1, (rows, high))

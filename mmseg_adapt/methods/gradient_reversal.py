@@ -18,7 +18,7 @@ class _Reversal(torch.autograd.Function):
 
 
 def reversed_gradient(x: Tensor, weight: float) -> Tensor:
-    """``x`` itself, any shape; what flows back through it is −weight times the gradient that arrived.
+    """Return ``x``, of any shape, unchanged. Backward, the gradient is multiplied by −weight.
 
     >>> x = torch.ones(1, requires_grad=True)
     >>> reversed_gradient(3 * x, 0.5).sum().backward()

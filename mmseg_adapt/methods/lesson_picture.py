@@ -14,7 +14,7 @@ from ..pictures import colour_map, visible
 from .mixing import most_probable
 from .self_training import Domain, Lesson, SelfTraining
 
-PALE = 0.7  # of a label of weight 0
+PALE = 0.7  # how pale a label of weight 0 is
 CAPTION = 16  # pixels
 Cell = tuple[str, np.ndarray]  # a caption and (H, W, 3) RGB
 
@@ -23,10 +23,10 @@ Cell = tuple[str, np.ndarray]  # a caption and (H, W, 3) RGB
 def lesson_picture(
     model: SelfTraining, source: Domain, target: Domain, lessons: list[Lesson], palette: list, images: int = 2
 ) -> np.ndarray:
-    """One row per image: source, its labels, target, pseudo-labels, confidence, and of each lesson images and labels.
+    """One row per image: source, its labels, target, pseudo-labels, confidence, and images and labels of each lesson.
 
-    Labels are the paler the less they weigh. The confidence, from dark (0) to bright (1), is computed once more, in
-    float32; the model stays as it is.
+    Labels with less weight are paler. Confidence runs from dark (0) to bright (1). It is computed again, in float32,
+    and the model does not change.
 
     Returns:
         (H, W, 3) uint8, RGB.
@@ -47,7 +47,7 @@ def lesson_picture(
 
 @contextmanager
 def buffers_kept(module: nn.Module) -> Iterator[None]:
-    """BN may normalise by the batch, and its running statistics are afterwards what they were."""
+    """Let BN normalise by the batch, then restore its running statistics."""
     kept = [buffer.clone() for buffer in module.buffers()]
     try:
         yield
@@ -57,7 +57,7 @@ def buffers_kept(module: nn.Module) -> Iterator[None]:
 
 
 def _pair(name: str, of: str, model: SelfTraining, lesson: Lesson, i: int, palette: list) -> Iterator[Cell]:
-    """Image i of a batch and its labels; nothing of a batch that has fewer."""
+    """Image i of a batch and its labels; nothing if the batch has fewer images."""
     if i < len(lesson.images):
         yield name, _colours(model, lesson.images[i])
         labels = colour_map(lesson.labels[i].cpu().numpy(), palette)
@@ -66,7 +66,7 @@ def _pair(name: str, of: str, model: SelfTraining, lesson: Lesson, i: int, palet
 
 
 def _colours(model: SelfTraining, image: Tensor) -> np.ndarray:
-    """A normalised image (3, H, W) as the eye knows it."""
+    """A normalised image (3, H, W) as an RGB picture."""
     preprocessor = model.data_preprocessor
     image = (image * preprocessor.std + preprocessor.mean).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
     names = ('channel_conversion', '_channel_conversion')  # upstream's name, the fork's
@@ -84,7 +84,7 @@ def _heat(confidence: Tensor) -> np.ndarray:
 
 
 def grid(rows: list[list[Cell]], gap: int = 4) -> np.ndarray:
-    """Cells side by side and below each other, each as large as the largest, its caption above it."""
+    """Arrange cells in rows, each as large as the largest, with its caption above it."""
     height, width = (max(cell.shape[axis] for row in rows for _, cell in row) for axis in (0, 1))
     step = height + CAPTION + gap, width + gap
     sheet = np.full((len(rows) * step[0], max(map(len, rows)) * step[1], 3), 255, np.uint8)

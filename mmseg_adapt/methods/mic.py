@@ -17,13 +17,13 @@ MASK = dict(block=64, ratio=0.7, weight=1.0, of='target', begin=0, ramp=0)
 
 @MODELS.register_module()
 class MIC(DAFormer):
-    """DAFormer (or DACS), and the student labels a target image of which it sees a part as the teacher labels it whole.
+    """DAFormer (or DACS), plus masked images: the student sees part of one and learns the teacher's labels of it all.
 
     Args:
-        mask: ``block``, side of the squares in pixels; ``ratio`` of them that are hidden; ``weight`` λ_M; ``of``:
-            ``'target'``, augmented, or ``'both'``: the first source image with its labels and the first target image,
-            plain, as released for adverse weather. Unlike the release: ``begin``, the first iteration, and ``ramp``,
-            iterations over which the weight grows from 0, for pseudo-labels that are poor at first.
+        mask: ``block``, the side of the squares in pixels; ``ratio``, the share of them that is hidden; ``weight``
+            λ_M; ``of``: ``'target'`` (augmented) or ``'both'`` (the first source image with its labels and the first
+            target image, not augmented, as released for adverse weather). Not in the release: ``begin``, the first
+            iteration, and ``ramp``, the iterations over which the weight grows from 0, if pseudo-labels start poor.
         **kwargs: :class:`~mmseg_adapt.methods.DAFormer`'s.
 
     Raises:
@@ -39,7 +39,7 @@ class MIC(DAFormer):
             raise UserError("model.mask needs ratio in [0, 1], block of at least 1 and of = 'target' or 'both'")
 
     def lessons(self, source: Domain, target: Domain, generator: torch.Generator) -> Iterator[Lesson]:
-        """Those of DACS, and L_seg(S(mask ⊙ I_t), Ŷ; q)."""
+        """DACS's lessons, and L_seg(S(mask ⊙ I_t), Ŷ; q)."""
         yield from super().lessons(source, target, generator)
         waited = self.clock.iteration - self.mask['begin']
         if waited < 0:

@@ -12,11 +12,11 @@ from .advent import self_information
 
 @MODELS.register_module()
 class MinEnt(AdaptSegNet):
-    """The target's predictions become sure of themselves: λ_ent · mean entropy, no discriminator.
+    """Minimise the entropy of the target's predictions: λ_ent · mean entropy, without a discriminator.
 
     Args:
-        segmentor: as in :class:`~mmseg_adapt.methods.AdversarialAdapter`, and so are the other arguments.
-        lambda_ent: level → weight of the entropy (in units of log C, so that it lies in [0, 1]).
+        segmentor: this and the other arguments are those of :class:`~mmseg_adapt.methods.AdversarialAdapter`.
+        lambda_ent: level → weight of the entropy, which is in units of log C and so lies in [0, 1].
 
     Raises:
         UserError: a level that yields no logits; a discriminator.

@@ -1,10 +1,10 @@
-"""What self-training does to images and labels: ClassMix, hidden blocks, pseudo-labels and their weights.
+"""Operations of self-training on images and labels: ClassMix, hidden blocks, pseudo-labels and their weights.
 
-Pure functions, of two kinds: ``draw_…`` turns a ``torch.Generator`` into parameters, the others turn tensors and
-parameters into tensors, on their device and without waiting for it.
+All are pure functions. ``draw_…`` functions draw parameters from a ``torch.Generator``; the others compute tensors
+from tensors and parameters, on their device and without waiting for it.
 
-Where the released code (DACS, DAFormer, MIC) does something that its paper does not say, the default is the release and
-the paper's reading is an option.
+Where the released code (DACS, DAFormer, MIC) differs from its paper or goes beyond it, the default follows the release
+and an option follows the paper.
 
 Shapes: images (N, 3, H, W), labels (N, H, W) int64 in 0 … 255, where 255 is "ignore".
 """
@@ -19,23 +19,23 @@ from torch import Generator, Tensor
 
 from ..errors import UserError
 
-_VALUES = 256  # of a label
+_VALUES = 256  # number of possible label values
 
 
 def draw_classes(labels: Tensor, generator: Generator, of: str = 'batch') -> Tensor:
-    """ClassMix (Olsson et al., WACV 2021): the classes that each image keeps, half of them rounded up.
+    """ClassMix (Olsson et al., WACV 2021): draw the classes that each image keeps, half of them rounded up.
 
     Args:
-        labels: of the source.
-        of: 'batch' chooses half of the distinct values in the *whole batch*, "ignore" among them, as DAFormer's release
-            does; an image may lack some of them. 'image' chooses half of the image's own, as DACS (and the paper) does;
-            "ignore" counts there as well.
+        labels: the source's.
+        of: 'batch' draws half of the distinct values of the *whole batch*, including "ignore", as DAFormer's release
+            does; an image may lack some of them. 'image' draws half of the image's own values, as DACS (and the paper)
+            does, also including "ignore".
 
     Returns:
-        (N, 256) bool: row i is True at the values chosen for image i.
+        (N, 256) bool: row i is True at the values drawn for image i.
 
     Raises:
-        UserError: another ``of``.
+        UserError: an unknown ``of``.
     """
     if of not in ('batch', 'image'):
         raise UserError(f"mix.classes_of = {of!r} must be 'batch' or 'image'")
@@ -50,7 +50,7 @@ def draw_classes(labels: Tensor, generator: Generator, of: str = 'batch') -> Ten
 
 
 def class_table(chosen: Sequence[Sequence[int]], device: torch.device | str | None = None) -> Tensor:
-    """Lists of label values, one list per image, in the form that :func:`draw_classes` returns."""
+    """Convert lists of label values, one per image, to the form that :func:`draw_classes` returns."""
     table = torch.zeros(len(chosen), _VALUES, dtype=torch.bool)
     for row, values in zip(table, chosen):
         row[list(values)] = True
@@ -58,18 +58,18 @@ def class_table(chosen: Sequence[Sequence[int]], device: torch.device | str | No
 
 
 def class_mask(labels: Tensor, chosen: Tensor) -> Tensor:
-    """(N, H, W) bool: the pixels whose label is one of those ``chosen`` (N, 256) for their image."""
+    """(N, H, W) bool: the pixels whose label is in ``chosen`` (N, 256) for their image."""
     return chosen.gather(1, labels.flatten(1)).view_as(labels)
 
 
 def mix(mask: Tensor, a: Tensor | float, b: Tensor | float) -> Tensor:
-    """``a`` where ``mask`` (N, H, W), else ``b``: two of (N, C, H, W), two of (N, H, W), or numbers."""
+    """``a`` where ``mask`` (N, H, W), else ``b``. Both are (N, C, H, W), both are (N, H, W), or they are numbers."""
     wide = any(isinstance(x, Tensor) and x.ndim == 4 for x in (a, b))
     return torch.where(mask[:, None] if wide else mask, a, b)
 
 
 def draw_block_mask(n: int, size: tuple[int, int], block: int, ratio: float, generator: Generator) -> Tensor:
-    """MIC (Hoyer et al., CVPR 2023, Eq. 8): which blocks stay visible, each with probability 1 − ``ratio``.
+    """MIC (Hoyer et al., CVPR 2023, Eq. 8): draw which blocks stay visible, each with probability 1 − ``ratio``.
 
     Args:
         size: (H, W) of the images.
@@ -90,23 +90,23 @@ def draw_block_mask(n: int, size: tuple[int, int], block: int, ratio: float, gen
 
 
 def hide(images: Tensor, visible: Tensor) -> Tensor:
-    """``images`` with 0, the mean colour of normalised images, in the blocks that are not ``visible``.
+    """Set ``images`` to 0, the mean colour of normalised images, in the blocks that are not ``visible``.
 
-    ``visible``: as :func:`draw_block_mask` returns it; a block is H / rows pixels high, which may be a fraction.
+    ``visible``: as :func:`draw_block_mask` returns it. A block is H / rows pixels high, which may be a fraction.
     """
     mask = visible[:, None].to(images.device, images.dtype, non_blocking=True)
     return images * F.interpolate(mask, size=images.shape[2:], mode='nearest')
 
 
 def pseudo_labels(logits: Tensor, threshold: float, per_image: bool = False) -> tuple[Tensor, Tensor]:
-    """The teacher's labels, and the share q of its pixels with a confidence of at least ``threshold``.
+    """The teacher's labels, and the share q of pixels with a confidence of at least ``threshold``.
 
     Every pixel gets a class. The softmax is computed in float32 or better.
 
     Args:
-        logits: (N, C, H, W), at the size of the image.
-        per_image: q of each image (the paper's q has an index of the image) instead of one number for the whole batch
-            (the released code).
+        logits: (N, C, H, W), at image size.
+        per_image: one q per image (the paper's q has an image index) instead of one for the whole batch (the released
+            code).
 
     Returns:
         labels (N, H, W) int64, and q: a scalar, or (N,) with ``per_image``.
@@ -129,18 +129,18 @@ def most_probable(logits: Tensor) -> tuple[Tensor, Tensor]:
 def weights_with_margins(
     q: Tensor, labels: Tensor, top: int = 0, bottom: int = 0, valid: Tensor | None = None
 ) -> Tensor:
-    """The weight of each pseudo-label: q, and 0 where the target shows the ego vehicle or where rectification smears.
+    """The weight of each pseudo-label: q, but 0 where the target shows the ego vehicle or rectification artefacts.
 
-    The margins leave q itself as it is.
+    The margins do not change q itself.
 
     Args:
         q: a scalar, or one number per image.
-        labels: the pseudo-labels, for their shape.
-        top: rows without weight at the top of the crop, wherever in the image it was taken.
-        bottom: the same at its bottom.
-        valid: instead of ``top`` and ``bottom``, a mask that was cropped and flipped with the image, (N, H, W) or
-            (N, 1, H, W): 1 where pseudo-labels count. Unlike the release, where a padded pixel (255) weighs 255 q, any
-            other number counts as 0.
+        labels: the pseudo-labels; only their shape is used.
+        top: number of rows at the top of the crop that get weight 0, wherever the crop was taken.
+        bottom: the same at the bottom.
+        valid: a mask to use instead of ``top`` and ``bottom``, cropped and flipped with the image, (N, H, W) or
+            (N, 1, H, W): 1 where pseudo-labels count. Any other value counts as 0; in the release, a padded pixel (255)
+            has weight 255 q.
 
     Returns:
         (N, H, W), in the precision of ``q``.
@@ -165,11 +165,11 @@ def weights_with_margins(
 
 
 def pixels_of(labels: Tensor) -> Tensor:
-    """How many pixels have each label in 0 … 255, (256,) int64, counted on their device without waiting for it."""
+    """The number of pixels with each label in 0 … 255, (256,) int64, counted on the device without waiting for it."""
     flat = labels.flatten()
     return torch.zeros(256, dtype=torch.int64, device=labels.device).scatter_add_(0, flat, torch.ones_like(flat))
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """``x``, in float32 if it has half the bits; float64 stays float64."""
+    """``x`` in float32 if it has half precision; float64 stays float64."""
     return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -1,6 +1,6 @@
-"""Self-training: a mean teacher labels the target, the student learns from the source and from lessons on the target.
+"""Self-training: a mean teacher labels the target; the student learns from the source and from lessons on the target.
 
-A method says what the lessons are: ``dacs.py`` mixes source and target, ``mic.py`` hides a part of the target.
+A method defines the lessons: ``dacs.py`` mixes source and target, ``mic.py`` hides part of the target.
 """
 
 from __future__ import annotations
@@ -24,51 +24,51 @@ from .turn import unwrapped
 
 
 class Domain(NamedTuple):
-    """Images of one stream with the labels that the student shall learn, true or the teacher's."""
+    """Images of one stream with the labels that the student learns: true labels or the teacher's."""
 
     images: Tensor  # (N, 3, H, W), normalised
     labels: Tensor  # (N, H, W)
-    weight: Tensor | None = None  # (N, H, W) of every pixel's loss; None: 1
+    weight: Tensor | None = None  # (N, H, W) weight of each pixel's loss; None: 1
 
 
 class Lesson(NamedTuple):
-    """What the student learns beside the source, and how it is logged."""
+    """What the student learns besides the source, and how it is logged."""
 
     name: str
     images: Tensor  # (N, 3, H, W)
     labels: Tensor  # (N, H, W)
     weight: Tensor  # (N, H, W)
     taught: Tensor | None = None  # (N, H, W) bool: which labels are the teacher's; None: all
-    importance: float = 1.0  # of the lesson's loss
+    importance: float = 1.0  # weight of the lesson's loss
 
 
 Witness = Callable[[Domain, Domain, list[Lesson]], None]
 
 
 class SelfTraining(DomainAdapter):
-    """A student S, trained, and a teacher, its mean over time; subclasses define :meth:`lessons`.
+    """A trained student S and a teacher, its mean over time. Subclasses define :meth:`lessons`.
 
-    Several unlabelled streams are several targets; the lessons of each weigh 1 / their number.
+    Several unlabelled streams are several targets; the lessons of each have weight 1 / their number.
 
     Args:
-        segmentor: config of a :class:`~mmseg_adapt.models.MultiLevelSegmentor`; the student's and the teacher's.
-        alpha: cap of the teacher's memory per optimiser step, in [0, 1].
-        pseudo_threshold: τ in [0, 1]; the weight q of pseudo-labels is the share of the pixels whose most probable
-            class has a probability of at least τ.
-        per_image: q of every image on its own; the releases have one q for the batch.
-        ignore_top, ignore_bottom: rows of the target's crops whose pseudo-labels have weight 0.
+        segmentor: config of a :class:`~mmseg_adapt.models.MultiLevelSegmentor`, for both student and teacher.
+        alpha: upper limit of the share of itself that the teacher keeps per optimiser step, in [0, 1].
+        pseudo_threshold: τ in [0, 1]. The weight q of pseudo-labels is the share of pixels whose most probable class
+            has a probability of at least τ.
+        per_image: compute q for each image; the releases compute one q for the batch.
+        ignore_top, ignore_bottom: number of rows of the target's crops whose pseudo-labels have weight 0.
         teacher_bn: ``'batch'``, as released, or ``'average'`` (:func:`~mmseg_adapt.methods.teacher.set_teacher_mode`).
-        teacher_follows: ``'first'``, at the beginning of an iteration (DAFormer), or ``'last'``, after the step (the
-            release of DACS; its mean then leaves the initial weights out).
-        **kwargs: :class:`~mmseg_adapt.methods.DomainAdapter`'s.
+        teacher_follows: ``'first'``, at the start of an iteration (DAFormer), or ``'last'``, after the step (the
+            release of DACS, whose mean therefore excludes the initial weights).
+        **kwargs: see :class:`~mmseg_adapt.methods.DomainAdapter`.
 
     Attributes:
-        witnesses: called in every iteration with the source, a target and the lessons made of them, for each target;
-            hooks that look at the lessons stand here. What they are given is not kept.
+        witnesses: functions called once per target in every iteration, with the source, the target and its lessons.
+            Hooks that inspect the lessons register here. The model does not keep what it passes to them.
 
     Raises:
-        UserError: a number outside its range; a head whose losses take no weight per pixel; (in the first iteration) no
-            clock, domains of different sizes.
+        UserError: a number outside its range; a head whose losses do not accept a weight per pixel; (in the first
+            iteration) a missing clock, or domains of different sizes.
     """
 
     def __init__(
@@ -107,15 +107,15 @@ class SelfTraining(DomainAdapter):
         raise NotImplementedError(f'{type(self).__name__} must define lessons(): what its student learns')
 
     def train_step(self, data: dict[str, dict], optim_wrapper: OptimWrapperDict) -> dict[str, Tensor]:
-        """One iteration: each forward pass with its own backward, then one step.
+        """One iteration: a backward pass after each forward pass, then one step.
 
         Args:
             data: stream → batch, from a :class:`~mmseg_adapt.datasets.DomainPairDataset`: ``'source'``, one or more
-                targets, and ``'labeled_target'`` where part of the target is labelled.
-            optim_wrapper: with one wrapper, the segmentor's.
+                targets, and ``'labeled_target'`` if part of the target is labelled.
+            optim_wrapper: holds one wrapper, the segmentor's.
 
         Returns:
-            What is logged: every loss and accuracy, a scalar each.
+            The values to log: every loss and accuracy, each a scalar.
         """
         source, labeled, targets = self.streams(data)
         (student,) = self.turns(optim_wrapper)
@@ -130,7 +130,7 @@ class SelfTraining(DomainAdapter):
             losses = self.learn(**source)
         student.backward(losses)
 
-        # Ŷ, q from the teacher on I_t, then   L_seg(S(mix(I_s, I_t)), mix(Y_s, Ŷ); q)   and what else is learned
+        # Ŷ, q from the teacher on I_t, then   L_seg(S(mix(I_s, I_t)), mix(Y_s, Ŷ); q)   and any further lessons
         source = Domain(source['inputs'], labels_of(source['data_samples']))
         for last, target in enumerate(targets, 1 - len(targets)):
             with student.forward(last=False, learns=False):
@@ -150,7 +150,7 @@ class SelfTraining(DomainAdapter):
         return student.log
 
     def follow(self) -> None:
-        """A copy of the student at first; then the teacher follows, once per optimiser step."""
+        """Copy the student at first; then let the teacher follow it, once per optimiser step."""
         if not self.clock.runs:
             raise UserError(
                 f'{type(self).__name__} needs the clock: add AlternatingUpdateHook to custom_hooks, as in '
@@ -168,11 +168,11 @@ class SelfTraining(DomainAdapter):
             follow(self.teacher, unwrapped(self.segmentor), steps, self.alpha, self.teacher_bn)
 
     def learn(self, inputs: Tensor, data_samples: list) -> dict[str, Tensor]:
-        """Supervision on the source."""
+        """Supervise on the source."""
         return self.supervised(self.segmentor(inputs, mode='tensor'), labels_of(data_samples))
 
     def teach(self, inputs: Tensor, data_samples: list) -> tuple[Domain, dict[str, Tensor]]:
-        """The teacher's labels of target images, each pixel's weight, and what is logged of them."""
+        """The teacher's labels of target images, each pixel's weight, and the values to log."""
         labels, q = pseudo_labels(self.teacher_logits(inputs), self.pseudo_threshold, self.per_image)
         valid = [sample.valid_pixels.data for sample in data_samples if 'valid_pixels' in sample]
         valid = torch.cat(valid).to(labels.device) if valid else None
@@ -180,7 +180,7 @@ class SelfTraining(DomainAdapter):
         return Domain(inputs, labels, weight), {'teacher.confident': q.mean()}
 
     def teacher_logits(self, inputs: Tensor) -> Tensor:
-        """The teacher's logits of images (N, 3, H, W), at their size."""
+        """The teacher's logits of images (N, 3, H, W), at image size."""
         logits, corners = self.teacher.logits(inputs), self.teacher.align_corners
         logits = resize(logits, inputs.shape[2:], mode='bilinear', align_corners=corners, warning=False)
         if logits.shape[1] == 1:  # a binary head's logit of class 1
@@ -188,7 +188,7 @@ class SelfTraining(DomainAdapter):
         return logits
 
     def study(self, lesson: Lesson) -> dict[str, Tensor]:
-        """The segmentation losses of a lesson, each pixel's times its weight."""
+        """The segmentation losses of a lesson, weighted per pixel."""
         outputs = self.segmentor(lesson.images, mode='tensor')
         losses = scaled(self.supervised(outputs, lesson.labels, lesson.weight), lesson.importance)
         if self.clock.logs:

@@ -17,10 +17,10 @@ class Moments:
     """Mean and variance per channel of all maps seen, merged batch by batch (Chan et al., 1983) in double precision."""
 
     def __init__(self) -> None:
-        self.count, self.mean, self.squares = 0, torch.zeros(()), torch.zeros(())  # squares: of the deviations, summed
+        self.count, self.mean, self.squares = 0, torch.zeros(()), torch.zeros(())  # squares: sum of squared deviations
 
     def see(self, x: Tensor) -> None:
-        """A map (N, C, …)."""
+        """Add a map (N, C, …)."""
         x = x if x.dtype == torch.float64 else x.float()
         variance, mean = torch.var_mean(x, dim=[d for d in range(x.dim()) if d != 1], correction=0)
         count = x.numel() // x.shape[1]
@@ -41,22 +41,22 @@ class Moments:
 def adapt_bn(model: BaseModel, batches: Iterable[dict]) -> int:
     """Replace the running mean and variance of every BN layer by those of all target images; no other tensor changes.
 
-    As AdaBN does: a layer's statistics are the mean and the unbiased variance of its inputs over every pixel of every
-    image (and every rank), whatever the sizes of the batches. While they are gathered, in one pass, a layer normalises
-    by the batch at hand, since its own statistics are not known yet: for the first layer they equal those of one huge
-    batch exactly, for deeper ones they depend on which images were batched together. All else (dropout, say) is in
-    evaluation mode. Layers that the pass does not reach keep theirs.
+    As in AdaBN, a layer's statistics are the mean and the unbiased variance of its inputs over every pixel of every
+    image (on all ranks), whatever the batch sizes. One pass gathers them. During this pass a layer normalises by the
+    current batch, since its own statistics are not known yet. So the first layer's statistics equal those of one huge
+    batch exactly; those of deeper layers depend on how images are batched. Everything else (such as dropout) is in
+    evaluation mode. Layers that the pass does not reach keep their statistics.
 
     Args:
         model: an MMSegmentation segmentor or an adapter.
-        batches: what a data loader yields; of a distributed run, this rank's.
+        batches: what a data loader yields; in a distributed run, this rank's part.
 
     Returns:
         The number of images.
 
     Raises:
         UserError: a model without BN, no image, images of several sizes in a batch, a batch too small to normalise by.
-            The model is then as it was.
+            The model is then unchanged.
     """
     layers = {n: m for n, m in model.named_modules() if isinstance(m, _BatchNorm) and m.track_running_stats}
     if not layers:

@@ -14,7 +14,7 @@ TEACHER_BN = ('batch', 'average')
 
 
 def frozen_copy(module: BaseModule) -> BaseModule:
-    """No parameter is trained, and MMEngine does not initialise it again: it is filled with another's weights."""
+    """A copy without trainable parameters. MMEngine does not initialise it again; another module's weights fill it."""
     module.requires_grad_(False)
     for part in module.modules():
         if isinstance(part, BaseModule):
@@ -23,7 +23,7 @@ def frozen_copy(module: BaseModule) -> BaseModule:
 
 
 def share_frozen(teacher: nn.Module, student: nn.Module) -> list[str]:
-    """Let the teacher use the student's own parameters where these are not trained; returns their names."""
+    """Let the teacher use the student's own parameters where these are not trained; return their names."""
     shared = [name for name, parameter in student.named_parameters() if not parameter.requires_grad]
     for name in shared:
         holder, _, leaf = name.rpartition('.')
@@ -32,7 +32,7 @@ def share_frozen(teacher: nn.Module, student: nn.Module) -> list[str]:
 
 
 def save_shared_once(adapter: nn.Module, shared: list[str]) -> None:
-    """A checkpoint holds the parameters that student and teacher share once, as ``segmentor.…``."""
+    """Make checkpoints hold parameters that student and teacher share only once, as ``segmentor.…``."""
 
     def leave_out(_, state: dict, prefix: str, *__) -> None:
         for name in shared:
@@ -48,11 +48,11 @@ def save_shared_once(adapter: nn.Module, shared: list[str]) -> None:
 
 
 def set_teacher_mode(teacher: nn.Module, bn: str = 'batch') -> None:
-    """Training mode but for dropout and DropPath, as the releases of DACS and DAFormer leave it.
+    """Set training mode, except for dropout and DropPath, as in the releases of DACS and DAFormer.
 
-    So with ``bn='batch'`` BN normalises by the batch of target images and the teacher's own running statistics follow
-    it. ``bn='average'`` normalises by running statistics, which :func:`follow` averages like the weights: unlike the
-    releases, for batches too small to normalise by.
+    With ``bn='batch'``, BN normalises by the batch of target images, which also updates the teacher's own running
+    statistics. With ``bn='average'``, BN normalises by running statistics, which :func:`follow` averages like the
+    weights. The releases do not have this; use it for batches too small to normalise by.
     """
     teacher.train()
     for module in teacher.modules():
@@ -65,10 +65,10 @@ def set_teacher_mode(teacher: nn.Module, bn: str = 'batch') -> None:
 def follow(teacher: nn.Module, student: nn.Module, steps: int, alpha: float, bn: str = 'batch') -> None:
     """θ' ← a θ' + (1 − a) θ, a = min(1 − 1 / (steps + 1), alpha): the mean of all students so far, until the cap.
 
-    Buffers are the teacher's own; with ``bn='average'`` the running statistics follow as the weights do.
+    The teacher keeps its own buffers; with ``bn='average'`` the running statistics are averaged like the weights.
 
     Args:
-        steps: optimiser steps that the student had taken when the teacher last followed it, plus 1; 0 copies.
+        steps: student optimiser steps at the teacher's previous update, plus 1; 0 copies the student.
     """
     a = ema_alpha(steps, alpha)
     pairs = [pair for pair in zip(teacher.parameters(), student.parameters()) if pair[0] is not pair[1]]

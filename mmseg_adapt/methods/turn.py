@@ -14,13 +14,13 @@ from ..errors import UserError
 
 
 def unwrapped(module: nn.Module) -> nn.Module:
-    """The module itself, without a distributed wrapper: for calls in which none of its parameters is trained."""
+    """The module itself, without its distributed wrapper: for calls in which none of its parameters is trained."""
     return module.module if is_model_wrapper(module) else module
 
 
 @contextmanager
 def frozen(module: nn.Module) -> Iterator[None]:
-    """No gradient reaches the parameters of ``module``; it still passes through to its inputs."""
+    """Block gradients to the parameters of ``module``, but let them pass through to its inputs."""
     trained = [p for p in module.parameters() if p.requires_grad]
     for parameter in trained:
         parameter.requires_grad_(False)
@@ -34,8 +34,8 @@ def frozen(module: nn.Module) -> Iterator[None]:
 class Turn:
     """One player's turn: ``with turn.forward(): losses = …``, ``turn.backward(losses)``, ``turn.step()``.
 
-    A player that does not move at this iteration is run without gradients: its outputs and losses are still needed by
-    the other player and by the log.
+    A player that does not move in this iteration runs without gradients: the other player and the log still need its
+    outputs and losses.
     """
 
     def __init__(self, model: BaseModel, player: str, optim_wrapper: OptimWrapper) -> None:
@@ -53,10 +53,10 @@ class Turn:
 
     @contextmanager
     def forward(self, last: bool = True, learns: bool = True) -> Iterator[None]:
-        """Forward under the player's precision. All but the last forward before a step skip the all-reduce.
+        """Run forward under the player's precision. All but the last forward before a step skip the all-reduce.
 
         Raises:
-            UserError: BN that is given one value per channel, as of a pooled batch of one image.
+            UserError: BN gets one value per channel, for example from a pooled batch of one image.
         """
         with ExitStack() as stack:
             stack.enter_context(torch.set_grad_enabled(self.moves and learns))
@@ -75,7 +75,7 @@ class Turn:
     def backward(self, losses: dict[str, Tensor], share: float = 1.0) -> None:
         """Accumulate the gradient of ``share`` times the sum of all entries named ``…loss…``.
 
-        Every entry is logged, times ``share`` (equal names add up).
+        Every entry is logged, multiplied by ``share``; entries of the same name add up.
         """
         if not losses:
             return

@@ -17,24 +17,25 @@ from .mic import MIC
 from .self_training import Domain, Lesson
 from .turn import unwrapped
 
-TARGET = 'target'  # the lesson that has no labels
+TARGET = 'target'  # the lesson without labels
 
 
 @MODELS.register_module()
 class VFMUDA(MIC):
-    """DACS with masked images on a vision foundation model, whose features stay near those it started with.
+    """DACS with masked images on a vision foundation model, with a loss that keeps features near their initial values.
 
     The distance is 0.9 · (1 − cos) + 0.1 · smooth L1 between a projection of the student's features and the frozen
-    encoder's, over the whole image, source and target. Unlike the release, whose frozen encoder sees the source without
-    colour augmentation in a pass of its own, both see the augmented source. Pseudo-labels come from one view of the
-    image, not from two flips, and blocks of the image are hidden, not tokens.
+    encoder's features, over the whole image, on source and target. There are three differences from the release. The
+    frozen encoder sees the augmented source, like the student; in the release it sees the source without colour
+    augmentation, in a separate pass. Pseudo-labels use one view of the image, not two flips. Blocks of the image are
+    hidden, not tokens.
 
     Args:
-        feature_distance: ``dict(weight=0.1)``, of each domain; None for VFM-UDA.
+        feature_distance: ``dict(weight=0.1)``, applied to each domain; None gives VFM-UDA.
         **kwargs: :class:`~mmseg_adapt.methods.MIC`'s.
 
     Raises:
-        UserError: a feature distance without ``segmentor.projection``, or without weights to start from.
+        UserError: a feature distance without ``segmentor.projection``, or without initial weights.
     """
 
     def __init__(self, segmentor: dict, feature_distance: dict | None = None, **kwargs) -> None:
@@ -54,13 +55,13 @@ class VFMUDA(MIC):
         return {**self.supervised(outputs, labels_of(data_samples)), **self.distance(outputs, anchor)}
 
     def lessons(self, source: Domain, target: Domain, generator: torch.Generator) -> Iterator[Lesson]:
-        """The target's features, not last, since they leave the heads without a gradient; then those of MIC."""
+        """First the target's features, which must not be last since they give the heads no gradient; then MIC's."""
         if self.feature_distance is not None:
             yield Lesson(TARGET, *target)
         yield from super().lessons(source, target, generator)
 
     def study(self, lesson: Lesson) -> dict[str, Tensor]:
-        """λ d(proj(F_S(I_t)), F_frozen(I_t)), or what MIC's lesson teaches."""
+        """λ d(proj(F_S(I_t)), F_frozen(I_t)), or the losses of MIC's lesson."""
         if lesson.name != TARGET:
             return {**super().study(lesson), **self.idle({})}
         anchor = frozen_features(self.imagenet, unwrapped(self.segmentor), lesson.images)

@@ -1,4 +1,4 @@
-"""The preprocessing of images of any number of bands."""
+"""Preprocessing of images with any number of bands."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ..errors import UserError
 
 @MODELS.register_module()
 class BandsPreProcessor(SegDataPreProcessor):
-    """``SegDataPreProcessor`` with a mean and std for any number of bands; the fork's takes one or three alone.
+    """``SegDataPreProcessor`` with a mean and std for any number of bands; the fork's accepts only one or three.
 
     Args:
-        mean, std: of every band, in the order of ``LoadImage``'s ``channels``, 0…255.
-        **kwargs: of ``SegDataPreProcessor``.
+        mean, std: one value per band, in the order of ``LoadImage``'s ``channels``, 0…255.
+        **kwargs: see ``SegDataPreProcessor``.
 
     Raises:
-        UserError: a mean and a std of different lengths; an image of another number of bands.
+        UserError: a mean and a std of different lengths; an image with a different number of bands.
     """
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], **kwargs) -> None:

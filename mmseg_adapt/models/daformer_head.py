@@ -15,16 +15,16 @@ from torch import Tensor, nn
 
 @MODELS.register_module()
 class DAFormerHead(BaseDecodeHead):
-    """All stages, embedded and at the size of the first, through one separable ASPP, then a 3×3 convolution.
+    """Embed all stages, resize them to the first, apply one separable ASPP, then a 3×3 convolution.
 
-    Without image pooling; BN and ReLU after every convolution of the ASPP; dropout 0.1 before the classifier.
+    No image pooling; BN and ReLU after every convolution of the ASPP; dropout 0.1 before the classifier.
 
     Args:
-        in_channels: of every stage in ``in_index``, by default of MiT-B5's.
-        embed_channels: of each embedded stage.
-        channels: of the ASPP's branches and of what is classified.
-        dilations: of the ASPP; 1 is a 1×1 convolution. None replaces the ASPP and the convolution after it by a single
-            1×1 convolution: HRDA's attention head.
+        in_channels: channels of every stage in ``in_index``; the default is MiT-B5's.
+        embed_channels: channels of each embedded stage.
+        channels: channels of the ASPP's branches and of the classifier's input.
+        dilations: dilations of the ASPP; 1 is a 1×1 convolution. None replaces the ASPP and the convolution after it by
+            a single 1×1 convolution, as in HRDA's attention head.
 
     Shape: maps (N, in_channels[i], h_i, w_i) → logits (N, num_classes, h_0, w_0).
     """

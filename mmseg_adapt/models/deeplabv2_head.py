@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 @MODELS.register_module()
 class DeepLabV2Head(BaseDecodeHead):
-    """The sum of parallel dilated 3×3 convolutions from the features straight to the classes.
+    """The sum of parallel dilated 3×3 convolutions, directly from features to classes.
 
-    Weights N(0, 0.01), no dropout. AdaptSegNet's text has four rates; its released code applies the first two only.
+    Weights N(0, 0.01), no dropout. AdaptSegNet's paper has four rates; its released code applies only the first two.
 
     Unlike ``BaseDecodeHead``, ``align_corners`` defaults to True, ``dropout_ratio`` to 0, and the loss averages over
     valid pixels only.

@@ -9,13 +9,13 @@ from torch import nn
 
 @MODELS.register_module()
 class DeepLabV2ResNet(ResNet):
-    """MMSegmentation's ``ResNet`` with DeepLabV2's defaults; key names and arguments are its own.
+    """MMSegmentation's ``ResNet`` with DeepLabV2's defaults; key names and arguments do not change.
 
-    Output stride 8 (the last two stages dilated by 2 and 4 instead of strided, their first block included), the stride
-    in a bottleneck's first 1×1 convolution (``style='caffe'``), a max-pool that rounds up. BN has frozen weight and
-    bias but stays in training mode: it normalises by the batch's statistics, so the domains must be forwarded apart.
+    Output stride 8 (the last two stages, including their first block, are dilated by 2 and 4 instead of strided), the
+    stride in a bottleneck's first 1×1 convolution (``style='caffe'``), a max-pool that rounds up. BN has frozen weight
+    and bias but stays in training mode. It normalises by the batch's statistics, so forward the domains separately.
 
-    Shape: (N, 3, H, W) → four maps of stride 4, 8, 8, 8; of ``base_channels × (4, 8, 16, 32)`` channels for depth ≥ 50.
+    Shape: (N, 3, H, W) → four maps of stride 4, 8, 8, 8 with ``base_channels × (4, 8, 16, 32)`` channels if depth ≥ 50.
     """
 
     def __init__(

@@ -12,9 +12,9 @@ _BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 
 @MODELS.register_module()
 class DeepLabV2VGG(BaseModule):
-    """VGG-16 of output stride 8: pool4 and pool5 removed, conv5 dilated by 2, fc6 and fc7 as dilated convolutions.
+    """VGG-16 with output stride 8: no pool4 and pool5, conv5 dilated by 2, fc6 and fc7 as dilated convolutions.
 
-    ``features`` keeps torchvision's key names; an identity stands where pool4 was.
+    ``features`` keeps torchvision's key names; an identity replaces pool4.
 
     Args:
         init_cfg: initialises ``features``; for torchvision's file
@@ -22,7 +22,7 @@ class DeepLabV2VGG(BaseModule):
         fc_channels: width of fc6 and fc7, 1024 as published.
         fc_dilation: their dilation, 4 as published.
 
-    Shape: (N, 3, H, W) → one map (N, fc_channels, H/8, W/8), in a tuple as every MMSegmentation backbone.
+    Shape: (N, 3, H, W) → one map (N, fc_channels, H/8, W/8), in a tuple like every MMSegmentation backbone.
     """
 
     def __init__(self, fc_channels: int = 1024, fc_dilation: int = 4, init_cfg: dict | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Domain discriminators: maps of raw scores, high for 'target' and low for 'source'; no sigmoid."""
+"""Domain discriminators: they return maps of raw scores, high for 'target' and low for 'source', without sigmoid."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class OutputSpaceDiscriminator(BaseModule):
     """AdaptSegNet's fully convolutional discriminator (Sec. 4.1): 4×4 convolutions of stride 2, LeakyReLU 0.2, no BN.
 
     Args:
-        in_channels: channels of what it sees: the number of classes, or of features for the feature-level baseline.
+        in_channels: channels of its input: the number of classes, or of features for the feature-level baseline.
         base_channels: width of the first layer; the layers have 1, 2, 4, 8 times as many channels, then one.
-        upsample: upsample the scores to the size of the input, as the paper's text has it and the released code not.
+        upsample: upsample the scores to the input size, as in the paper's text but not in the released code.
 
     Shape: (N, in_channels, H, W) → (N, 1, H/32, W/32), rounded down at each layer; (N, 1, H, W) with ``upsample``.
 
     Raises:
-        UserError: (in the first iteration) another number of channels, or a map of less than 32×32.
+        UserError: (in the first iteration) a different number of channels, or a map smaller than 32×32.
     """
 
     def __init__(
@@ -55,13 +55,13 @@ class OutputSpaceDiscriminator(BaseModule):
 
 @MODELS.register_module()
 class RegionDiscriminator(BaseModule):
-    """FCAN's discriminator (Sec. 3.2): every region of a feature map, seen at several rates ("ASPP"), gets a score.
+    """FCAN's discriminator (Sec. 3.2): scores every region of a feature map, using several dilation rates ("ASPP").
 
-    Parallel dilated 3×3 convolutions, concatenated, and a 1×1 convolution to one score. The paper says neither the
-    kernel size nor whether an activation stands between: 3×3 as in DeepLab's ASPP, and none.
+    Parallel dilated 3×3 convolutions are concatenated; a 1×1 convolution gives one score. The paper does not state the
+    kernel size or any activation between them: we use 3×3 as in DeepLab's ASPP, and no activation.
 
-    The ablation's region-level discriminator without ASPP ("Conv") is one rate: ``dilations=(1,), channels=512`` is as
-    wide and has as many parameters as the default, so that only the rates differ.
+    The ablation's region-level discriminator without ASPP ("Conv") has one rate: ``dilations=(1,), channels=512`` has
+    the same width and number of parameters as the default, so that only the rates differ.
 
     Args:
         in_channels: channels of the feature map.
@@ -71,7 +71,7 @@ class RegionDiscriminator(BaseModule):
     Shape: (N, in_channels, h, w) → (N, 1, h, w).
 
     Raises:
-        UserError: no rate, or one below 1; (in the first iteration) another number of channels.
+        UserError: no rate, or one below 1; (in the first iteration) a different number of channels.
     """
 
     def __init__(
@@ -101,13 +101,13 @@ class RegionDiscriminator(BaseModule):
 class ImageDiscriminator(BaseModule):
     """The image-level discriminator of FCAN's ablation ("ADA"): one score for the whole image.
 
-    The mean over the feature map, a hidden layer and a score. The paper gives no sizes: ``channels`` is as wide as the
-    four branches of :class:`RegionDiscriminator` together.
+    The mean over the feature map, a hidden layer and a score. The paper gives no sizes: ``channels`` equals the total
+    width of the four branches of :class:`RegionDiscriminator`.
 
     Shape: (N, in_channels, h, w) → (N, 1, 1, 1).
 
     Raises:
-        UserError: (in the first iteration) another number of channels.
+        UserError: (in the first iteration) a different number of channels.
     """
 
     def __init__(self, in_channels: int, channels: int = 512, init_cfg: dict | None = None) -> None:
@@ -126,7 +126,7 @@ class ImageDiscriminator(BaseModule):
 
 
 def check_channels(x: Tensor, in_channels: int) -> None:
-    """Raises: UserError: ``x`` (N, C, h, w) with C other than ``in_channels``, by the key that has to change."""
+    """Raises: UserError: ``x`` (N, C, h, w) with C other than ``in_channels``; it names the key to change."""
     if x.shape[1] != in_channels:
         raise UserError(
             f'the discriminator has in_channels = {in_channels}, but its input has {x.shape[1]} channels: '

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 
 @MODELS.register_module()
 class FeatureProjection(nn.Sequential):
-    """An MLP at every position: to four times the width, LayerNorm, GELU, and to the frozen network's width.
+    """An MLP at every position: a layer of four times the width, LayerNorm, GELU, then the frozen network's width.
 
     Args:
-        in_channels: of the student's features.
-        out_channels: of the frozen network's; by default as many.
+        in_channels: channels of the student's features.
+        out_channels: channels of the frozen network's features; by default the same number.
 
     Shape: (N, in_channels, h, w) → (N, out_channels, h, w).
     """

@@ -18,23 +18,23 @@ REGISTERS = ('register_tokens', 'storage_tokens', 'reg_token')  # their names in
 
 @MODELS.register_module()
 class FoundationViT(TIMMBackbone):
-    """MMSegmentation's ``TIMMBackbone`` for a ViT of timm, at any image whose sides are multiples of the patch.
+    """MMSegmentation's ``TIMMBackbone`` for a ViT of timm, for any image whose sides are multiples of the patch size.
 
-    Positional embeddings are resized by timm itself. ``init_cfg=dict(type='Pretrained', checkpoint=…)`` takes the file
-    that Meta releases or timm's own, and refuses one of another variant. Images are not padded: resize and crop them to
-    multiples. An exported model has the stock type.
+    timm itself resizes positional embeddings. ``init_cfg=dict(type='Pretrained', checkpoint=…)`` accepts Meta's
+    released file or timm's own, and rejects files of another variant. Images are not padded: resize and crop them to
+    multiples. An exported model uses the stock type.
 
     Args:
-        model_name: timm's, such as ``'vit_base_patch14_dinov2'`` or ``'vit_small_patch16_dinov3'``.
-        out_indices: blocks whose output is returned; those after the last one are not built. By default the last block.
-        recompute_gelu: keep what goes into the GELUs and compute what comes out again in the backward pass: the same to
-            the bit, a fifth less memory, no more matrix products.
-        **kwargs: of the timm model, such as ``drop_path_rate``.
+        model_name: timm's name, such as ``'vit_base_patch14_dinov2'`` or ``'vit_small_patch16_dinov3'``.
+        out_indices: blocks whose output is returned; later blocks are not built. By default the last block.
+        recompute_gelu: store the inputs of the GELUs and recompute their outputs in the backward pass. The result is
+            identical to the bit, uses a fifth less memory and needs no more matrix products.
+        **kwargs: arguments of the timm model, such as ``drop_path_rate``.
 
     Shape: (N, 3, H, W) → maps (N, width, H / patch, W / patch), one per index.
 
     Raises:
-        UserError: timm is not installed; a name that timm does not have; (for an image) sides that are not multiples.
+        UserError: timm is not installed; timm does not have this name; (for an image) sides that are not multiples.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class FoundationViT(TIMMBackbone):
         return tuple(self.timm_model(x))
 
     def own_keys(self, found: dict[str, Tensor], path: str) -> dict[str, Tensor]:
-        """The tensors of a pretrained file under this module's keys (:class:`CheckedPretrainedInit` asks for it).
+        """The tensors of a pretrained file under this module's keys (called by :class:`CheckedPretrainedInit`).
 
         Raises:
             UserError: a file with another number of registers, or one that lacks a tensor.
@@ -78,7 +78,7 @@ class FoundationViT(TIMMBackbone):
                 f'{path} has {theirs} registers, but {self.model_name} has {mine}: use the file of this model, or set '
                 'model_name to a model with as many registers (reg4 has 4)'
             )
-        converted = sys.modules[type(vit).__module__].checkpoint_filter_fn(dict(found), vit)  # timm's, of this family
+        converted = sys.modules[type(vit).__module__].checkpoint_filter_fn(dict(found), vit)  # timm's converter
         converted = {f'{prefix}{key}': value for key, value in converted.items()}
         own = [key for key in self.state_dict() if 'lora_' not in key]
         if lacking := [key for key in own if key not in converted]:
@@ -90,7 +90,7 @@ class FoundationViT(TIMMBackbone):
 
 
 class _Recomputed:
-    """Mixed into timm's ``Mlp``: what the activation returns is computed again for the gradient of ``fc2``."""
+    """Mixed into timm's ``Mlp``: recomputes the activation's output for the gradient of ``fc2``."""
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.fc1(x)
@@ -108,7 +108,7 @@ def recompute(vit: nn.Module) -> None:
     kind = type(Mlp.__name__, (_Recomputed, Mlp), {})
     for module in vit.modules():
         if type(module) is Mlp:
-            module.__class__ = kind  # the same parameters
+            module.__class__ = kind  # the parameters stay the same
 
 
 def check_name(model_name: str) -> None:

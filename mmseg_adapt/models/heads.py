@@ -1,6 +1,6 @@
-"""How a head is read: the map of logits that testing uses, what else its losses need, and the losses.
+"""Readers of heads: the map of logits that testing uses, the other outputs that the losses need, and the losses.
 
-One reader per kind of head, so that a segmentor and the methods know of none. :func:`reader_of` finds it.
+There is one reader per kind of head, so the segmentor and the methods need no special cases. See :func:`reader_of`.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from ..errors import UserError
 from .losses import head_losses, is_per_pixel, losses_of, mean_loss, pixel_accuracy, resized, weighted_loss
 
 MAP = ''  # the name of the map of logits, (N, C, h, w), among a head's outputs
-EDGE_WIDTH = 4  # pixels; of MMSegmentation's PIDNet configs
-TINY = 1e-6  # the score of a class that no mask shows: half precision keeps it above 0
+EDGE_WIDTH = 4  # pixels; as in MMSegmentation's PIDNet configs
+TINY = 1e-6  # the score of a class without a mask; above 0 even in half precision
 
 
 class HeadReader:
-    """Reads a head that yields one map of logits, as most do: it is all that their losses need.
+    """Reads a head whose losses need only its one map of logits, as most do.
 
     Args:
         head: the head, called by :meth:`outputs`.
@@ -45,13 +45,13 @@ class HeadReader:
         self.head, self.train_cfg, self.test_cfg = head, train_cfg, test_cfg
 
     def outputs(self, *inputs) -> dict[str, Tensor]:
-        """``MAP`` → logits (N, C, h, w), and further names → what only the losses of training need.
+        """``MAP`` → logits (N, C, h, w), and further names → outputs that only the training losses need.
 
         Args:
-            *inputs: the features; of a later head of a cascade also the logits of the head before.
+            *inputs: the features; for a later head of a cascade also the logits of the previous head.
 
         Raises:
-            UserError: a head from elsewhere that returns more than a map.
+            UserError: a custom head that returns more than a map.
         """
         logits = self.head(*inputs)
         if not isinstance(logits, Tensor):
@@ -61,17 +61,17 @@ class HeadReader:
     def losses(
         self, outputs: dict[str, Tensor], labels: Tensor, weight: Tensor | None = None, accuracies: bool = True
     ) -> dict[str, Tensor]:
-        """The head's losses of its ``outputs``, named as MMSegmentation names them.
+        """The head's losses of its ``outputs``, with MMSegmentation's names.
 
         Args:
             labels: (N, H, W).
-            weight: of each pixel's loss, (N, H, W); only where :meth:`weightless` is None.
+            weight: weight of each pixel's loss, (N, H, W); allowed only if :meth:`weightless` returns None.
             accuracies: whether to return ``acc_seg`` too.
         """
         return head_losses(self.head, outputs[MAP], labels, weight, accuracies)
 
     def weightless(self) -> str | None:
-        """Why the losses take no weight per pixel, and the cure; None where they do."""
+        """Why the losses cannot take a weight per pixel, and the cure; None if they can."""
         for loss in losses_of(self.head):
             if not is_per_pixel(loss, self.head.out_channels):
                 return f'{type(loss).__name__} is not a loss per pixel: set loss_decode to CrossEntropyLoss'
@@ -79,7 +79,7 @@ class HeadReader:
 
 
 class OwnLossReader(HeadReader):
-    """Of a head with one map and losses of its own, such as STDC's of the boundaries."""
+    """For a head with one map and its own losses, such as STDC's boundary losses."""
 
     def losses(self, outputs, labels, weight=None, accuracies=True):
         return self.head.loss_by_feat(outputs[MAP], samples_of(labels))
@@ -89,7 +89,7 @@ class OwnLossReader(HeadReader):
 
 
 class EncReader(HeadReader):
-    """Of EncNet's: beside the map, which classes occur in the image, (N, C) logits."""
+    """For EncNet's: besides the map, it returns which classes occur in the image, (N, C) logits."""
 
     def outputs(self, *inputs):
         if not self.head.use_se_loss:
@@ -111,7 +111,7 @@ class EncReader(HeadReader):
 
 
 class DualAttentionReader(HeadReader):
-    """Of DANet's: the map of both attentions, which is tested, and one of each."""
+    """For DANet's: the map of both attentions, which testing uses, and one map of each."""
 
     def outputs(self, *inputs):
         both, position, channel = self.head(*inputs)
@@ -126,7 +126,7 @@ class DualAttentionReader(HeadReader):
 
 
 class KernelReader(HeadReader):
-    """Of K-Net's: the map of every stage, the last of which is tested."""
+    """For K-Net's: a map of every stage; testing uses the last."""
 
     def outputs(self, *inputs):
         maps = self.head(*inputs)
@@ -145,7 +145,7 @@ class KernelReader(HeadReader):
 
 
 class ContextReader(HeadReader):
-    """Of DDRNet's: in training a map of the context, which is tested, and one of the details."""
+    """For DDRNet's: in training, a map of the context, which testing uses, and one of the details."""
 
     def outputs(self, *inputs):
         maps = self.head(*inputs)
@@ -166,7 +166,7 @@ class ContextReader(HeadReader):
 
 
 class BoundaryReader(HeadReader):
-    """Of PIDNet's: in training, maps of the details and of the boundaries beside the one that is tested."""
+    """For PIDNet's: in training, maps of the details and of the boundaries besides the one that testing uses."""
 
     def outputs(self, *inputs):
         maps = self.head(*inputs)
@@ -184,7 +184,7 @@ class BoundaryReader(HeadReader):
 
 
 class PointReader(HeadReader):
-    """Of PointRend's, last in a cascade: the refined map, and in training the logits at random points."""
+    """For PointRend's, last in a cascade: the refined map, and in training the logits at random points."""
 
     def outputs(self, features, coarse):
         head, cfg = self.head, self.test_cfg
@@ -205,14 +205,14 @@ class PointReader(HeadReader):
 
 
 class MaskReader(HeadReader):
-    """Of MaskFormer's and Mask2Former's: per query a class and a mask, whose products say where a class is.
+    """For MaskFormer's and Mask2Former's: each query gives a class and a mask; their product locates the class.
 
-    The map is the logarithm of the products' sum over the queries, normalised by a softmax where probabilities are
-    asked for. Testing takes the class with the largest sum, and so does the map.
+    The map is the logarithm of the products' sum over the queries; where probabilities are needed, a softmax normalises
+    it. Testing takes the class with the largest sum, and so does the map.
     """
 
     def outputs(self, features):
-        size = tuple(4 * side for side in features[0].shape[2:])  # of the image, which these heads only pass on
+        size = tuple(4 * side for side in features[0].shape[2:])  # size of the image, which these heads only pass on
         metas = dict(img_shape=size, batch_input_shape=size)
         classes, masks = self.head(features, [SegDataSample(metainfo=metas) for _ in features[0]])
         score = torch.einsum('bqc,bqhw->bchw', classes[-1].softmax(-1)[..., :-1], masks[-1].sigmoid())
@@ -253,7 +253,7 @@ def reader_of(head: nn.Module) -> type[HeadReader]:
     """The reader for a head.
 
     Raises:
-        UserError: a head that no reader is for, by name.
+        UserError: a head without a reader; the message names it.
     """
     kind = type(head)
     for known, reader in READERS.items():
@@ -266,14 +266,14 @@ def reader_of(head: nn.Module) -> type[HeadReader]:
 
 
 def samples_of(labels: Tensor) -> list[SegDataSample]:
-    """Label maps (N, H, W) as the data samples that MMSegmentation's losses read."""
+    """Convert label maps (N, H, W) to the data samples that MMSegmentation's losses read."""
     return [SegDataSample(gt_sem_seg=PixelData(data=label[None])) for label in labels]
 
 
 def edges(labels: Tensor, width: int, ignore_index: int = 255) -> Tensor:
-    """What MMSegmentation's ``GenerateEdge`` draws, (N, H, W) of 0 and 1: lines of ``width`` pixels where classes meet.
+    """Like MMSegmentation's ``GenerateEdge``, (N, H, W) of 0 and 1: lines of ``width`` pixels between classes.
 
-    Pseudo-labels and mixtures have boundaries of their own, which no file holds.
+    Computed here because pseudo-labels and mixtures have their own boundaries, which are not in a file.
     """
     found = torch.zeros_like(labels, dtype=torch.bool)
 

@@ -22,31 +22,31 @@ GRID = 8  # coordinates of a detail box are multiples of it
 
 @MODELS.register_module()
 class HRDASegmentor(MultiLevelSegmentor):
-    """A large *context* view at half the resolution and a *detail* view at full resolution, fused by an attention.
+    """A large *context* view at half resolution and a *detail* view at full resolution, fused by an attention.
 
-    One backbone and one head for both views. ``mode='tensor'`` returns, beside what :class:`MultiLevelSegmentor` does:
+    Both views share one backbone and one head. ``mode='tensor'`` adds to the outputs of :class:`MultiLevelSegmentor`:
 
-    * in training ``'decode'``, the fused logits, ``'detail'``, those of a random box alone, and ``'box'``, where it is;
-    * otherwise ``'decode'``, fused with detail from overlapping windows, as :meth:`logits` does in either mode: all
-      windows of all images in one batch, which is what BN of a teacher in training mode sees.
+    * in training ``'decode'``, the fused logits; ``'detail'``, the logits of a random box alone; ``'box'``, its place;
+    * otherwise ``'decode'``, fused with detail from overlapping windows, which :meth:`logits` uses in either mode: all
+      windows of all images form one batch, and BN of a teacher in training mode normalises by it.
 
-    ``'backbone'`` are the context's features. The loss is (1 − λ_d) L(fused) + λ_d L(detail).
+    ``'backbone'`` holds the context's features. The loss is (1 − λ_d) L(fused) + λ_d L(detail).
 
     Args:
-        attention_head: config of a head whose logits, after a sigmoid, say for each class how much the detail counts,
+        attention_head: config of a head whose logits, after a sigmoid, give the weight of the detail for each class,
             such as ``dict(type='DAFormerHead', dilations=None, …)``. It sees the context's features.
-        detail_crop: height and width of the detail box and of the windows; these overlap by half.
-        scales: of the context and of the detail; the latter is 1.
+        detail_crop: height and width of the detail box and of the windows; windows overlap by half.
+        scales: scales of the context and of the detail; the latter is 1.
         detail_weight: λ_d.
-        window_batch: run the windows so many at a time, for less memory; None: all at once, as released. In training
-            mode BN then normalises by fewer windows, so that a teacher's numbers change.
+        window_batch: number of windows to run at a time, to save memory; None runs all at once, as released. In
+            training mode BN then normalises by fewer windows, so a teacher's numbers change.
 
     Raises:
-        UserError: scales or crops that make no sense; a head with more than one map; (in the first iteration) an image
-            smaller than the crop, or with sides that neither view can halve evenly.
+        UserError: invalid scales or crops; a head with more than one map; (in the first iteration) an image smaller
+            than the crop, or with sides that do not halve evenly in either view.
     """
 
-    generator: Generator | None = None  # of the detail box; None is PyTorch's default
+    generator: Generator | None = None  # draws the detail box; None is PyTorch's default
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class HRDASegmentor(MultiLevelSegmentor):
         return self._fused(inputs, self.extract_feat(self.backbone_input(inputs)))[0]
 
     def _fused(self, inputs: Tensor, features: Sequence[Tensor], box: Box | None = None) -> tuple[Tensor, Tensor]:
-        """The fused logits, and the detail's: of ``box``, or of whole images."""
+        """The fused logits and the detail's logits: those of ``box``, or of whole images."""
         size = _size(inputs)
         context, attention = self.decode_head(features), self.attention_head(features).sigmoid()
         # BN of the shared head sees the context first, as in the release
@@ -110,7 +110,7 @@ class HRDASegmentor(MultiLevelSegmentor):
         return fuse(context, attention, detail, size, stride, box), detail
 
     def _check(self, size: Sequence[int], stride: int) -> None:
-        """Raises: UserError: boxes, windows or halves of an image of ``size`` that fall between the logits' cells."""
+        """Raises: UserError: boxes, windows or halves of an image of ``size`` that do not align with the logits."""
         if GRID % stride:
             raise UserError(
                 f'HRDASegmentor places boxes at multiples of {GRID} pixels, but its logits have a stride of {stride} '
@@ -121,7 +121,7 @@ class HRDASegmentor(MultiLevelSegmentor):
                 f'HRDASegmentor.detail_crop = {self.detail_crop}: windows overlap by half, so both sides must be '
                 f'multiples of {2 * stride}, twice the stride of the logits'
             )
-        cell = round(stride / self.context_scale)  # of the context, in pixels of the image
+        cell = round(stride / self.context_scale)  # side of a context cell, in pixels of the image
         if any(side % cell for side in size):
             raise UserError(
                 f'HRDASegmentor got an image of {size[0]}×{size[1]}: both sides must be multiples of {cell}; '
@@ -132,7 +132,7 @@ class HRDASegmentor(MultiLevelSegmentor):
         return self.decode_head(self.extract_feat(images))
 
     def detail_by_windows(self, inputs: Tensor) -> Tensor:
-        """The detail logits of whole images: the mean over the windows that show a cell."""
+        """The detail logits of whole images: each cell is the mean over the windows that contain it."""
         size = _size(inputs)
         boxes = windows(size, self.detail_crop)
         crops = torch.cat([inputs[place(box)] for box in boxes])
@@ -158,12 +158,12 @@ class HRDASegmentor(MultiLevelSegmentor):
 
 
 def _size(images: Tensor) -> tuple[int, ...]:
-    """Height and width, as numbers: PyTorch's tracer makes tensors of them. A traced HRDA has a fixed size."""
+    """Height and width as numbers: PyTorch's tracer turns them into tensors. A traced HRDA has a fixed size."""
     return tuple(map(int, images.shape[2:]))
 
 
 def draw_detail_box(size: Sequence[int], crop: Sequence[int], generator: Generator | None = None) -> Box:
-    """A random box of ``crop`` in an image of ``size``, at multiples of 8; as released never at the very last one.
+    """A random box of ``crop`` in an image of ``size``, at multiples of 8; as released, never the very last one.
 
     Raises:
         UserError: an image smaller than the crop.
@@ -183,9 +183,9 @@ def draw_detail_box(size: Sequence[int], crop: Sequence[int], generator: Generat
 
 
 def windows(size: Sequence[int], crop: Sequence[int]) -> list[Box]:
-    """Boxes of ``crop``, or of the image where it is smaller, that cover it and overlap by half, row by row.
+    """Boxes of ``crop``, or of the image if it is smaller, that cover the image and overlap by half, row by row.
 
-    The last of a row or column is moved back to the border.
+    The last box of a row or column is moved back to the border.
     """
     spans = []
     for side, window in zip(size, crop):
@@ -197,18 +197,18 @@ def windows(size: Sequence[int], crop: Sequence[int]) -> list[Box]:
 
 
 def place(box: Box, stride: int = 1) -> tuple:
-    """What ``box``, in pixels, covers in (…, H / stride, W / stride), as an index."""
+    """The region that ``box``, in pixels, covers in (…, H / stride, W / stride), as an index."""
     y1, y2, x1, x2 = (side // stride for side in box)
     return ..., slice(y1, y2), slice(x1, x2)
 
 
 def average(logits: Tensor, boxes: list[Box], size: Sequence[int], stride: int) -> Tensor:
-    """Logits of windows, put back to where they come from; the mean where windows overlap.
+    """Put the logits of windows back in place and average them where windows overlap.
 
     Args:
         logits: (len(boxes) · N, C, h, w), window k of image n in row k · N + n.
         size: (H, W) of the images.
-        stride: of the logits.
+        stride: stride of the logits.
 
     Returns:
         (N, C, H / stride, W / stride).
@@ -227,14 +227,14 @@ def fuse(
 ) -> Tensor:
     """HRDA's fused logits: up((1 − a) · context) + up(a) · detail, where a is 0 outside the box.
 
-    As released, the context is weighted before it is upsampled.
+    As released, the context is weighted before upsampling.
 
     Args:
         context: logits (N, C, h, w) of the halved image.
         attention: a in [0, 1], (N, C, h, w).
-        detail: logits at full resolution: of the box, or of the whole image.
+        detail: logits at full resolution, of the box or of the whole image.
         size: (H, W) of the image.
-        stride: of ``detail``.
+        stride: stride of ``detail``.
 
     Returns:
         (N, C, H / stride, W / stride).

@@ -1,4 +1,4 @@
-"""Cross-entropy one image at a time: logits at the size of the labels are the largest tensors of a training step."""
+"""Cross-entropy one image at a time: logits at label size are the largest tensors of a training step."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import torch
 from mmseg.models.losses import CrossEntropyLoss
 from torch import Tensor, nn
 
-EPS = torch.finfo(torch.float32).eps  # which mmseg adds to a number of pixels that it is given
+EPS = torch.finfo(torch.float32).eps  # mmseg adds it to an explicit number of pixels
 
 
 class _SumOverImages(torch.autograd.Function):
-    """Σ share(i, logits of image i), whose gradient is computed at once, so that nothing of an image is kept."""
+    """Σ share(i, logits of image i). Its gradient is computed at once, so that nothing of an image is kept."""
 
     @staticmethod
     def forward(ctx, logits: Tensor, share: Callable[[int, Tensor], Tensor]) -> Tensor:
@@ -36,7 +36,7 @@ class _SumOverImages(torch.autograd.Function):
 
 
 def sum_over_images(logits: Tensor, share: Callable[[int, Tensor], Tensor]) -> Tensor:
-    """Σᵢ ``share(i, logits[i : i + 1])``, a scalar; an image's graph is gone before the next one's is made.
+    """Σᵢ ``share(i, logits[i : i + 1])``, a scalar; the graph of each image is freed before the next one is built.
 
     In mixed precision the shares are computed in float32.
     """
@@ -46,15 +46,15 @@ def sum_over_images(logits: Tensor, share: Callable[[int, Tensor], Tensor]) -> T
 
 
 def sums_over_pixels(loss: nn.Module) -> bool:
-    """Whether a loss is a sum over pixels divided by a number that only the labels decide."""
+    """Whether a loss is a sum over pixels divided by a number that depends only on the labels."""
     return type(loss) is CrossEntropyLoss and loss.reduction == 'mean' and not (loss.use_sigmoid or loss.use_mask)
 
 
 def divisor(loss: CrossEntropyLoss, labels: Tensor, ignore_index: int, dtype: torch.dtype) -> Tensor | float:
-    """What MMSegmentation divides the sum over labels (N, H, W) by, counted on the device without waiting for it.
+    """The number by which MMSegmentation divides the sum over labels (N, H, W), without waiting for the device.
 
-    All pixels, or with ``avg_non_ignore`` the valid ones, or with ``class_weight`` the weights of the valid ones: with
-    ignored pixels MMSegmentation itself (upstream 1.2) fails there.
+    It counts all pixels, or with ``avg_non_ignore`` the valid ones; with ``class_weight`` it sums the weights of the
+    valid ones. MMSegmentation itself (upstream 1.2) fails there if pixels are ignored.
     """
     valid = labels != ignore_index
     if loss.class_weight is not None:

@@ -1,4 +1,4 @@
-"""Losses of a head with a weight per pixel; the discriminator's objectives."""
+"""Losses of a head with a weight per pixel, and the discriminator's objectives."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ..errors import UserError
 from .loss_by_image import divisor, sum_over_images, sums_over_pixels
 
 DOMAINS = ('source', 'target')
-_LABEL = {'source': 0.0, 'target': 1.0}  # the released code's; the paper numbers them the other way round
+_LABEL = {'source': 0.0, 'target': 1.0}  # as in the released code; the paper swaps them
 # 'vanilla': AdaptSegNet Eq. 2 and 4; 'lsgan': least squares, Mao et al., ICCV 2017
 OBJECTIVES = {'vanilla': F.binary_cross_entropy_with_logits, 'lsgan': F.mse_loss}
 
 
 def domain_accuracy(score: Tensor, domain: str, objective: str = 'vanilla') -> Tensor:
-    """The part of the map, in [0, 1], on which the raw scores of D, any shape, name ``domain``: without a gradient.
+    """The share of the map, in [0, 1], on which D's raw scores, of any shape, name ``domain``. It has no gradient.
 
     >>> domain_accuracy(torch.tensor([-2.0, -1.0, 3.0, -4.0]), 'source').item()
     0.75
@@ -30,7 +30,7 @@ def domain_accuracy(score: Tensor, domain: str, objective: str = 'vanilla') -> T
 
 
 def domain_loss(score: Tensor, domain: str, objective: str = 'vanilla') -> Tensor:
-    """How far the raw scores of D, any shape, are from naming ``domain``: a scalar, the mean over the map.
+    """The loss of D's raw scores, of any shape, for naming ``domain``: a scalar, the mean over the map.
 
     The paper writes D as a two-channel softmax; one logit with binary cross-entropy is the same function.
 
@@ -46,19 +46,19 @@ def labels_of(data_samples: list[SegDataSample]) -> Tensor:
 
 
 def losses_of(head: BaseDecodeHead) -> list[nn.Module]:
-    """What ``loss_decode`` names."""
+    """The losses in ``loss_decode``."""
     return list(head.loss_decode) if isinstance(head.loss_decode, nn.ModuleList) else [head.loss_decode]
 
 
 def resized(head: BaseDecodeHead, logits: Tensor, labels: Tensor) -> Tensor:
-    """A head's logits (N, C, h, w) at the size of labels (N, H, W)."""
+    """Resize a head's logits (N, C, h, w) to the size of labels (N, H, W)."""
     return resize(logits, labels.shape[1:], mode='bilinear', align_corners=head.align_corners, warning=False)
 
 
 def head_losses(
     head: BaseDecodeHead, logits: Tensor, labels: Tensor, weight: Tensor | None = None, accuracies: bool = True
 ) -> dict[str, Tensor]:
-    """What ``BaseDecodeHead.loss_by_feat`` returns, with a weight per pixel and without waiting for the device.
+    """Like ``BaseDecodeHead.loss_by_feat``, but with a weight per pixel and without waiting for the device.
 
     Shape: ``logits`` (N, C, h, w), resized to the labels; ``labels`` (N, H, W); ``weight`` (N, H, W).
 
@@ -66,7 +66,7 @@ def head_losses(
         accuracies: whether to return ``acc_seg`` too, which costs an argmax over all classes.
 
     Raises:
-        UserError: ``weight`` for a loss that is not one per pixel.
+        UserError: ``weight`` for a loss that is not computed per pixel.
     """
     if head.sampler is None and len(losses_of(head)) == 1 and sums_over_pixels(losses_of(head)[0]):
         return losses_by_image(head, logits, labels, weight, accuracies)
@@ -89,7 +89,7 @@ def head_losses(
 def losses_by_image(
     head: BaseDecodeHead, logits: Tensor, labels: Tensor, weight: Tensor | None, accuracies: bool
 ) -> dict[str, Tensor]:
-    """:func:`head_losses` of a head with one softmax cross-entropy, without the logits of all images at full size."""
+    """:func:`head_losses` for one softmax cross-entropy, without full-size logits of all images at once."""
     (loss,) = losses_of(head)
     dtype = torch.promote_types(logits.dtype, torch.float32)
     count = labels.numel() if weight is not None else divisor(loss, labels, head.ignore_index, dtype)
@@ -110,14 +110,14 @@ def losses_by_image(
 
 
 def pixel_accuracy(logits: Tensor, labels: Tensor, ignore_index: int) -> Tensor:
-    """Percent of the valid pixels that ``logits`` (N, C, H, W) name as ``labels`` (N, H, W) do: MMSegmentation's
-    ``accuracy``, whose boolean masks wait for the device."""
+    """Percent of the valid pixels where ``logits`` (N, C, H, W) agree with ``labels`` (N, H, W), like MMSegmentation's
+    ``accuracy``, but without boolean masks, which wait for the device."""
     return percent(right_pixels(logits, labels, ignore_index), labels != ignore_index)
 
 
 def right_pixels(logits: Tensor, labels: Tensor, ignore_index: int) -> Tensor:
-    """How many of the valid pixels are named rightly, a scalar."""
-    named = logits.topk(1, dim=1).indices[:, 0] if logits.shape[1] > 1 else (logits[:, 0] > 0).long()  # or one output
+    """The number of valid pixels that are classified correctly, a scalar."""
+    named = logits.topk(1, dim=1).indices[:, 0] if logits.shape[1] > 1 else (logits[:, 0] > 0).long()  # else one output
     return ((named == labels) & (labels != ignore_index)).sum()
 
 
@@ -127,12 +127,12 @@ def percent(right: Tensor, valid: Tensor) -> Tensor:
 
 
 def mean_loss(loss: nn.Module, logits: Tensor, labels: Tensor, sampled: Tensor | None, ignore_index: int) -> Tensor:
-    """``loss`` as MMSegmentation averages it: over all pixels, or with ``avg_non_ignore`` over the valid ones.
+    """``loss`` averaged as in MMSegmentation: over all pixels, or with ``avg_non_ignore`` over the valid ones.
 
-    The valid pixels are counted on the device, where MMSegmentation waits for their number. ``class_weight`` may meet
-    ignored pixels, where it fails (upstream 1.2): the average is over the sum of the valid pixels' class weights.
+    The valid pixels are counted on the device, whereas MMSegmentation waits for their number. ``class_weight`` works
+    with ignored pixels, where upstream 1.2 fails: the average is over the sum of the valid pixels' class weights.
     """
-    if isinstance(loss, OhemCrossEntropy):  # which takes nothing else: MMSegmentation's own heads call it like this
+    if isinstance(loss, OhemCrossEntropy):  # it takes no other arguments: MMSegmentation's own heads call it like this
         return loss(logits, labels)
     count = {}
     if isinstance(loss, CrossEntropyLoss) and not loss.use_sigmoid and not loss.use_mask:
@@ -148,22 +148,22 @@ def mean_loss(loss: nn.Module, logits: Tensor, labels: Tensor, sampled: Tensor |
 
 
 def is_per_pixel(loss: nn.Module, channels: int) -> bool:
-    """Whether :func:`weighted_loss` takes a loss of a head with so many outputs: found out by a try."""
+    """Whether :func:`weighted_loss` accepts a loss of a head with ``channels`` outputs; it tries."""
     logits, labels = torch.zeros(1, channels, 2, 2, device='cpu'), torch.zeros(1, 2, 2, dtype=torch.long, device='cpu')
     try:
         weighted_loss(loss, logits, labels, torch.ones(1, 2, 2, device='cpu'), ignore_index=255)
-    except (TypeError, ValueError):  # an argument that it does not know, or a value that is not a map
+    except (TypeError, ValueError):  # an unknown argument, or a value that is not a map
         return False
     return True
 
 
 def weighted_loss(loss: nn.Module, logits: Tensor, labels: Tensor, weight: Tensor, ignore_index: int) -> Tensor:
-    """The mean over *all* pixels (N, H, W) of ``loss``, 0 where ignored, times ``weight``.
+    """The mean over *all* pixels (N, H, W) of ``loss``, which is 0 at ignored pixels, times ``weight``.
 
-    As in the releases of DACS and DAFormer; the heads of MMSegmentation 1.x take no weights.
+    As in the releases of DACS and DAFormer; the heads of MMSegmentation 1.x do not accept weights.
     """
     per_pixel = loss(logits, labels, reduction_override='none', ignore_index=ignore_index)
-    if per_pixel.ndim == 4:  # of sigmoids, one per class
+    if per_pixel.ndim == 4:  # sigmoid losses, one per class
         per_pixel = per_pixel.mean(1)
     if per_pixel.shape != labels.shape:
         raise UserError(f'{type(loss).__name__} is not a loss per pixel and has no pixel weights: use CrossEntropyLoss')

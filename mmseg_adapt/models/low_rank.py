@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from ..errors import UserError
 
-VIT = ('attn.qkv', 'attn.proj', 'mlp.fc1', 'mlp.fc2')  # of timm's blocks
+VIT = ('attn.qkv', 'attn.proj', 'mlp.fc1', 'mlp.fc2')  # names in timm's blocks
 
 
 class LowRankLinear(nn.Linear):
     """W₀ x + b + (α / r) · B A x (Eq. 3): W₀ and b are frozen, A (r, in) and B (out, r) are trained; B starts at 0.
 
-    An ``nn.Linear`` becomes one in place and keeps the names of its parameters: files of weights fit as before.
+    An ``nn.Linear`` is converted in place and keeps its parameter names, so weight files still fit.
     """
 
     lora_a: nn.Parameter
@@ -32,12 +32,12 @@ class LowRankLinear(nn.Linear):
 def add_low_rank(
     module: nn.Module, rank: int = 16, alpha: float | None = None, layers: Sequence[str] = VIT, name: str = 'backbone'
 ) -> None:
-    """Freeze ``module`` and give the linear layers whose names end in one of ``layers`` an adapter each.
+    """Freeze ``module`` and add an adapter to each linear layer whose name ends in one of ``layers``.
 
     Args:
         rank: r.
-        alpha: α; by default r, so that the adapters' output is taken as it is.
-        name: of the module, for messages.
+        alpha: α; by default r, so that the adapters' output has factor 1.
+        name: the module's name, for messages.
 
     Raises:
         UserError: a rank that is not low; no such layer.

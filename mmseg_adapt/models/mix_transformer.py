@@ -18,17 +18,17 @@ _INNER_EPS = 1e-5  # PyTorch's default
 
 @MODELS.register_module()
 class DAFormerMixTransformer(MixVisionTransformer):
-    """MMSegmentation's ``MixVisionTransformer`` with MiT-B5's sizes and the released epsilons; key names are its own.
+    """MMSegmentation's ``MixVisionTransformer`` with MiT-B5's sizes and the released epsilons; key names do not change.
 
-    The LayerNorms of the patch embeddings and of the attention's reduction have eps 1e-5, all others that of
+    The LayerNorms of the patch embeddings and of the attention's reduction have eps 1e-5; all others use that of
     ``norm_cfg``, 1e-6. MMSegmentation has one eps for all, so its features differ by 6e-5.
 
-    ``init_cfg=dict(type='Pretrained', checkpoint=…)`` takes the usual ``mit_b5.pth`` of ImageNet, whose keys are
+    ``init_cfg=dict(type='Pretrained', checkpoint=…)`` accepts the usual ImageNet ``mit_b5.pth``, whose keys are
     converted, or MMSegmentation's conversion of it.
 
     Args:
-        fused_attention: compute attention by ``scaled_dot_product_attention``, which is the same function, faster and
-            smaller, instead of ``nn.MultiheadAttention`` with its weights.
+        fused_attention: compute attention with ``scaled_dot_product_attention``. It is the same function, but faster
+            and needs less memory than ``nn.MultiheadAttention`` with its weights.
 
     Shape: (N, 3, H, W) → four maps of stride 4, 8, 16, 32 with ``embed_dims × num_heads`` channels.
     """
@@ -56,20 +56,20 @@ class DAFormerMixTransformer(MixVisionTransformer):
                 if block.attn.sr_ratio > 1:
                     block.attn.norm.eps = _INNER_EPS
                 if fused_attention:
-                    block.attn.__class__ = FusedAttention  # the same parameters
+                    block.attn.__class__ = FusedAttention  # the parameters stay the same
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Contiguous maps, as the release's: on the CPU a dilated depthwise convolution of channels-last maps, which
-        MMSegmentation's are, takes three times as long."""
+        """Return contiguous maps like the release: MMSegmentation's are channels-last, which makes a dilated depthwise
+        convolution on the CPU three times slower."""
         return [stage.contiguous() for stage in super().forward(x)]
 
     def own_keys(self, found: dict[str, Tensor], path: str) -> dict[str, Tensor]:
-        """The tensors of a pretrained file under this module's keys (:class:`CheckedPretrainedInit` asks for it)."""
+        """The tensors of a pretrained file under this module's keys (called by :class:`CheckedPretrainedInit`)."""
         return mit_of(found, path)
 
 
 class FusedAttention(EfficientMultiheadAttention):
-    """MMSegmentation's attention of MiT, by ``scaled_dot_product_attention``: equal to 1e-12 in double precision."""
+    """MMSegmentation's attention of MiT, using ``scaled_dot_product_attention``: equal to 1e-12 in double precision."""
 
     def forward(self, x: Tensor, hw_shape: tuple[int, int], identity: Tensor | None = None) -> Tensor:
         reduced = x

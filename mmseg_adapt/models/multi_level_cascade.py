@@ -1,4 +1,4 @@
-"""A cascade of heads, each of which refines the map of the one before, with every level to be looked at."""
+"""A cascade of heads, each refining the previous head's map, that returns every level."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from .multi_level_segmentor import MultiLevelSegmentor, named
 
 @MODELS.register_module()
 class MultiLevelCascade(MultiLevelSegmentor, CascadeEncoderDecoder):
-    """MMSegmentation's ``CascadeEncoderDecoder`` (OCRNet, PointRend), arguments and all, as a
+    """MMSegmentation's ``CascadeEncoderDecoder`` (OCRNet, PointRend), with all its arguments, as a
     :class:`MultiLevelSegmentor`.
 
-    ``'decode'`` is the last head's level, whose map is tested; the heads before are ``'decode_0'``, ``'decode_1'``, …
+    ``'decode'`` is the last head's level, whose map testing uses; the earlier heads are ``'decode_0'``, ``'decode_1'``…
 
     Raises:
-        UserError: as :class:`MultiLevelSegmentor`; ``decode_head`` that is not a list of ``num_stages`` heads.
+        UserError: as :class:`MultiLevelSegmentor`; a ``decode_head`` that is not a list of ``num_stages`` heads.
     """
 
     def _init_decode_head(self, decode_head: list[dict]) -> None:  # type: ignore[override]  # one per stage

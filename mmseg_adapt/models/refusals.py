@@ -1,4 +1,4 @@
-"""What of MMSegmentation's zoo cannot be adapted, or not be built here: refused by name, before anything is built."""
+"""Models of MMSegmentation that cannot be adapted or built here. They are rejected by name before anything is built."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ CANNOT = {  # head → why
 }
 OF_MMDET = ('Mask2FormerHead', 'MaskFormerHead')
 OPS = {'CCHead': 'CrissCrossAttention', 'PointHead': 'point_sample', 'PSAHead': 'PSAMask'}
-COMPILED = ('PSAHead',)  # the other ops are written in Python: mmcv-lite has them where it can be imported
+COMPILED = ('PSAHead',)  # the other ops are written in Python, so mmcv-lite has them
 PACKAGES = ('mmdet', 'mmpretrain')
 
 
 def check_buildable(segmentor: dict) -> None:
-    """Raises: UserError: a head that cannot be adapted, or a part whose package is missing, by name."""
+    """Raises: UserError: a head that cannot be adapted, or a part whose package is missing; the message names it."""
     for kind in types(segmentor):
         if kind in CANNOT:
             raise UserError(
@@ -35,7 +35,7 @@ def check_buildable(segmentor: dict) -> None:
 
 
 def requirement(kind: str) -> str | None:
-    """What a registered type needs beside MMSegmentation and mmcv-lite."""
+    """What a registered type needs besides MMSegmentation and mmcv-lite."""
     package = kind.partition('.')[0]
     if kind in OF_MMDET:
         return 'mmdet'
@@ -45,10 +45,10 @@ def requirement(kind: str) -> str | None:
 
 
 def needed(kind: str) -> str | None:
-    """The same, where it is not installed."""
+    """The same, if it is not installed."""
     what = requirement(kind)
     if kind in OF_MMDET:
-        missing = not hasattr(MODELS.get(kind), 'loss_by_feat')  # mmseg stands an empty class in for mmdet's
+        missing = not hasattr(MODELS.get(kind), 'loss_by_feat')  # without mmdet, mmseg registers an empty class
     elif kind in OPS:
         op = getattr(importlib.import_module(MODELS.get(kind).__module__), OPS[kind])
         missing = op is None or (kind in COMPILED and not has_compiled_ops())
@@ -58,7 +58,7 @@ def needed(kind: str) -> str | None:
 
 
 def types(part) -> Iterator[str]:
-    """The names of the types that a part of a config names."""
+    """The type names in a part of a config."""
     if isinstance(part, dict):
         if kind := part.get('type'):
             yield kind if isinstance(kind, str) else kind.__name__

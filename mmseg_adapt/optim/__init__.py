@@ -1,4 +1,4 @@
-"""How players are optimised: one optimiser each, few parameter groups, the SGD of the released code."""
+"""Optimisation of the players: one optimiser each, few parameter groups, the SGD of the released code."""
 
 from .merged_groups import MergedOptimWrapperConstructor
 from .optim_wrapper_constructor import PlayerOptimWrapperConstructor

@@ -12,9 +12,9 @@ BLOCK = re.compile(r'backbone\.(?:.*\.)?(?:blocks|layers)\.(\d+)\.')
 
 
 def layer_rates(module: nn.Module, decay: float) -> dict[str, float]:
-    """Parameter → the factor of its learning rate: decay^(blocks − i) in block i of a plain ViT backbone.
+    """Parameter → its learning-rate factor: decay^(blocks − i) in block i of a plain ViT backbone.
 
-    The last block has decay¹, what comes before the first block (patches, positions, tokens) decay^(blocks + 1), and
+    The last block has decay¹, everything before the first block (patches, positions, tokens) decay^(blocks + 1), and
     everything outside the backbone, or after its blocks, 1.
 
     Raises:

@@ -15,8 +15,8 @@ class PlayerOptimWrapperConstructor:
     """Build an ``OptimWrapperDict`` whose keys are the attribute names of the model's players.
 
     Every value is a standard ``optim_wrapper`` config and may have its own ``paramwise_cfg``, ``clip_grad`` and
-    ``accumulative_counts``, the number of iterations in which the player moves whose mean gradient is one step (of
-    which :class:`~mmseg_adapt.engine.AlternatingUpdateHook` keeps count)::
+    ``accumulative_counts``: the number of the player's moves whose mean gradient makes one step (counted by
+    :class:`~mmseg_adapt.engine.AlternatingUpdateHook`)::
 
         optim_wrapper = dict(
             constructor='PlayerOptimWrapperConstructor',
@@ -24,11 +24,11 @@ class PlayerOptimWrapperConstructor:
             discriminator=dict(optimizer=dict(type='Adam', lr=1e-4)),
         )
 
-    An empty value is no player: ``discriminator=dict(_delete_=True)`` takes D's optimiser out of a ``_base_``, as it
-    takes D out of the model.
+    An empty value is not a player: ``discriminator=dict(_delete_=True)`` removes D's optimiser from a ``_base_``, just
+    as it removes D from the model.
 
     Raises:
-        UserError: a key that is no player of the model, a player without a key, a parameter with two optimisers, a
+        UserError: a key that is not a player of the model, a player without a key, a parameter with two optimisers, a
             count below 1.
     """
 
@@ -58,7 +58,7 @@ class PlayerOptimWrapperConstructor:
             raise UserError(f'optim_wrapper.{player}.accumulative_counts = {counts!r} must be an integer of at least 1')
         paramwise_cfg = cfg.pop('paramwise_cfg', None)
         wrapper = MergedOptimWrapperConstructor(cfg, paramwise_cfg)(getattr(model, player))
-        wrapper.accumulates = counts  # mmengine's own count is of backward passes, of which a turn has several
+        wrapper.accumulates = counts  # mmengine counts backward passes, but a turn has several
         if wrapper.clip_grad_kwargs:
             wrapper.grad_name = f'{player}.{wrapper.grad_name}'  # logged per player
         return wrapper

@@ -1,4 +1,4 @@
-"""SGD as the released AdaptSegNet code in fact ran it."""
+"""SGD as the released AdaptSegNet code actually ran it."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from ..errors import UserError
 
 @OPTIMIZERS.register_module()
 class RepeatedSGD(torch.optim.SGD):
-    """SGD whose parameter groups may ask for their update to be applied ``repeats`` times per step.
+    """SGD whose parameter groups may apply their update ``repeats`` times per step.
 
-    The released AdaptSegNet code lists most backbone tensors three times, and the downsampling convolutions four
-    times, in one optimiser: PyTorch then applies the update that often with the same gradient, and the backbone's
-    effective learning rate is about three times the nominal one. Later code bases inherited it. Listing a tensor twice
-    is deprecated in PyTorch and wrong in its foreach version; this states the same arithmetic explicitly::
+    The released AdaptSegNet code lists most backbone tensors three times in one optimiser, and the downsampling
+    convolutions four times. PyTorch then applies the update that many times with the same gradient, so the backbone's
+    effective learning rate is about three times the nominal one. Later code bases inherited this. Listing a tensor
+    twice is deprecated in PyTorch and wrong in its foreach version; this class makes the same arithmetic explicit::
 
         optimizer=dict(type='RepeatedSGD', lr=2.5e-4, momentum=0.9, weight_decay=5e-4),
         paramwise_cfg=dict(custom_keys={'backbone.layer': dict(repeats=3)})
 
     Args:
-        repeats: of groups that do not say; 1 is SGD.
-        decay: ``'once'``: every repeat sees the gradient plus weight_decay · p, and those of the very first step each
-            start without momentum, as in today's PyTorch. ``'cumulative'``: as in the PyTorch of 2018 (0.3 and 0.4),
-            which printed the published numbers. It added the weight decay to the gradient in place, so that repeat k
+        repeats: for groups that do not set it; 1 is plain SGD.
+        decay: ``'once'``: every repeat sees the gradient plus weight_decay · p, and each repeat of the very first step
+            starts without momentum, as in today's PyTorch. ``'cumulative'``: as in the PyTorch of 2018 (0.3 and 0.4),
+            which produced the published numbers. It added the weight decay to the gradient in place, so that repeat k
             sees it k times (three repeats: 1 + 2 + 3), and the first step's repeats share their momentum.
 
     Raises:
-        UserError: ``fused=True``, which divides an fp16 gradient by its loss scale at every repeat; another ``decay``.
+        UserError: ``fused=True``, which divides an fp16 gradient by its loss scale at every repeat; unknown ``decay``.
     """
 
     def __init__(self, params, lr: float = 1e-3, repeats: int = 1, decay: str = 'once', **kwargs) -> None:
@@ -36,7 +36,7 @@ class RepeatedSGD(torch.optim.SGD):
             raise UserError('RepeatedSGD does not support fused=True: remove it')
         if decay not in ('once', 'cumulative'):
             raise UserError(f"RepeatedSGD.decay = {decay!r} must be one of 'once', 'cumulative'")
-        if kwargs.get('nesterov'):  # PyTorch's foreach form, a GPU's default, then writes into the gradient
+        if kwargs.get('nesterov'):  # PyTorch's foreach form, the default on a GPU, then writes into the gradient
             kwargs['foreach'] = False
         super().__init__(params, lr=lr, **kwargs)
         self.cumulative = decay == 'cumulative'
@@ -68,7 +68,7 @@ class RepeatedSGD(torch.optim.SGD):
 
     @torch.no_grad()
     def _decay(self, kept: list[tuple]) -> None:
-        """Add the decay to the gradients, which are put back after the step, instead of leaving it to PyTorch."""
+        """Add the decay to the gradients ourselves instead of letting PyTorch do it; restore them after the step."""
         for group, decay, _ in kept:
             group['weight_decay'] = 0.0
             moved = [p for p in group['params'] if p.grad is not None and decay]

@@ -1,8 +1,8 @@
-"""Predictions as pre-labels: files that annotation tools import, with the least confident images first.
+"""Predictions as pre-labels: files for annotation tools, with the least confident images first.
 
-Every format is a function of the label maps that ``predict`` has written, so what a tool shows is what the PNG says.
-One annotation is one class of one image: a segmentor says nothing of objects, and a connected component is not one.
-Pixels of a class that is named ``background`` are left without an annotation, as these tools expect.
+Every format is a function of the label maps written by ``predict``, so the tool shows the same labels as the PNG. One
+annotation is one class of one image: a segmentor does not predict objects, and a connected component is not an object.
+Pixels of a class named ``background`` have no annotation, as these tools expect.
 """
 
 from .coco import write_coco

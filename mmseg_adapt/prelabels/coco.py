@@ -1,4 +1,4 @@
-"""COCO: ``coco.json``, object instances with masks in run lengths, as pycocotools reads them."""
+"""COCO: ``coco.json``, object instances with run-length masks, as read by pycocotools."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def _annotations(images: list[Labelled], classes: list[str], out: Path) -> Itera
 
 
 def counts(mask: np.ndarray) -> list[int]:
-    """COCO's uncompressed run lengths of a (H, W) bool mask: column by column, of zeros first."""
+    """COCO's uncompressed run lengths of a (H, W) bool mask: column by column, starting with zeros."""
     values, lengths = runs(mask.ravel(order='F'))
     return ([0] if values[0] else []) + lengths.tolist()
 
 
 def box(mask: np.ndarray) -> list[int]:
-    """x, y, width, height of a mask that is not empty."""
+    """x, y, width, height of a non-empty mask."""
     (top, bottom), (left, right) = (np.flatnonzero(mask.any(axis=axis))[[0, -1]] for axis in (1, 0))
     return [int(left), int(top), int(right - left + 1), int(bottom - top + 1)]

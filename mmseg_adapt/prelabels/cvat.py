@@ -1,4 +1,4 @@
-"""CVAT's "Segmentation mask 1.1": ``cvat.zip``, masks in colours with a table of them, after Pascal VOC."""
+"""CVAT's "Segmentation mask 1.1": ``cvat.zip``, colour masks with a colour table, as in Pascal VOC."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ BLACK = (0, 0, 0)  # no annotation
 def write_cvat(images: list[Labelled], classes: list[str], palette: list[list[int]], out: Path, model: str) -> None:
     """Write ``out/cvat.zip`` for the label maps in ``out/labels``, and ``out/cvat_labels.json``.
 
-    The latter is what a task's label constructor takes under "Raw". A mask is one object per class.
+    Paste the latter into a task's label constructor under "Raw". A mask is one object per class.
 
     Raises:
-        UserError: a class whose name the table of colours cannot hold.
+        UserError: the name of a class is not allowed in the colour table.
     """
     colours = colours_of(classes, palette)
     objects = [voc_colour(i + 1) if colours[i] != BLACK else BLACK for i in range(len(classes))]
@@ -47,8 +47,8 @@ def labelmap(classes: list[str], colours: list[tuple[int, ...]]) -> str:
     """``name:r,g,b::`` per line, the background first."""
     if wrong := [name for name in classes if ':' in name or name.startswith('#') or name != ' '.join(name.split())]:
         raise UserError(
-            f'class {wrong[0]!r}: labelmap.txt of CVAT cannot hold this name; rename it in metainfo.classes of the '
-            'config without colons, leading # and double spaces'
+            f"class {wrong[0]!r}: CVAT's labelmap.txt cannot contain this name; in metainfo.classes of the config, "
+            'choose a name without colons, leading # and double spaces'
         )
     named = [(name, colour) for name, colour in zip(classes, colours) if colour != BLACK]
     rows = [f'{name}:{",".join(map(str, colour))}::\n' for name, colour in [('background', BLACK), *named]]
@@ -56,7 +56,7 @@ def labelmap(classes: list[str], colours: list[tuple[int, ...]]) -> str:
 
 
 def colours_of(classes: list[str], palette: list[list[int]]) -> list[tuple[int, ...]]:
-    """The palette, but black for a background only, and no colour twice: here, a colour is what says the class."""
+    """The palette, with black only for a background and no colour twice, because colours identify the classes."""
     taken: set[tuple[int, ...]] = {BLACK}
     colours: list[tuple[int, ...]] = []
     spare = (colour for colour in map(voc_colour, count(1)) if colour not in {tuple(row) for row in palette})
@@ -70,7 +70,7 @@ def colours_of(classes: list[str], palette: list[list[int]]) -> list[tuple[int, 
 
 
 def voc_colour(index: int) -> tuple[int, ...]:
-    """Pascal VOC's colour of an index: its bits, three at a time, from the highest bit of red, green and blue on."""
+    """Pascal VOC's colour of an index: its bits, three at a time, fill red, green and blue from the highest bit on."""
     colour = [0, 0, 0]
     for place in range(8):
         for channel in range(3):

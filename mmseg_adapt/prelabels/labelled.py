@@ -1,4 +1,4 @@
-"""What the formats share: one record per predicted image, and which classes become annotations."""
+"""Code shared by the formats: one record per predicted image, and which classes become annotations."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from PIL import Image
 
 @dataclass(frozen=True)
 class Labelled:
-    """A predicted image. Sizes are those of its label map, which are those of the image."""
+    """A predicted image. The size is that of its label map and of the image."""
 
-    name: str  # its labels are labels/NAME.png
-    file: str  # the image in its folder, with its ending
+    name: str  # the labels are in labels/NAME.png
+    file: str  # name of the image in its folder, with its ending
     height: int
     width: int
     confidence: float  # mean probability of the predicted class over the pixels
     entropy: float  # mean
-    by_class: dict[int, float]  # class that occurs → mean confidence where it is predicted
+    by_class: dict[int, float]  # predicted class → mean confidence where it is predicted
 
     @classmethod
     def of(cls, name: str, file: str, labels: np.ndarray, confidence: np.ndarray, entropy: np.ndarray) -> Labelled:
@@ -35,12 +35,12 @@ class Labelled:
         return cls(name, file, height, width, float(confidence.mean()), float(entropy.mean()), by_class)
 
     def labels(self, out: Path) -> np.ndarray:
-        """The label map that was written below ``out``: (H, W) uint8."""
+        """The label map written in ``out``: (H, W) uint8."""
         with Image.open(out / 'labels' / f'{self.name}.png') as image:
             return np.asarray(image)
 
     def present(self, classes: list[str]) -> list[int]:
-        """The classes that occur, but for ``background``."""
+        """The classes that occur, without ``background``."""
         return [i for i in self.by_class if not is_background(classes[i])]
 
 
@@ -49,7 +49,7 @@ def is_background(name: str) -> bool:
 
 
 def write_confidence(images: Iterable[Labelled], file: Path) -> None:
-    """A table of the images, in their order."""
+    """Write a table of the images, in the given order."""
     with file.open('w', newline='', encoding='utf-8') as stream:
         writer = csv.writer(stream)
         writer.writerow(('name', 'confidence', 'entropy'))
@@ -57,7 +57,7 @@ def write_confidence(images: Iterable[Labelled], file: Path) -> None:
 
 
 def dump_rows(rows: Iterator[dict], stream: TextIO) -> None:
-    """A JSON list of many rows, one at a time."""
+    """Write a JSON list of many rows, one row at a time."""
     stream.write('[')
     for i, row in enumerate(rows):
         stream.write((',\n' if i else '\n') + json.dumps(row, ensure_ascii=False))
@@ -65,6 +65,6 @@ def dump_rows(rows: Iterator[dict], stream: TextIO) -> None:
 
 
 def runs(flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Values and lengths of the runs of a flat array that is not empty."""
+    """Values and lengths of the runs in a flat, non-empty array."""
     starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])
     return flat[starts], np.diff(starts, append=len(flat))

@@ -1,7 +1,7 @@
-"""Label Studio: ``labelstudio.json``, tasks with a prediction each, whose regions are brush masks.
+"""Label Studio: ``labelstudio.json``, tasks with one prediction each; the regions are brush masks.
 
-A mask is packed in the tool's own "rle": a head of 53 bits, then runs of bytes. Every pixel is four bytes, red, green,
-blue and alpha, all 255 in the mask.
+A mask is packed in the tool's own "rle": a header of 53 bits, then runs of bytes. Every pixel has four bytes, red,
+green, blue and alpha, all 255 inside the mask.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy as np
 from .labelled import Labelled, dump_rows, is_background, runs
 
 BRUSH, IMAGE = 'brush', 'image'  # the names of the tags in the labelling interface
-LOCAL = '/data/local-files/?d='  # what Label Studio serves from its own disk
-SIZES = (3, 4, 8, 16)  # bits of a run's length, which a run chooses from
+LOCAL = '/data/local-files/?d='  # files that Label Studio serves from its own disk
+SIZES = (3, 4, 8, 16)  # possible numbers of bits for the length of a run
 WORD = 8  # bits of a value
 
 
@@ -29,7 +29,7 @@ def write_labelstudio(
     The latter is the project's labelling interface.
 
     Args:
-        url: what stands before the name of an image's file in the address of the image.
+        url: prefix of the file name in the address of an image.
     """
     rows = [
         f'    <Label value={quoteattr(name)} background="#{bytes(palette[i]).hex()}"/>\n'
@@ -68,7 +68,7 @@ def _regions(image: Labelled, classes: list[str], out: Path) -> Iterator[dict]:
 
 
 def brush_rle(mask: np.ndarray) -> list[int]:
-    """The bytes that stand for a (H, W) bool mask."""
+    """The bytes that encode a (H, W) bool mask."""
     values, lengths = _pieces(*runs(mask.ravel()))
     choice = np.searchsorted([2**size for size in SIZES], lengths)  # the shortest field that holds length − 1
     head = _bits([4 * mask.size], 32), _bits([WORD - 1], 5), _bits([size - 1 for size in SIZES], 4)
@@ -77,7 +77,7 @@ def brush_rle(mask: np.ndarray) -> list[int]:
     body = np.zeros(fields.sum(), np.uint8)
     for i, size in enumerate(SIZES):
         mine = choice == i
-        run = np.column_stack(  # 1: a run, not single values; which field; length − 1; the value
+        run = np.column_stack(  # 1 (a run, not single values), index of the field, length − 1, value
             [
                 np.ones((mine.sum(), 1), np.uint8),
                 _bits(np.full(mine.sum(), i), 2).reshape(-1, 2),
@@ -90,7 +90,7 @@ def brush_rle(mask: np.ndarray) -> list[int]:
 
 
 def _pieces(values: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Runs of bytes: four a pixel, and none longer than the largest field can say."""
+    """Runs of bytes: four per pixel, and none longer than the largest field allows."""
     longest, lengths = 2 ** SIZES[-1], 4 * lengths
     parts = -(-lengths // longest)
     pieces = np.full(parts.sum(), longest)
@@ -100,6 +100,6 @@ def _pieces(values: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _bits(numbers: np.ndarray | list[int], size: int) -> np.ndarray:
-    """The numbers as ``size`` bits each, the highest first, in a row."""
+    """The numbers as one row of bits, ``size`` bits each, highest first."""
     numbers = np.asarray(numbers, np.int64)
     return (numbers[:, None] >> np.arange(size)[::-1] & 1).astype(np.uint8).ravel()

@@ -1,4 +1,4 @@
-"""Figures as SVG, and pictures, in the text of a page. Figures are narrow: a page shows several side by side."""
+"""SVG figures and pictures embedded in a page. Figures are narrow, so that several fit side by side."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Points = Sequence[tuple[float, float]]
 def curves(
     title: str, series: Mapping[str, Points], mark: tuple[float, str] | None = None, x: str = 'iteration'
 ) -> str:
-    """Lines of (x, y) by name; ``mark`` is a value of x and what it is."""
+    """Lines of (x, y) by name; ``mark`` is a value of x and its label."""
     figure, axis = _figure(title)
     for name, points in series.items():
         axis.plot(*zip(*points), marker='o' if len(points) < 15 else None, markersize=3, label=name)
@@ -29,7 +29,7 @@ def curves(
 
 
 def histograms(title: str, series: Mapping[str, Sequence[float]]) -> str:
-    """Shares of the images over one number."""
+    """Histograms of one number, as shares of the images."""
     figure, axis = _figure(title)
     values = np.concatenate([np.asarray(v, float) for v in series.values()])
     low, high = values.min(), values.max()
@@ -43,7 +43,7 @@ def histograms(title: str, series: Mapping[str, Sequence[float]]) -> str:
 
 
 def bars(title: str, names: Sequence[str], series: Mapping[str, Sequence[float]]) -> str:
-    """Horizontal bars in percent, a group for each name."""
+    """Horizontal bars in percent, one group per name."""
     figure, axis = _figure(title, height=max(2.4, 0.3 * len(names) + 0.8))
     thickness = 0.8 / len(series)
     for number, (label, values) in enumerate(series.items()):

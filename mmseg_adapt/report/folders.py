@@ -1,4 +1,4 @@
-"""Two folders of images, read once: numbers, features of an encoder, Gram matrices, and what they say."""
+"""Read two folders of images once: numbers, features of an encoder, Gram matrices, and the gap between them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..selection.samples import spread
 from ..style.gram import gram_matrix
 from .gap import Told, describe, gram_distance, kernel_distance, tell_apart
 
-LEAST = 4  # images of a folder below which nothing can be said
+LEAST = 4  # images: a folder with fewer cannot be judged
 Encode = Callable[[np.ndarray], dict[str, torch.Tensor]]  # BGR (H, W, 3) uint8 → layer → maps (1, C, h, w)
 
 
@@ -30,17 +30,17 @@ class Folder:
     numbers: dict[str, list[float]] = field(default_factory=dict)
     features: np.ndarray | None = None  # (images, d)
     grams: dict[str, np.ndarray] = field(default_factory=dict)  # layer → mean of G / (h · w)
-    shares: dict[str, float] = field(default_factory=dict)  # class → its part of the predicted pixels
+    shares: dict[str, float] = field(default_factory=dict)  # class → share of the predicted pixels
 
     def part(self, indices: np.ndarray) -> Folder:
-        """The same of some of its images, but for what is summed over all."""
+        """The same for some of its images, without what is summed over all of them."""
         numbers = {key: [values[i] for i in indices] for key, values in self.numbers.items()}
         return Folder(self.name, [self.files[i] for i in indices], numbers, self.features[indices])
 
 
 @dataclass(frozen=True)
 class Gap:
-    """What lies between two folders."""
+    """The gap between two folders."""
 
     source: Folder
     target: Folder
@@ -49,23 +49,23 @@ class Gap:
     grams: dict[str, float]
 
     def nearest(self, count: int = 4) -> list[Path]:
-        """The target images that are most like the source."""
+        """The target images most similar to the source."""
         return [self.target.files[i] for i in np.argsort(self.told.scores[1])[:count]]
 
     def farthest(self, count: int = 4) -> list[Path]:
-        """The target images that are least like the source."""
+        """The target images least similar to the source."""
         return [self.target.files[i] for i in np.argsort(self.told.scores[1])[::-1][:count]]
 
 
 def gap_between(source: str, target: str, images: int = 300, encode: Encode | None = None) -> Gap:
-    """The gap between the images in two folders; of one folder named twice, between halves of it (:func:`halves`).
+    """The gap between the images in two folders. If both are the same folder: between its halves (:func:`halves`).
 
     Args:
-        images: how many of each, spread evenly.
-        encode: features of a network besides those of :func:`~mmseg_adapt.report.gap.describe`.
+        images: number of images per folder, evenly spaced.
+        encode: features of a network, in addition to those of :func:`~mmseg_adapt.report.gap.describe`.
 
     Raises:
-        UserError: a missing folder, one of fewer than :data:`LEAST` images, an image that cannot be read.
+        UserError: a folder is missing or has fewer than :data:`LEAST` images, or an image cannot be read.
     """
     files = [files_in(folder) for folder in (source, target)]
     if Path(source).resolve() == Path(target).resolve():
@@ -80,10 +80,10 @@ def gap_between(source: str, target: str, images: int = 300, encode: Encode | No
 
 
 def halves(whole: Folder, draws: int = 10) -> Gap:
-    """The gap between two random halves of one folder: chance.
+    """The gap between two random halves of one folder, that is, chance.
 
-    Its numbers are means over ``draws``, as frames of a video resemble their neighbours: one draw may be told apart by
-    luck.
+    The numbers are means over ``draws``: frames of a video resemble their neighbours, so a single draw may be told
+    apart by luck.
     """
     found = []
     for draw in range(draws):

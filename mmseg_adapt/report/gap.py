@@ -1,7 +1,7 @@
-"""How far apart two sets of images are, in numbers: pure functions of features, (images, d) float arrays.
+"""Measures of the distance between two sets of images: pure functions of features, (images, d) float arrays.
 
-A linear model that is asked to tell the folders apart (a domain classifier: Ben-David et al., "A theory of learning
-from different domains", 2010), the kernel distance of generative models, and the AAN's Gram matrices.
+A linear model that tries to tell the folders apart (a domain classifier: Ben-David et al., "A theory of learning from
+different domains", 2010), the kernel distance used for generative models, and AAN's Gram matrices.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-WIDTH = 128  # pixels, to which images are shrunk before they are described
+WIDTH = 128  # pixels: images are shrunk to this width before they are described
 FOLDS = 5
-SMALL = 0.25  # error of the classifier from which a gap is a small one
+SMALL = 0.25  # from this error of the classifier on, the gap is small
 
 
 @dataclass(frozen=True)
 class Told:
-    """What the domain classifier found."""
+    """The result of the domain classifier."""
 
-    error: float  # share of images in folds left out that it takes for the other set; 0.5 is chance
-    scores: tuple[np.ndarray, np.ndarray]  # of every source and target image, larger is more like the target
+    error: float  # share of held-out images assigned to the wrong set; 0.5 is chance
+    scores: tuple[np.ndarray, np.ndarray]  # per source and target image; larger is more like the target
 
     @property
     def chance(self) -> float:
-        """How far from 0.5 an error may be by chance: two standard deviations of so many images, 0.05 at least."""
+        """How far from 0.5 the error may be by chance: two standard deviations for this many images, at least 0.05."""
         return max(0.05, 1 / sum(map(len, self.scores)) ** 0.5)
 
     def words(self) -> str:
-        """No gap, a small gap or a gap, and the number."""
+        """No gap, a small gap or a gap, with the number."""
         percent = f'a linear model tells the two sets apart in {100 * (1 - self.error):.1f} % of cases'
         if self.error >= 0.5 - self.chance:
             return f'no gap: {percent}, chance is 50 %'
@@ -37,13 +37,13 @@ class Told:
 
 
 def describe(image: np.ndarray) -> tuple[dict[str, float], np.ndarray]:
-    """What can be said of an image (H, W, 3) BGR uint8 without a network.
+    """Describe an image (H, W, 3) BGR uint8 without a network.
 
     Returns:
         ``brightness`` and ``contrast`` (mean and standard deviation of the luma, 0 … 255), ``sharpness`` (mean absolute
-        Laplacian over the contrast), ``width`` and ``height`` in pixels; and 41 features of it shrunk to
+        Laplacian divided by the contrast), ``width`` and ``height`` in pixels; and 41 features of the image shrunk to
         :data:`WIDTH`: means and deviations of luma and chroma, the histogram of the luma, the energy of three
-        Laplacian scales of every channel, the histogram of edge directions.
+        Laplacian scales per channel, the histogram of edge directions.
     """
     luma = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY).astype(np.float32)
     contrast = float(luma.std())
@@ -83,12 +83,12 @@ def _laplacians(channel: np.ndarray, scales: int = 3) -> list[np.ndarray]:
 def tell_apart(source: np.ndarray, target: np.ndarray, ridge: float = 1.0) -> Told:
     """A ridge classifier of (n, d) against (m, d), cross-validated in :data:`FOLDS` folds.
 
-    Features are standardised by the training folds; both sets weigh the same, however many images each has. The error
-    is the mean of the two sets'.
+    The training folds standardise the features. Both sets have the same weight, whatever their number of images. The
+    error is the mean of the errors on the two sets.
 
     Args:
         ridge: penalty on the weights, in units of the features' mean variance times d, so that a few images with many
-            features are not told apart by chance alone.
+            features are not separable by chance.
     """
     x = np.concatenate([source, target])
     y = np.repeat([-1.0, 1.0], [len(source), len(target)])
@@ -116,7 +116,7 @@ def _folds(n: int, m: int) -> np.ndarray:
 def kernel_distance(source: np.ndarray, target: np.ndarray, subsets: int = 20, size: int = 50) -> tuple[float, float]:
     """KID (Bińkowski et al., ICLR 2018): the unbiased squared MMD under k(x, y) = (x · y / d + 1)³, times 1000.
 
-    Features are standardised over both sets together, so that it does not depend on their scale.
+    Features are standardised over both sets together, so that their scale does not matter.
 
     Returns:
         Mean and standard deviation over random subsets of at most ``size`` images of each set.
@@ -144,5 +144,5 @@ def _mmd(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def gram_distance(source: np.ndarray, target: np.ndarray) -> float:
-    """‖Ḡ_s − Ḡ_t‖ / ‖Ḡ_t‖ of mean Gram matrices (C, C) over h · w: how far AAN has to go (Zhang et al., CVPR 2018)."""
+    """‖Ḡ_s − Ḡ_t‖ / ‖Ḡ_t‖ for mean Gram matrices (C, C) over h · w: how far AAN has to go (Zhang et al., CVPR 2018)."""
     return float(np.linalg.norm(source - target) / max(np.linalg.norm(target), 1e-12))

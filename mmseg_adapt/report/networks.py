@@ -1,4 +1,4 @@
-"""The networks that a gap is seen with: an AAN encoder, or a trained segmentor."""
+"""The networks that provide features for a gap: an AAN encoder, or a trained segmentor."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..files.config import config_of
 from ..predictor import Predictor
 from ..style.encoder import build_encoder
 
-WIDTH = 256  # pixels, to which images are scaled before a network sees them
+WIDTH = 256  # pixels: images are scaled to this width for the network
 
 
 def sized(image: np.ndarray) -> torch.Tensor:
@@ -29,13 +29,13 @@ class EncoderView:
     """The layers of the encoder in a config's ``aan`` section.
 
     Raises:
-        UserError: a config without ``aan.encoder``; weights that are missing.
+        UserError: the config has no ``aan.encoder``, or weights are missing.
     """
 
     def __init__(self, config: str) -> None:
         aan = config_of(config).get('aan') or {}
         if 'encoder' not in aan:
-            raise UserError(f'{config} has no aan.encoder: name a config such as configs/_base_/aan/thin_r50.py')
+            raise UserError(f'{config} has no aan.encoder: pass a config such as configs/_base_/aan/thin_r50.py')
         self.encoder = build_encoder(aan['encoder'])
 
     @torch.no_grad()
@@ -47,8 +47,8 @@ class SegmentorView:
     """The stages of a trained segmentor's backbone, and how often it predicts each class.
 
     Attributes:
-        classes: their names.
-        pixels: predicted ones of each class over all images that it was called with, reset by :meth:`shares`.
+        classes: names of the classes.
+        pixels: predicted pixels per class over all images so far; :meth:`shares` resets them.
     """
 
     def __init__(self, config: str, checkpoint: str) -> None:
@@ -69,7 +69,7 @@ class SegmentorView:
         return {f'stage {i}': maps for i, maps in enumerate(stages, 1)}
 
     def shares(self) -> np.ndarray:
-        """(C,), since the last call."""
+        """(C,): class shares since the last call."""
         counts, self.pixels = self.pixels, defaultdict(int)
         found = np.array([counts[i] for i in range(len(self.classes))], float)
         return found / max(found.sum(), 1)

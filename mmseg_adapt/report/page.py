@@ -1,4 +1,4 @@
-"""The text of a page: one file without anything from elsewhere, readable on a phone."""
+"""The HTML of a page: one self-contained file, readable on a phone."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def page(title: str, sections: Iterable[str]) -> str:
 
 
 def section(title: str, *parts: str) -> str:
-    """Nothing where there is nothing to show."""
+    """A section, or an empty text if there is nothing to show."""
     content = '\n'.join(part for part in parts if part)
     return f'<h2>{escape(title)}</h2>\n{content}' if content else ''
 
@@ -45,7 +45,7 @@ def paragraphs(sentences: Iterable[str], kind: str = '') -> str:
 
 
 def whole(sentence: str) -> str:
-    """With a capital at the beginning and a stop at its end."""
+    """The sentence with a capital letter and a full stop."""
     return sentence[:1].upper() + sentence[1:].rstrip('.') + '.' if sentence else ''
 
 

@@ -1,4 +1,4 @@
-"""``report.html``: what became of a run, on one page."""
+"""``report.html``: the results of a run on one page."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from . import figures, page
 from .folders import Gap, gap_between, picture
 from .run import Run, folders_of, has_labels, run_in
 
-SHOWN = 4  # images of a kind
+SHOWN = 4  # images of each kind
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A run's snapshots, scored: the pick among its own, and the baseline's newest snapshot, if any."""
+    """The scored snapshots of a run: the pick, and the newest snapshot of the baseline, if any."""
 
     found: Comparison
     own: list[int]
@@ -48,14 +48,14 @@ class Judged:
         return self.baseline is not None and len(of_change(pool, scores, self.best, self.baseline)) > 1
 
     def changes(self) -> np.ndarray:
-        """The share of the compared pixels of every image that differ from the baseline's."""
+        """Per image, the share of the compared pixels that differ from the baseline's."""
         notes = self.found.pool.notes
         pairs = zip(notes[self.best].labels, notes[self.baseline].labels)
         return np.array([float((a != b).double().mean()) for a, b in pairs])
 
 
 def judge(run: Run, baseline: str | Path | None, images: int, target: str | None) -> tuple[Judged | None, list[str]]:
-    """None, and why, where no snapshot can be scored."""
+    """The scores and notes; None and the reason if no snapshot can be scored."""
     try:
         snapshots, _ = snapshots_of([run.folder])
         others = [snapshots_of([baseline])[0][-1]] if baseline else []
@@ -74,12 +74,12 @@ def write_report(
     """Write the page of a run to ``out``.
 
     Args:
-        baseline: work dir of a source-only run, whose newest snapshot is compared with.
-        images: of the target, that are predicted with every snapshot.
+        baseline: work dir of a source-only run; its newest snapshot is the baseline.
+        images: number of target images to predict with each snapshot.
         target: folder of target images; by default the config's own target.
 
     Raises:
-        UserError: no such work dir, or one without a config. All else that is missing is left out and named.
+        UserError: the work dir does not exist or has no config. The page omits and lists anything else that is missing.
     """
     run = run_in(work_dir)
     judged, notes = judge(run, baseline, images, target)
@@ -145,7 +145,7 @@ def _domains(gap: Gap | None) -> str:
 
 
 def _predictions(judged: Judged) -> list[tuple[str, Prediction]]:
-    """The pick's, of the images that were compared; kept: they are few."""
+    """The pick's predictions for the compared images. There are few, so they are kept in memory."""
     snapshot = judged.found.snapshots[judged.best]
     predictor = Predictor(snapshot.config, snapshot.file)
     return [(path, predictor(path)) for path in judged.found.images]
@@ -179,7 +179,7 @@ def _classes(judged: Judged | None, predictions: list[tuple[str, Prediction]]) -
 
 
 def _confidence(predictions: list[tuple[str, Prediction]], classes: int) -> np.ndarray:
-    """(C,): mean probability of the pixels that are predicted as a class; NaN of one that never is."""
+    """(C,): mean probability of the pixels predicted as each class; NaN if a class is never predicted."""
     total, pixels = np.zeros(classes), np.zeros(classes)
     for _, p in predictions:
         total += np.bincount(p.labels.ravel(), p.confidence.ravel(), classes)
@@ -249,7 +249,7 @@ def _images(judged: Judged | None, predictions: list[tuple[str, Prediction]]) ->
 
 
 def _rows(predictions: list[tuple[str, Prediction]], captions: dict[int, str]) -> str:
-    """Image, overlay and entropy of some of the predictions."""
+    """Image, overlay and entropy for some of the predictions."""
     found = []
     for index, caption in captions.items():
         path, p = predictions[index]

@@ -1,4 +1,4 @@
-"""What a run left behind, read from its work dir: curves, warnings, recipe; whole or killed, with labels or without."""
+"""Read a run from its work dir: curves, warnings, recipe. Works for unfinished runs, with or without labels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..log.scalars import scalars_of
 from ..selection.snapshots import config_in
 
 WARNING = re.compile(r' - WARNING - (iteration \d+: .+)')
-SEED = re.compile(r'^ +seed: (\d+)$', flags=re.M)  # of the runtime environment, which mmengine logs
+SEED = re.compile(r'^ +seed: (\d+)$', flags=re.M)  # in the runtime environment that mmengine logs
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class Run:
     seed: str
 
     def curves(self, word: str) -> dict[str, list[tuple[float, float]]]:
-        """Those of the logged numbers whose name contains ``word``."""
+        """The logged numbers whose name contains ``word``."""
         names = sorted({name for row in self.rows for name in row if word in name})
         return {name: [(row['step'], row[name]) for row in self.rows if name in row] for name in names}
 
     def recipe(self) -> dict[str, str]:
-        """What is needed to train it again, and what it took."""
+        """What is needed to repeat the training, and what it cost."""
         steps = [(row['step'], row['time']) for row in self.rows if 'time' in row and 'iter' in row]
         seconds = sum(time * (step - before) for (step, time), (before, _) in zip(steps, [(0, 0), *steps]))
         memory = [row['memory'] for row in self.rows if 'memory' in row]
@@ -53,7 +53,7 @@ class Run:
 
 
 def run_in(folder: str | Path) -> Run:
-    """Raises: UserError: no such folder, or one without a config."""
+    """Raises: UserError: the folder does not exist or has no config."""
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f'{folder} does not exist: pass the work dir of a training run')
@@ -66,7 +66,7 @@ def run_in(folder: str | Path) -> Run:
 
 
 def has_labels(cfg: Config) -> bool:
-    """Whether the test images of a config have labels that are there."""
+    """Whether the test images of a config have labels that exist on disk."""
     dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
     loads = any(step in LABEL_LOADERS for step in steps_of(dataset.get('pipeline', ())))
     prefix = (dataset.get('data_prefix') or {}).get('seg_map_path')
@@ -74,7 +74,7 @@ def has_labels(cfg: Config) -> bool:
 
 
 def folders_of(cfg: Config) -> dict[str, str]:
-    """``'source'`` and ``'target'`` → the folder of the images, of those that name one that is there."""
+    """``'source'`` and ``'target'`` → the folder of the images, if it exists."""
     found = {}
     for name, stream in domains_of(cfg.train_dataloader.dataset).items():
         _, part = next(parts(stream))

@@ -1,4 +1,4 @@
-"""What lets a run survive: exact resume, preemption, checkpoints that are whole or not there, the work dir."""
+"""What makes runs robust: exact resume, preemption, atomic checkpoints, protection of the work dir."""
 
 from ..files.whole import AtomicBackend
 from .checkpoint_guard_hook import CheckpointGuardHook

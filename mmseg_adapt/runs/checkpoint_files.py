@@ -1,4 +1,4 @@
-"""Which checkpoint files are sound, and which of them is the newest."""
+"""Which checkpoint files are intact, and which of them is the newest."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from mmengine.logging import print_log
 def damage(path: Path) -> str | None:
     """What is wrong with a checkpoint file, or None.
 
-    ``torch.save`` writes a zip archive with a CRC-32 of every record, which ``torch.load`` does not check. This reads
-    the whole file: about a second for a ResNet-101 with its optimisers.
+    ``torch.save`` writes a zip archive with a CRC-32 for each record, but ``torch.load`` does not check it. This
+    function reads the whole file: about a second for a ResNet-101 with its optimisers.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -23,9 +23,9 @@ def damage(path: Path) -> str | None:
 
 
 def newest_sound(folder: Path) -> Path | None:
-    """The newest checkpoint of a run whose checksums match; those passed over are named in a warning each.
+    """The newest checkpoint of a run whose checksums match. A warning names each checkpoint that is skipped.
 
-    Newest is the one that ``last_checkpoint`` names, then by the time of writing.
+    The newest is the one named in ``last_checkpoint``, then the order is by time of writing.
     """
     last = folder / 'last_checkpoint'
     named = Path(last.read_text().strip() or '.') if last.is_file() else Path()

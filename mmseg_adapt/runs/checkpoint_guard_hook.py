@@ -1,4 +1,4 @@
-"""What is saved is sound and of all ranks; what is loaded fits."""
+"""Make sure that saved weights are finite and cover all ranks, and that loaded weights fit."""
 
 from __future__ import annotations
 
@@ -33,25 +33,25 @@ def is_checkpoint_due(runner: Runner) -> bool:
 
 @HOOKS.register_module()
 class CheckpointGuardHook(Hook):
-    """Look after the weights where they leave and enter a run.
+    """Check weights when they are saved and loaded.
 
-    Before a checkpoint is due, and so before an older one is deleted for it: BN statistics become the mean over ranks
-    (each rank has seen other images), and weights that are NaN or infinite stop the run. The same happens before a
-    validation, which may save the best checkpoint or a preempted run's, and at every other save. A file holds the
-    players' own keys, ``segmentor.…`` and ``discriminator.…``, whatever wrapped them.
+    Before a checkpoint is written, and so before an older one is deleted, the hook averages BN statistics over the
+    ranks (each rank has seen different images) and stops the run if weights are NaN or infinite. It does the same
+    before a validation, which may save the best checkpoint or that of a preempted run, and at every other save. The
+    file has the players' own keys, ``segmentor.…`` and ``discriminator.…``, without those of wrappers.
 
-    A file that is loaded, an adapter's or a plain segmentor's, must hold every tensor of the model's segmentor, where
-    mmengine would warn and go on with random weights; a run goes on only from a file that holds every tensor of its
-    model. See :mod:`mmseg_adapt.weights.parts`.
+    A file to load, of an adapter or a plain segmentor, must have every tensor of the model's segmentor; mmengine would
+    warn and continue with random weights. To resume, the file must have every tensor of the model. See
+    :mod:`mmseg_adapt.weights.parts`.
 
     Args:
-        part: the part of the file that is tested, ``'segmentor'`` or ``'teacher'``; by default each is its own.
-        anew: beginnings of names in the segmentor, such as ``'decode_head'``, that training may start anew where
-            ``load_from`` lacks them or has them in another shape.
+        part: the part of the file to test, ``'segmentor'`` or ``'teacher'``; by default each part loads its own.
+        anew: prefixes of names in the segmentor, such as ``'decode_head'``. Training may initialise these if
+            ``load_from`` does not have them or has another shape.
 
     Raises:
-        UserError: weights that are not finite; ``max_keep_ckpts = 1``, with which a crash may leave no checkpoint; a
-            file that does not fit.
+        UserError: weights are not finite; ``max_keep_ckpts = 1``, so that a crash could leave no checkpoint; a file
+            does not fit.
     """
 
     priority = 'ABOVE_NORMAL'

@@ -1,4 +1,4 @@
-"""What a checkpoint must hold, besides mmengine's, for a resumed run to be the run that was never interrupted."""
+"""What a checkpoint needs beyond mmengine's state, so that a resumed run is identical to an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ PROGRESS = ('last_step', '_global_step', '_last_value', 'base_values', 'verbose'
 
 @HOOKS.register_module()
 class ExactResumeHook(Hook):
-    """Keep in every checkpoint, and put back on resume, what mmengine's lacks.
+    """Save in every checkpoint, and restore on resume, what mmengine does not save.
 
-    The place in the data (:class:`ResumableTrainLoop`), the random state of every rank, and the gradients of an
-    accumulation that a checkpoint interrupts.
+    These are the position in the data (:class:`ResumableTrainLoop`), the random state of every rank, and accumulated
+    gradients if a checkpoint interrupts an accumulation.
 
     Raises:
-        UserError: a number of a schedule or an optimiser (``end``, ``lr``, ``weight_decay``, …) that the config has
-            since changed. mmengine would silently go on with the old one.
+        UserError: the config has changed a number of a schedule or an optimiser (``end``, ``lr``, ``weight_decay``, …).
+            mmengine would silently continue with the old one.
     """
 
     priority = 'LOW'
@@ -44,11 +44,11 @@ class ExactResumeHook(Hook):
             self._gather(runner)
 
     def before_val_epoch(self, runner: Runner) -> None:
-        self._gather(runner)  # a validation may save: the best checkpoint, or because of a signal
+        self._gather(runner)  # a validation may save the best checkpoint, or save on a signal
 
     def _gather(self, runner: Runner) -> None:
         self.random = all_gather_object(random_state())
-        all_reduce_params(list(_gradients(runner).values()), op='mean')  # of the rank's own samples until the step
+        all_reduce_params(list(_gradients(runner).values()), op='mean')  # each rank's own until the step
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         state = dict(
@@ -67,7 +67,7 @@ class ExactResumeHook(Hook):
                 _check_numbers(runner, checkpoint)
 
     def before_train_epoch(self, runner: Runner) -> None:
-        if runner.iter == 0:  # the weights were loaded, not the run
+        if runner.iter == 0:  # weights were loaded, but the run is new
             return
         if self.loaded is None:
             runner.logger.warning('a checkpoint without random state and position in the data: the run is not exact')
@@ -93,7 +93,7 @@ class ExactResumeHook(Hook):
 
 
 def _named_parameters(runner: Runner) -> dict[str, Tensor]:
-    """Every parameter by the name that it has without distributed wrappers."""
+    """Every parameter, by its name without distributed wrappers."""
     model = unwrapped(runner.model)
     return {name.replace('.module.', '.'): parameter for name, parameter in model.named_parameters()}
 
@@ -122,7 +122,7 @@ def _check_numbers(runner: Runner, checkpoint: dict) -> None:
             return whole[player] if named and whole else whole or []
 
         saved, wrapper = of(checkpoint['optimizer']), of(runner.optim_wrapper)
-        if not saved.get('loss_scaler'):  # bfloat16's is empty, which mmengine's fp16 refuses
+        if not saved.get('loss_scaler'):  # empty for bfloat16; mmengine's fp16 refuses that
             saved.pop('loss_scaler', None)
         old, new = of(checkpoint.get('param_schedulers')), of(runner.param_schedulers)
         merge_state(saved, old, wrapper)
@@ -133,11 +133,11 @@ def _check_numbers(runner: Runner, checkpoint: dict) -> None:
         where = f'optim_wrapper.{player}.optimizer' if named else 'optim_wrapper.optimizer'
         _check_equal(where, saved['param_groups'], wrapper.optimizer.param_groups, but=('params', 'foreach', *moved))
         for was, now in zip(saved['param_groups'], wrapper.optimizer.param_groups):
-            was.update({key: now[key] for key in ('foreach',) if key in now})  # another way to the same numbers
+            was.update({key: now[key] for key in ('foreach',) if key in now})  # does not change the result
 
 
 def _check_equal(where: str, old: list[dict], new: list[dict], but: Sequence[str] = ()) -> None:
-    """Compare the values that each key has in any of the dicts: groups of equal settings may have been merged since."""
+    """Compare, per key, the sets of values in all dicts: groups with equal settings may have been merged since."""
     for key in sorted(set.intersection(*map(set, (*old, *new))) - set(but)):
         was, now = (sorted({str(part[key]) for part in parts}) for parts in (old, new))
         if was != now:

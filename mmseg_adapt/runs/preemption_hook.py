@@ -1,4 +1,4 @@
-"""Make way for a scheduler: on SIGTERM save, stop and exit with 0."""
+"""Handle preemption by a scheduler: on SIGTERM save, stop and exit with 0."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .resumable_train_loop import Preempted, ResumableTrainLoop
 
 
 def ignore_signals(worker_id: int, signals: tuple[int, ...], then=None) -> None:
-    """Run first in a data-loader worker: a signal to all processes must not end it before the last iteration."""
+    """Run first in each data-loader worker: a signal to all processes must not end it before the last iteration."""
     for number in signals:
         signal.signal(number, signal.SIG_IGN)
     if then is not None:
@@ -28,32 +28,32 @@ def ignore_signals(worker_id: int, signals: tuple[int, ...], then=None) -> None:
 
 
 def end_workers() -> None:
-    """At exit: multiprocessing ends workers by SIGTERM, which they ignore, and would wait for them for ever."""
+    """At exit: multiprocessing ends workers with SIGTERM, which they ignore, and would wait for ever."""
     workers = [process for process in multiprocessing.active_children() if process.daemon]
     if workers:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch's handler would raise that they were killed
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # PyTorch's handler would report them as killed
     for process in workers:
         process.kill()
 
 
 @HOOKS.register_module()
 class PreemptionHook(Hook):
-    """Save a checkpoint and end the run after an iteration when a signal arrives; ``--resume`` goes on from there.
+    """On a signal, save a checkpoint and end the run after the current iteration; ``--resume`` continues from there.
 
-    All ranks stop after the same iteration, whichever of them the signal reached. A validation is left after an image.
-    A loop that runs through (``EpochBasedTrainLoop``) is ended by :class:`Preempted`, which exits with 0; its epoch
-    begins anew on resume.
+    All ranks stop after the same iteration, whichever rank received the signal. A validation stops after the current
+    image. A loop that cannot stop early (``EpochBasedTrainLoop``) is ended by :class:`Preempted`, which exits with 0;
+    its epoch is repeated on resume.
 
     Args:
         signals: names; schedulers send SIGTERM, and Slurm another one on request (``#SBATCH --signal=USR1@120``).
-        every: iterations after which the ranks of a distributed run ask each other, through the group that there is.
-            One process alone stops at once.
+        every: number of iterations between checks whether another rank received a signal, through the existing process
+            group. A single process stops immediately.
 
     Raises:
-        UserError: a name that is no signal's; ``every`` below 1.
+        UserError: a name is not a signal; ``every`` is below 1.
     """
 
-    priority = 'HIGH'  # before the hooks that look after a checkpoint
+    priority = 'HIGH'  # before the hooks that prepare a checkpoint
 
     def __init__(self, signals: str | tuple[str, ...] = ('SIGTERM',), every: int = 10) -> None:
         names = (signals,) if isinstance(signals, str) else signals
@@ -74,9 +74,9 @@ class PreemptionHook(Hook):
             loader = getattr(loop.dataloader, 'loader', loop.dataloader)
             loader.worker_init_fn = partial(ignore_signals, signals=self.signals, then=loader.worker_init_fn)
             if isinstance(loop, EpochBasedTrainLoop) and hasattr(loader.sampler, 'by_epoch'):
-                loader.sampler.by_epoch = True  # or the first epoch would never end
+                loader.sampler.by_epoch = True  # otherwise the first epoch would never end
         if threading.current_thread() is not threading.main_thread():
-            return  # Python handles signals in the main thread only
+            return  # Python handles signals only in the main thread
         for number in self.signals:
             self.previous[number] = signal.signal(number, self._receive)
 
@@ -84,7 +84,7 @@ class PreemptionHook(Hook):
         self.received = signal.Signals(number).name
 
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch=None) -> None:
-        if self.stopping:  # the loop did not end by itself
+        if self.stopping:  # the loop did not stop by itself
             self._leave(runner)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
@@ -95,14 +95,14 @@ class PreemptionHook(Hook):
         if not self.training:
             return
         loader = runner.val_loop.dataloader
-        batches = len(loader.dataset) // ((loader.batch_size or 1) * runner.world_size)  # that every rank has
+        batches = len(loader.dataset) // ((loader.batch_size or 1) * runner.world_size)  # on every rank
         if (batch_idx < batches or not runner.distributed) and self._agree(runner, batch_idx):
             if isinstance(runner.train_loop, ResumableTrainLoop):
                 raise Preempted
             self._leave(runner)
 
     def _agree(self, runner: Runner, number: int) -> bool:
-        """Whether a signal has reached any rank, as all of them know after every ``every`` iterations."""
+        """Whether any rank has received a signal. All ranks agree on it once per ``every`` iterations."""
         if not runner.distributed:
             self.stopping = self.received is not None
         elif (number + 1) % self.every == 0:
@@ -126,7 +126,7 @@ class PreemptionHook(Hook):
             runner.logger.warning(f'{self.received or "a signal"}: stopping; nothing is saved without a CheckpointHook')
             return
         iteration, meta = runner.iter, dict(epoch=runner.epoch, iter=runner.iter)
-        if hook.by_epoch:  # its names count epochs, and this one is not over
+        if hook.by_epoch:  # its names count epochs, but this epoch has not ended
             name = f'iter_{iteration}.pth'
             runner.save_checkpoint(hook.out_dir, name, meta=meta, by_epoch=False, backend_args=hook.backend_args)
             if runner.rank == 0:

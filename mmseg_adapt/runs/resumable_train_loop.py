@@ -1,4 +1,4 @@
-"""A training loop that goes on where it stopped: at the same sample, which is augmented in the same way."""
+"""A training loop that resumes where it stopped: at the same sample, with the same augmentation."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ..random_state import derived_seed, kept_random_state, seeded
 
 
 class Preempted(SystemExit):
-    """Raised out of what has to make way: a validation of ResumableTrainLoop, which then ends as after an iteration, or
-    a loop that nothing else ends, when a checkpoint is saved. Nobody catches that one: the process exits with 0."""
+    """Raised to leave a validation of ResumableTrainLoop, which then ends as after an iteration. Also raised, once a
+    checkpoint is saved, to end a loop that cannot stop early; then nothing catches it and the process exits with 0."""
 
 
 class SeededSamples(Dataset):
-    """``dataset`` whose item (seed, index) is item ``index``, made with random numbers from ``seed`` alone.
+    """Wraps ``dataset``: item (seed, index) is item ``index``, with random numbers that depend only on ``seed``.
 
-    So an augmentation depends on neither the worker that makes it nor on what was drawn before.
+    So an augmentation does not depend on the worker or on earlier draws.
     """
 
     def __init__(self, dataset: dict | Dataset) -> None:
@@ -39,7 +39,7 @@ class SeededSamples(Dataset):
             return self.dataset[index]
 
     def __getattr__(self, name: str):
-        if name == 'dataset':  # not there yet: it is being unpickled
+        if name == 'dataset':  # not set yet while unpickling
             raise AttributeError(name)
         return getattr(self.dataset, name)
 
@@ -47,8 +47,8 @@ class SeededSamples(Dataset):
 class SampleStream(Sampler):
     """An endless stream of (seed, index): sample p of the run, counted over all ranks, for p = start + rank, + world, …
 
-    ``index`` is what ``sampler`` yields, pass after pass; ``seed`` depends on the run's seed and p. A sampler with an
-    attribute ``start`` is told where to begin; of any other the indices before are drawn and dropped, no sample read.
+    ``index`` comes from ``sampler``, pass after pass; ``seed`` depends on the run's seed and p. If the sampler has an
+    attribute ``start``, it is set. Otherwise earlier indices are drawn and dropped, without reading samples.
     """
 
     def __init__(self, dataset: SeededSamples, sampler: dict | Sampler, seed: int | None) -> None:
@@ -64,7 +64,7 @@ class SampleStream(Sampler):
         return len(self.sampler)
 
     def begin(self, start: int, seed: int) -> None:
-        """Go on at sample ``start`` of the run whose sampler had ``seed``."""
+        """Continue at sample ``start`` of a run whose sampler had ``seed``."""
         self.start, self.seed = start, seed
         if hasattr(self.sampler, 'seed'):
             self.sampler.seed = seed
@@ -87,7 +87,7 @@ class SampleStream(Sampler):
 
 
 class LateLoader:
-    """A data loader whose workers start with the first batch, when it is known at which sample to begin."""
+    """A data loader whose workers start with the first batch, when the first sample is known."""
 
     def __init__(self, loader: DataLoader) -> None:
         self.loader = loader
@@ -101,22 +101,22 @@ class LateLoader:
         return len(self.loader)
 
     def __getattr__(self, name: str):
-        if name == 'loader':  # not there yet: it is being copied
+        if name == 'loader':  # not set yet while copying
             raise AttributeError(name)
         return getattr(self.loader, name)
 
 
 @LOOPS.register_module()
 class ResumableTrainLoop(IterBasedTrainLoop):
-    """``IterBasedTrainLoop``, arguments and all, for any dataset and sampler, whose run can be interrupted and resumed.
+    """``IterBasedTrainLoop`` (same arguments) that can be interrupted and resumed, with any dataset and sampler.
 
-    Unlike ``IterBasedTrainLoop``, a resumed loop does not load all batches again to find its place, random
-    augmentations depend on the seed and the number of the sample alone, validation leaves the random state as it was,
-    and a validation that an interruption cut off is made up for. :class:`~mmseg_adapt.engine.ExactResumeHook` keeps
-    ``state`` in every checkpoint.
+    Unlike ``IterBasedTrainLoop``, a resumed loop does not load all batches again to find its position. Random
+    augmentations depend only on the seed and the number of the sample. Validation does not change the random state, and
+    an interrupted validation is repeated on resume. :class:`~mmseg_adapt.runs.ExactResumeHook` saves ``state`` in every
+    checkpoint.
 
     Raises:
-        UserError: a data loader that is built already.
+        UserError: the data loader has already been built.
     """
 
     def __init__(self, runner: Runner, dataloader: dict, *args, **kwargs) -> None:
@@ -130,20 +130,20 @@ class ResumableTrainLoop(IterBasedTrainLoop):
             dataset=dict(type=SeededSamples, dataset=dataset),
             sampler=dict(type=SampleStream, sampler=dataloader['sampler']),
         )
-        diff_rank_seed = runner._randomness_cfg.get('diff_rank_seed', False)  # as mmengine's loops
+        diff_rank_seed = runner._randomness_cfg.get('diff_rank_seed', False)  # as in mmengine's loops
         loader = runner.build_dataloader(dataloader, seed=runner.seed, diff_rank_seed=diff_rank_seed)
         super().__init__(runner, LateLoader(loader), *args, **kwargs)
         self.stream: SampleStream = loader.sampler if loader.batch_size else loader.batch_sampler.sampler
         self.first_iteration = 0
 
     def state(self, iteration: int) -> dict[str, int]:
-        """Where the data stand after ``iteration`` iterations: the sampler's seed, and the samples of all ranks."""
+        """The position in the data after ``iteration`` iterations: the sampler's seed, and the samples of all ranks."""
         batch_size = self.dataloader.batch_size or self.dataloader.batch_sampler.batch_size
         done = (iteration - self.first_iteration) * batch_size * self.stream.world_size
         return dict(seed=self.stream.seed, samples=self.stream.start + done)
 
     def resume(self, state: dict[str, int]) -> None:
-        """Go on from ``state``, for which the loop stands at the iteration that it was taken after."""
+        """Continue from ``state``. The loop must be at the iteration after which it was taken."""
         self.stream.begin(state['samples'], state['seed'])
         self.first_iteration = self._iter
 
@@ -152,9 +152,9 @@ class ResumableTrainLoop(IterBasedTrainLoop):
         self.runner.call_hook('before_train_epoch')
         if self._iter:
             self._validate_if_due()
-        self.runner.model.train()  # a model's own train() decides which parts stay in evaluation mode
+        self.runner.model.train()  # the model's train() decides which parts stay in evaluation mode
         while self._iter < self._max_iters and not self.stop_training:
-            if not self.runner.model.training:  # after a validation: a walk over all modules costs a millisecond
+            if not self.runner.model.training:  # only after a validation: visiting all modules costs a millisecond
                 self.runner.model.train()
             self.run_iter(next(self.dataloader_iterator))
             self._validate_if_due()

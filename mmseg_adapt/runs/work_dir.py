@@ -1,4 +1,4 @@
-"""The folder of a run: what may be resumed from it, and that no other run is mixed into it."""
+"""The folder of a run: find what can be resumed, and never mix two runs in it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ VOLATILE = ('resume', 'load_from', 'launcher', 'work_dir', 'model_wrapper_cfg')
 
 
 def resume_from(cfg: Config, checkpoint: str) -> None:
-    """Let the run go on from a checkpoint.
+    """Resume the run from a checkpoint.
 
     Args:
-        checkpoint: a file; ``'newest'`` in the work dir that is not damaged; ``'auto'``, the same, or a new run in a
-            work dir that holds none, for jobs that a scheduler starts again and again.
+        checkpoint: a file; ``'newest'``, the newest intact one in the work dir; or ``'auto'``, the same, but a new run
+            if the work dir has none, for jobs that a scheduler restarts.
 
     Raises:
-        UserError: no such file, a damaged one, or a work dir that holds no sound one.
+        UserError: the file does not exist or is damaged, or the work dir has no intact checkpoint.
     """
     if checkpoint in ('newest', 'auto'):
         file = newest_sound(Path(cfg.work_dir))
@@ -44,10 +44,10 @@ def resume_from(cfg: Config, checkpoint: str) -> None:
 
 
 def protect_work_dir(cfg: Config, resume: bool, overwrite: bool) -> None:
-    """Never mix two runs in one folder unasked.
+    """Never mix two runs in one folder, unless asked to.
 
     Raises:
-        UserError: the folder holds a run of another config, or checkpoints of this one.
+        UserError: the folder contains a run of another config, or checkpoints of this one.
     """
     folder = Path(cfg.work_dir)
     trained = any(folder.glob('*.pth')) or any(folder.glob('*/vis_data/scalars.json'))

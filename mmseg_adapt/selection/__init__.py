@@ -1,4 +1,4 @@
-"""Which snapshot, and did adaptation help? Scores that need no target labels."""
+"""Which snapshot is best, and did adaptation help? Scores that need no target labels."""
 
 from .label_free_hook import LabelFreeHook
 

@@ -18,7 +18,7 @@ from .samples import Sample, labelled_samples, source_samples, target_images
 from .snapshots import Snapshot, is_adapted, snapshots_of
 from .verdict import words
 
-SOURCE_SAMPLES = 50  # at most: source mIoU is printed as a warning example, and the shares are those of whole images
+SOURCE_SAMPLES = 50  # at most: source mIoU is printed as a warning example, and class shares come from whole images
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class Comparison:
     snapshots: list[Snapshot]
     pool: Pool
     scores: list[Scores]
-    baselines: list[int]  # those trained on the source only
+    baselines: list[int]  # snapshots trained on the source only
     source_shares: np.ndarray | None
     images: list[str]
-    notes: list[str]  # what was left out
+    notes: list[str]  # what was skipped
 
     @property
     def runs(self) -> list[str]:
@@ -58,14 +58,14 @@ def compare(
 
     Args:
         places: work dirs, or checkpoints in them.
-        target: folder of target images; by default the target of the first config that names one.
-        images: how many of them are predicted, spread evenly.
-        labels: also take the true mIoU on the labelled images of each run's ``test_dataloader``.
+        target: folder of target images; by default the target of the first config that has one.
+        images: number of target images to predict, evenly spaced.
+        labels: also compute the true mIoU on the labelled images of each run's ``test_dataloader``.
         part: ``'teacher'`` to score the teachers.
-        progress: wraps the list of snapshots, to show how far it is.
+        progress: wraps the list of snapshots to show the progress.
 
     Raises:
-        UserError: no snapshot or no target image; snapshots of other classes or maps, by name.
+        UserError: no snapshot or no target image; snapshots with different classes or sizes (named).
     """
     if images < 1:
         raise UserError(f'--images {images} must be at least 1')
@@ -97,7 +97,7 @@ def _source(cfg: Config, count: int, notes: list[str]) -> list[Sample]:
 
 
 def _shares(source: list[Sample], classes: int) -> np.ndarray:
-    """(C,): of the labelled pixels of the source."""
+    """(C,): class shares of the labelled source pixels."""
     labels = (sample['data_samples'].gt_sem_seg.data.flatten().numpy() for sample in source)
     pixels = sum(np.bincount(values, minlength=256)[:classes] for values in labels)
     return pixels / max(pixels.sum(), 1)

@@ -1,6 +1,6 @@
-"""An alarm for harm: symptoms of an adapted snapshot beside one trained on the source only, without target labels.
+"""Detect harm without target labels: compare an adapted snapshot with one trained on the source only.
 
-The thresholds are first guesses, to be set from ``tools/analysis/bench_selection.py --spoilt … --sound …``.
+The thresholds are first guesses. Set them with ``tools/analysis/bench_selection.py --spoilt … --sound …``.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ import numpy as np
 from .pool import Notes
 from .rule import FEW, Scores
 
-LOST = 0.01  # a class has vanished when its share is less than this part of the share that it is compared with
+LOST = 0.01  # a class has vanished if its share is below this fraction of its reference share
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What is still taken for sound."""
+    """The largest changes that do not count as harm."""
 
     source: float = 0.10  # loss of source mIoU
     flip: float = 0.10  # loss of flip consistency
-    changed: float = 0.35  # share of the pixels that are labelled otherwise
-    divergence: float = 0.10  # bits by which class shares move away from the source's
+    changed: float = 0.35  # share of the pixels that are labelled differently
+    divergence: float = 0.10  # increase, in bits, of the divergence from the source's class shares
 
 
 def changed(notes: Notes, baseline: Notes) -> float:
@@ -32,14 +32,14 @@ def changed(notes: Notes, baseline: Notes) -> float:
 
 
 def vanished(shares: np.ndarray, others: np.ndarray, lost: float = LOST) -> list[int]:
-    """The classes that ``others`` (C,) show and ``shares`` (C,) do not: less than ``lost`` times as often."""
+    """The classes that occur in ``others`` (C,) and, in ``shares`` (C,), less than ``lost`` times as often."""
     return np.flatnonzero((others > FEW) & (shares < lost * others)).tolist()
 
 
 def measures(notes: Notes, score: Scores, base_notes: Notes, base: Scores) -> dict[str, float]:
-    """How far a snapshot is from the baseline in every respect that :class:`Limits` bounds. NaN is "not known".
+    """Differences between a snapshot and the baseline, one per field of :class:`Limits`. NaN means "not known".
 
-    Besides, ``vanished``: the number of classes that only the baseline predicts.
+    Also ``vanished``: the number of classes that only the baseline predicts.
     """
     return dict(
         source=base.source - score.source,
@@ -51,7 +51,7 @@ def measures(notes: Notes, score: Scores, base_notes: Notes, base: Scores) -> di
 
 
 def symptoms(found: dict[str, float], limits: Limits = Limits()) -> list[str]:  # noqa: B008 (frozen)
-    """A sentence on every measure that is beyond its limit; none: no harm was seen."""
+    """One sentence for each measure that exceeds its limit; an empty list means no sign of harm."""
     said = []
     if found['source'] > limits.source:
         said.append(f'it lost {100 * found["source"]:.1f} mIoU on the source')

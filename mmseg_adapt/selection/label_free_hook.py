@@ -1,4 +1,4 @@
-"""Scores without labels while a run trains."""
+"""Scores without labels during training."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ from .views import both_ways, labels_of, predict, stride_of, thinned
 class LabelFreeHook(Hook):
     """Score a run on unlabelled target images, at every checkpoint and every validation.
 
-    Logged: ``flip_consistency``, the mIoU between the labels of the images and of their mirror images, and with a
-    teacher ``teacher_agreement``, the mIoU between the student's labels and the teacher's. Both in percent, over all
-    classes: one that neither shows counts 0, so that a model that loses classes is not rewarded.
+    It logs ``flip_consistency``, the mIoU between the labels of the images and of their mirror images. With a teacher
+    it also logs ``teacher_agreement``, the mIoU between the student's labels and the teacher's. Both are in percent,
+    over all classes: a class that occurs in neither counts 0, so that a model that loses classes is not rewarded.
 
-    ``default_hooks.checkpoint.save_best='flip_consistency'`` keeps the best snapshot without looking at a label: the
-    best of all validations, whose metrics hold the scores as well, or, without a validation loop, of all checkpoints.
+    ``default_hooks.checkpoint.save_best='flip_consistency'`` keeps the best snapshot without using labels: the best of
+    all validations, whose metrics then include the scores, or, without a validation loop, of all checkpoints.
 
-    Nothing of the training changes: no random number is drawn, every module keeps its mode, and a resumed run is the
-    uninterrupted one. Several ranks share the images.
+    The hook does not affect training: it draws no random numbers, every module keeps its mode, and a resumed run is
+    identical to an uninterrupted one. Several ranks share the images.
 
     Args:
-        images: how many, spread evenly over the target. Each costs two forward passes, with a teacher three.
-        target: a folder of them; by default the first unlabelled stream of the config.
+        images: number of target images, evenly spaced. Each costs two forward passes, or three with a teacher.
+        target: folder of target images; by default the first unlabelled stream of the config.
 
     Raises:
-        UserError: (before the first iteration) no target image, no pipeline of ``test_dataloader``.
+        UserError: (before the first iteration) no target image, or no pipeline in ``test_dataloader``.
     """
 
-    priority = 80  # after ExactResumeHook has gathered what a checkpoint holds, before CheckpointHook saves
+    priority = 80  # after ExactResumeHook has collected its state, before CheckpointHook saves
 
     def __init__(self, images: int = 32, target: str | None = None) -> None:
         self.images, self.target = images, target
@@ -73,11 +73,11 @@ class LabelFreeHook(Hook):
 
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
         if metrics is not None:
-            metrics.update(self.values)  # the same dict goes on to CheckpointHook
+            metrics.update(self.values)  # CheckpointHook gets the same dict
 
     def _keep_best(self, runner: Runner) -> None:
-        """What ``CheckpointHook`` does after a validation. The score is noted before this iteration's checkpoint is
-        written, so that a resumed run knows it."""
+        """Do what ``CheckpointHook`` does after a validation. The score is stored before this iteration's checkpoint
+        is written, so that a resumed run knows it."""
         keepers = (hook for hook in runner.hooks if isinstance(hook, CheckpointHook) and hook.save_best)
         key = next((key for hook in keepers for key in hook.key_indicators if key in self.values), None)
         noted = runner.message_hub.runtime_info
@@ -105,7 +105,7 @@ class LabelFreeHook(Hook):
         runner.visualizer.add_scalars(self.values, step=step)
 
     def _areas(self, student: nn.Module, teacher: nn.Module | None) -> np.ndarray:
-        """(2, 2, C): of flips and of the teacher, over all ranks."""
+        """(2, 2, C): areas for flips and for the teacher, over all ranks."""
         total = np.zeros((2, 2, self.count))
         for path in self.paths[get_rank() :: get_world_size()]:
             sample = self.pipeline(dict(img_path=path))
@@ -123,7 +123,7 @@ class LabelFreeHook(Hook):
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside; every module has its own mode again afterwards."""
+    """Evaluation mode inside; restores the mode of every module afterwards."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:

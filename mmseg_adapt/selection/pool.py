@@ -1,7 +1,7 @@
-"""One pass over the sample per snapshot, and what is left of it: label maps, areas and a few sums.
+"""Predict the sample once per snapshot, and keep label maps, areas and a few sums.
 
-The pool's average needs no second pass: the probabilities of every image are summed over the snapshots as they come. So
-memory is one network, one float32 per class and compared pixel (:data:`~mmseg_adapt.selection.views.PIXELS`) of the
+The pool's average needs no second pass: the probabilities of each image are summed over the snapshots as they arrive.
+Memory is one network, one float32 per class and compared pixel (:data:`~mmseg_adapt.selection.views.PIXELS`) of the
 sample, and one byte per compared pixel and snapshot.
 """
 
@@ -27,14 +27,14 @@ Told = Callable[[str], None]
 
 @dataclass
 class Notes:
-    """What one snapshot said of the sample; images first."""
+    """The results of one snapshot on the sample; the first dimension is images."""
 
     name: str
     labels: list[Tensor] = field(default_factory=list)  # (h, w) uint8 each
     flip: np.ndarray | None = None  # (images, 2, C)
     mix: np.ndarray | None = None  # (pairs, 2, C)
     mean_p: np.ndarray | None = None  # (C,)
-    shares: np.ndarray | None = None  # (C,) of the predicted pixels
+    shares: np.ndarray | None = None  # (C,) class shares of the predicted pixels
     entropy: float = float('nan')
     infomax: float = float('nan')
     snd: float = float('nan')
@@ -44,18 +44,18 @@ class Notes:
 
 @dataclass
 class Pool:
-    """The snapshots' notes, and the sum of their probabilities for every image, (C, h, w) each."""
+    """The notes of the snapshots, and the sum of their probabilities for each image, (C, h, w)."""
 
     classes: list[str]
     notes: list[Notes] = field(default_factory=list)
     total: list[Tensor] = field(default_factory=list)
 
     def consensus(self) -> list[Tensor]:
-        """The most probable class of the average, (h, w) uint8 for every image."""
+        """The most probable class of the average, (h, w) uint8 per image."""
         return [p.argmax(0).to(torch.uint8) for p in self.total]
 
     def add(self, notes: Notes, number: int, p: Tensor) -> None:
-        """Raises: UserError: a prediction of another size than the snapshots before it."""
+        """Raises: UserError: the prediction differs in size from those of the earlier snapshots."""
         if not self.notes:
             self.total.append(p.cpu())
         elif self.total[number].shape != p.shape:
@@ -74,11 +74,11 @@ def _size(p: Tensor) -> str:
 def take(pool: Pool, snapshot: Snapshot, predictor: Predictor, images: list[str], source: list[Sample]) -> Notes:
     """Predict the sample with one snapshot, and add it to the pool.
 
-    Three forward passes per target image (the image and its mirror image as one batch, a ClassMix with the image before
-    it) and one per source sample.
+    This takes three forward passes per target image (the image and its mirror image as one batch, then a ClassMix with
+    the previous image) and one per source sample.
 
     Raises:
-        UserError: classes or sizes that differ from those of the snapshots before it, by name.
+        UserError: classes or sizes differ from those of the earlier snapshots (named).
     """
     check_classes(pool, snapshot, predictor.classes)
     notes, count = Notes(snapshot.name), len(pool.classes)
@@ -101,7 +101,7 @@ def take(pool: Pool, snapshot: Snapshot, predictor: Predictor, images: list[str]
 
 
 class Sums:
-    """Means over the pixels of the sample, and over its images of SND, as the images come."""
+    """Running means: over the pixels of the sample, and for SND over its images."""
 
     def __init__(self, classes: int) -> None:
         self.p = torch.zeros(classes, dtype=torch.float64)
@@ -122,7 +122,7 @@ class Sums:
 
 
 def check_classes(pool: Pool, snapshot: Snapshot, classes: list[str]) -> None:
-    """Raises: UserError: other classes than the pool's."""
+    """Raises: UserError: the classes differ from the pool's."""
     if list(classes) != list(pool.classes):
         first = pool.notes[0].name if pool.notes else 'the first'
         raise UserError(
@@ -132,7 +132,7 @@ def check_classes(pool: Pool, snapshot: Snapshot, classes: list[str]) -> None:
 
 
 def labelled_areas(segmentor: EncoderDecoder, samples: Iterable[Sample], classes: int) -> np.ndarray:
-    """(2, C): areas of predictions and labels of samples that have labels."""
+    """(2, C): areas of predictions and labels, for labelled samples."""
     total = np.zeros((2, classes))
     for sample in samples:
         (found,) = predict(segmentor, [sample['inputs']], [sample['data_samples'].metainfo])

@@ -9,8 +9,8 @@ import numpy as np
 from .pool import Notes, Pool
 from .scores import areas, divergence, miou
 
-FEW = 1e-4  # a share of the pixels below which a class is not one that the pool shows
-BETTER = dict(  # score → whether more of it is meant to be better
+FEW = 1e-4  # classes with a smaller share of the pixels do not count as present in the pool
+BETTER = dict(  # score → whether larger should be better
     agreement=True,
     flip=True,
     entropy=False,
@@ -24,16 +24,16 @@ BETTER = dict(  # score → whether more of it is meant to be better
 
 @dataclass(frozen=True)
 class Scores:
-    """One snapshot's. mIoUs and shares are in [0, 1]; NaN is "not computed"."""
+    """The scores of one snapshot. mIoUs and shares are in [0, 1]; NaN means "not computed"."""
 
     name: str
-    agreement: float  # mIoU with the pool's average (EnsV); NaN of one snapshot
+    agreement: float  # mIoU with the pool's average (EnsV); NaN for a single snapshot
     flip: float  # mIoU with its own labels of the mirror images
     entropy: float
     infomax: float
     snd: float
     classmix: float  # mIoU of the labels of mixtures with mixtures of labels
-    divergence: float  # of the predicted shares of the classes from the source's
+    divergence: float  # between the predicted class shares and the source's
     source: float  # mIoU on source images
     miou: float = float('nan')  # with labels
 
@@ -42,10 +42,10 @@ class Scores:
 
 
 def scores_of(pool: Pool, source_shares: np.ndarray | None = None) -> list[Scores]:
-    """The scores of every snapshot of a pool.
+    """The scores of every snapshot in a pool.
 
-    Consistency is averaged over the classes that the pool's average shows, the same for all snapshots: a snapshot that
-    has lost one of them counts 0 there. Agreement likewise.
+    Consistency and agreement are averaged over the classes in the pool's average, the same for all snapshots. A class
+    that a snapshot has lost counts 0.
     """
     consensus, count = pool.consensus(), len(pool.classes)
     shown = sum(np.bincount(labels.flatten().numpy(), minlength=count) for labels in consensus)
@@ -71,9 +71,9 @@ def scores_of(pool: Pool, source_shares: np.ndarray | None = None) -> list[Score
 
 
 def guarded(scores: list[Scores], runs: list[str]) -> list[int]:
-    """The snapshots that may be picked: of one run, or of fewer than three snapshots, all of them.
+    """The snapshots that may be picked. With one run, or fewer than three snapshots: all.
 
-    Of several runs, those that agree with the pool's average at least as well as the median does.
+    With several runs: those whose agreement with the pool's average is at least the median.
     """
     agreement = np.array([s.agreement for s in scores])
     if len(set(runs)) < 2 or len(scores) < 3:
@@ -84,19 +84,19 @@ def guarded(scores: list[Scores], runs: list[str]) -> list[int]:
 def pick(scores: list[Scores], runs: list[str]) -> int:
     """The default rule: EnsV guards against the worst, flip consistency picks.
 
-    Within a run, the snapshot of the highest flip consistency. Over several runs flip consistency alone may choose a
-    run that is consistent and wrong, and agreement alone prefers the average run: of the snapshots that agree with the
-    pool's average at least as well as the median does, the one of the highest flip consistency. The first of equals.
+    Within a run, it picks the snapshot with the highest flip consistency. With several runs, flip consistency alone may
+    choose a run that is consistent but wrong, and agreement alone prefers the average run. So it picks the highest flip
+    consistency among the snapshots whose agreement with the pool's average is at least the median. Ties: the first.
 
     Args:
-        runs: the run of every snapshot.
+        runs: the run of each snapshot.
     """
     return max(guarded(scores, runs), key=lambda i: scores[i].flip)
 
 
 def certainty_of(notes: list[Notes], chosen: int, other: int, draws: int = 1000) -> float:
-    """In which share of samples of as many images, drawn from these with replacement, ``chosen`` has the higher flip
-    consistency than ``other``: 1 is sure, 0.5 is chance. mIoU over the classes that either shows."""
+    """The share of bootstrap samples of the images in which ``chosen`` has a higher flip consistency than ``other``:
+    1 is certain, 0.5 is chance. mIoU is over the classes that occur in either."""
     flips = np.stack([notes[i].flip for i in (chosen, other)])  # (2, images, 2, C)
     images = flips.shape[1]
     weights = np.random.default_rng(0).multinomial(images, np.full(images, 1 / images), size=draws)

@@ -1,4 +1,4 @@
-"""The images that snapshots are compared on: a target's, unlabelled and as for testing, and a source's, labelled."""
+"""The images on which snapshots are compared: unlabelled target images as in testing, and labelled source images."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ Sample = dict  # inputs (3, H, W), data_samples
 
 
 def target_of(cfg: Config) -> dict | None:
-    """The first unlabelled stream of a config; None where it has none."""
+    """The first unlabelled stream of a config, or None."""
     streams = with_pipelines(domains_of(cfg.train_dataloader.dataset))
     return next((stream for name, stream in streams.items() if not is_labelled(name)), None)
 
 
 def target_images(cfgs: list[Config], folder: str | Path | None, count: int) -> tuple[list[str], int]:
-    """``count`` images spread evenly over a folder, or over the target of the first config that has one.
+    """``count`` evenly spaced images of a folder, or of the target of the first config that has one.
 
     Returns:
-        Their files, and how many images there are.
+        Their files, and the total number of images.
 
     Raises:
-        UserError: no image; no folder where no config names a target.
+        UserError: no images; no folder is given and no config has a target.
     """
     if folder is not None:
         paths = sorted(str(Path(folder, name)) for name in images_below(folder))
@@ -49,15 +49,15 @@ def target_images(cfgs: list[Config], folder: str | Path | None, count: int) -> 
 
 
 def spread(total: int, count: int) -> list[int]:
-    """At most ``count`` of ``total`` indices, at equal distances."""
+    """At most ``count`` of ``total`` indices, evenly spaced."""
     return [i * total // min(count, total) for i in range(min(count, total))]
 
 
 def source_samples(cfg: Config, count: int) -> list[Sample]:
-    """Labelled source images as training sees them, augmented by a fixed seed, to be predicted at that size.
+    """Labelled source images as in training, augmented with a fixed seed. Predict them at that size.
 
     Raises:
-        UserError, FileNotFoundError: the source of the config is not there.
+        UserError, FileNotFoundError: the source of the config does not exist.
     """
     stream = build_stream(SOURCE, with_pipelines(domains_of(cfg.train_dataloader.dataset))[SOURCE])
     samples = []
@@ -78,6 +78,6 @@ def labelled_samples(cfg: Config) -> Iterator[Sample]:
 
 
 def shape_of(x: Tensor) -> dict:
-    """The meta data with which (…, H, W) is predicted at its own size, and not mirrored."""
+    """The meta data to predict (…, H, W) at its own size, not mirrored."""
     size = tuple(x.shape[-2:])
     return dict(img_shape=size, ori_shape=size, pad_shape=size, flip=False)

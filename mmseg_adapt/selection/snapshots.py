@@ -1,4 +1,4 @@
-"""The snapshots of runs: which checkpoints lie in a work dir, and the config that they were trained with."""
+"""The snapshots of runs: the checkpoints in a work dir, and the config that they were trained with."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ class Snapshot:
 
     @property
     def iteration(self) -> int:
-        """What the file's name ends in; 0 of another name."""
+        """The number at the end of the file's name, or 0."""
         return int((re.findall(r'\d+', self.file.stem) or [0])[-1])
 
 
 def snapshots_of(places: Sequence[str | Path]) -> tuple[list[Snapshot], list[str]]:
-    """The snapshots in work dirs, or checkpoint files that lie in one, run by run in the order of their iterations.
+    """The snapshots in work dirs, or checkpoint files in a work dir; run by run, in order of iteration.
 
     Returns:
-        The snapshots, and a sentence on each damaged one, which is left out.
+        The snapshots, and one sentence for each damaged file, which is skipped.
 
     Raises:
-        UserError: no such place, one without a checkpoint or a config, or only damaged checkpoints.
+        UserError: a place does not exist, has no checkpoint or no config, or has only damaged checkpoints.
     """
     found, notes = {}, []
     for place in map(Path, places):
@@ -61,10 +61,10 @@ def snapshots_of(places: Sequence[str | Path]) -> tuple[list[Snapshot], list[str
 
 
 def config_in(run: Path) -> Path:
-    """The config that a training wrote into its work dir; the newest of several.
+    """The config that training wrote into its work dir; the newest if there are several.
 
     Raises:
-        UserError: there is none.
+        UserError: there is no config.
     """
     files = sorted(run.glob('*.py'), key=lambda file: file.stat().st_mtime_ns)
     if not files:
@@ -73,10 +73,10 @@ def config_in(run: Path) -> Path:
 
 
 def is_adapted(cfg: Config) -> bool:
-    """Whether a config adapts to a target: of a plain segmentor, or of labelled streams alone, it does not."""
+    """Whether a config adapts to a target: not with a plain segmentor or with labelled streams only."""
     return 'segmentor' in cfg.model and 'target' in cfg.train_dataloader.dataset
 
 
 def adapted(snapshot: Snapshot) -> bool:
-    """The same of a snapshot's run."""
+    """:func:`is_adapted` for the run of a snapshot."""
     return is_adapted(config_of(str(snapshot.config)))

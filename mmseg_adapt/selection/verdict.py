@@ -10,12 +10,12 @@ from .harm import changed, measures, symptoms, vanished
 from .pool import Pool
 from .rule import Scores, certainty_of, guarded, pick
 
-SURE = 0.9  # of the samples drawn again in which a pick must stay ahead
+SURE = 0.9  # share of the bootstrap samples in which a pick must stay ahead
 
 
 def reference_shares(pool: Pool, source_shares: np.ndarray | None) -> np.ndarray:
-    """What every snapshot's class shares are compared with: of the classes that the pool shows, the source's shares,
-    or, where the source is not known, the mean of the pool's."""
+    """The reference for class shares: the source's shares of the classes in the pool or, if the source is not known,
+    the mean of the pool's shares."""
     mean = np.mean([notes.shares for notes in pool.notes], axis=0)
     return mean if source_shares is None else np.where(mean > 0, source_shares, 0)
 
@@ -27,10 +27,10 @@ def words(
     source_shares: np.ndarray | None = None,
     baselines: Sequence[int] = (),
 ) -> list[str]:
-    """The pick with its margin, what adaptation changed, what vanished, and whether it may have hurt: a sentence each.
+    """Sentences: the pick with its margin, what adaptation changed, lost classes, and whether it may have hurt.
 
     Args:
-        baselines: which snapshots were trained on the source only.
+        baselines: the snapshots that were trained on the source only.
     """
     best = pick(scores, runs)
     said = [of_pick(pool, scores, guarded(scores, runs)), *_of_adaptation(pool, scores, best, baselines)]
@@ -40,7 +40,7 @@ def words(
 
 
 def of_pick(pool: Pool, scores: list[Scores], candidates: Sequence[int]) -> str:
-    """The candidate of the highest flip consistency, its margin, and whether these images suffice to say so."""
+    """The candidate with the highest flip consistency, its margin, and whether there are enough images to tell."""
     best, *others = sorted(candidates, key=lambda i: -scores[i].flip)
     said = f'pick: {scores[best].name} (flip consistency {100 * scores[best].flip:.1f})'
     if not others:
@@ -52,7 +52,7 @@ def of_pick(pool: Pool, scores: list[Scores], candidates: Sequence[int]) -> str:
 
 
 def of_change(pool: Pool, scores: list[Scores], compared: int, baseline: int) -> list[str]:
-    """What adaptation changed, and the symptoms of harm, if any."""
+    """What adaptation changed, and any symptoms of harm."""
     name, base = scores[compared].name, scores[baseline].name
     share = changed(pool.notes[compared], pool.notes[baseline])
     said = [f'adaptation changed {100 * share:.1f} % of the pixels ({name} compared with {base})']
@@ -61,7 +61,7 @@ def of_change(pool: Pool, scores: list[Scores], compared: int, baseline: int) ->
 
 
 def of_classes(pool: Pool, members: Iterable[int], source_shares: np.ndarray | None) -> list[str]:
-    """The classes that have vanished from the predictions of some snapshots, a sentence each."""
+    """One sentence for each class that some snapshots no longer predict."""
     reference = reference_shares(pool, source_shares)
     taken = [pool.notes[i] for i in members]
     lost = {notes.name: vanished(notes.shares, reference) for notes in taken}

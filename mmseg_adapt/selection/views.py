@@ -1,4 +1,4 @@
-"""What a segmentor says of an image, of its mirror image, and of a mixture of two images."""
+"""Predictions of a segmentor for an image, its mirror image, and a mixture of two images."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ..methods.mixing import class_mask, draw_classes, mix
 from ..models.probabilities import predicted_probabilities
 from ..random_state import derived_seed
 
-PIXELS = 2**15  # of an image that are compared: a grid over it, every pixel of 256×128
+PIXELS = 2**15  # compared per image, on a regular grid: all pixels of a 256×128 image
 
 
 @dataclass(frozen=True)
 class View:
-    """A prediction on the pixels that are compared, every ``stride``-th row and column of the predicted image."""
+    """A prediction on the compared pixels: every ``stride``-th row and column of the predicted image."""
 
-    inputs: Tensor  # (3, H', W') as the network gets it, before normalisation
+    inputs: Tensor  # (3, H', W'), the network's input before normalisation
     meta: dict
     whole: Tensor  # (H, W) labels of all pixels
     labels: Tensor  # (h, w)
@@ -33,7 +33,7 @@ class View:
 
 
 def stride_of(labels: Tensor) -> int:
-    """The least with which at most :data:`PIXELS` of (H, W) remain, but for rounding up at the border."""
+    """The smallest stride that keeps at most :data:`PIXELS` pixels of (H, W), apart from rounding at the border."""
     stride = 1
     while labels.numel() > PIXELS * stride**2:
         stride += 1
@@ -46,7 +46,7 @@ def thinned(x: Tensor, stride: int) -> Tensor:
 
 @torch.no_grad()
 def predict(segmentor: EncoderDecoder, inputs: list[Tensor], metas: list[dict]) -> list[SegDataSample]:
-    """Predictions of images of one size, (3, H, W) each; what they were mirrored by before is not undone."""
+    """Predictions for images of the same size, (3, H, W) each. Earlier mirroring is not undone."""
     samples = [SegDataSample(metainfo={**meta, 'flip': False}) for meta in metas]
     return segmentor.test_step(
         pseudo_collate([dict(inputs=x, data_samples=sample) for x, sample in zip(inputs, samples)])
@@ -69,12 +69,12 @@ def both_ways(segmentor: EncoderDecoder, inputs: Tensor, meta: dict) -> tuple[Vi
 
 
 def mixture(segmentor: EncoderDecoder, view: View, other: View, number: int) -> tuple[Tensor, Tensor] | None:
-    """The labels (h, w) of a ClassMix of two images, and the same mixture of their own labels.
+    """The labels (h, w) of a ClassMix of two images, and the same mixture of their labels.
 
-    Half of the classes that ``view`` shows are pasted onto ``other``. None of images that differ in size.
+    Half of the classes in ``view`` are pasted onto ``other``. None if the images differ in size.
 
     Args:
-        number: seeds the draw of the classes.
+        number: random seed for the choice of classes.
     """
     if view.inputs.shape != other.inputs.shape or view.whole.shape != other.whole.shape:
         return None

@@ -22,23 +22,24 @@ from .store import RenderStore
 class AANStyleTransfer(BaseTransform):
     """Replace the image by its render, FCAN's appearance adaptation (Zhang et al., CVPR 2018, arXiv 1804.08286).
 
-    It stands right behind the loading of the image, so that one store serves every size and crop. In a source pipeline
-    the store holds the source in the target's style; in a test pipeline, with ``prob=1``, the target in the source's.
+    Place it directly after the step that loads the image, so that one store serves every size and crop. In a source
+    pipeline the store contains the source in the target's style. In a test pipeline, with ``prob=1``, it contains the
+    target in the source's style.
 
-    Required keys: img, img_path, ori_shape. Modified: img. Of an image of more than three bands the first three are
-    replaced, and the others stay; of a grey one that is read as one band, that band.
+    Required keys: img, img_path, ori_shape. Modified: img. If an image has more than three bands, only the first three
+    are replaced. If a grey image is read as one band, that band is replaced.
 
     Args:
         renders: folder of the store.
-        prob: share of the images that are replaced; the others stay as they are, and no render of theirs is looked for.
-            Every image draws one number of NumPy's, first of all, whatever becomes of it.
-        missing: of an image without a render (or with that of another image), ``'error'`` stops, ``'keep'`` keeps the
-            original, ``'render'`` renders it now and adds it to the store (seconds to minutes per image).
+        prob: share of the images that are replaced. The other images do not change and need no render. Each image first
+            draws one NumPy random number, whether it is replaced or not.
+        missing: what to do with an image that has no render (or that of another image): ``'error'`` stops, ``'keep'``
+            keeps the original, ``'render'`` renders it now and adds it to the store (seconds to minutes per image).
 
     Raises:
-        UserError: a folder that is no store, or of images that were read with other values or bands; an image
-            without a render of its own; a place behind Resize or a crop; rendering on a GPU inside a worker of the
-            data loader, or a file outside the folder that the store renders.
+        UserError: the folder is not a store, or its images were read with other values or bands; an image has no
+            render; the transform follows Resize or a crop; rendering on a GPU in a worker of the data loader, or of a
+            file outside the folder that the store renders.
     """
 
     def __init__(self, renders: str, prob: float = 1.0, missing: str = 'error') -> None:
@@ -50,7 +51,7 @@ class AANStyleTransfer(BaseTransform):
         self.prob = prob
         self.missing = missing
         self._job: RenderJob | None = None
-        self._reading: dict | None = None  # how the images were read that were rendered
+        self._reading: dict | None = None  # how the rendered images were read
         if not self.store.exists:
             raise UserError(f'{renders} does not contain renders. Create them with: {self.command()}')
 
@@ -73,7 +74,7 @@ class AANStyleTransfer(BaseTransform):
         return results
 
     def check_reading(self, results: dict) -> None:
-        """Raises: UserError: renders of images that were read with another range of values or other bands."""
+        """Raises: UserError: the rendered images were read with another value range or other bands."""
         if self._reading is None:
             self._reading = (self.store.manifest()['settings'].get('content') or [{}])[0]
         check_reading(
@@ -84,7 +85,7 @@ class AANStyleTransfer(BaseTransform):
         )
 
     def render(self, file: Path) -> Path:
-        """Render a file into the store, under the name that the tool would give it."""
+        """Render a file into the store, under the name that the tool would use."""
         device = 'cuda' if torch.cuda.is_available() else 'cpu'
         if device == 'cuda' and get_worker_info() is not None:
             raise UserError(
@@ -108,7 +109,7 @@ class AANStyleTransfer(BaseTransform):
         return self.store.path(name)
 
     def command(self) -> str:
-        """What makes the store."""
+        """The command that creates the store."""
         made_with = self.store.manifest()['made_with'] if self.store.exists else {}
         config, source, target = (made_with.get(key, key.upper()) for key in ('config', 'source', 'target'))
         return f'python tools/render_aan.py {config} --source {source} --target {target} --out {self.store.folder}'

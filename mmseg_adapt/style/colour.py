@@ -1,6 +1,6 @@
-"""The colours of an image taken to those of a pool, in closed form. No part of AAN: what AAN adds is measured by it.
+"""Map an image's colours to those of a pool, in closed form. Not part of AAN: a baseline that shows what AAN adds.
 
-A pool is known by its mean and covariance alone, those of the style's ``'colour'`` layer. Between two normal
+A pool is described by its mean and covariance only, from the style's ``'colour'`` layer. Between two normal
 distributions the optimal transport is linear and symmetric (Olkin and Pukelsheim, 1982; for colours Pitié and Kokaram,
 2007): x ↦ μ_t + T (x − μ_s) with T = Σ_s^{−1/2} (Σ_s^{1/2} Σ_t Σ_s^{1/2})^{1/2} Σ_s^{−1/2}.
 """
@@ -16,30 +16,30 @@ from ..errors import UserError
 from .gram import Style, gram_matrix
 
 COLOUR = 'colour'  # the layer's name
-FAINTEST = 0.25  # a variance: colours that spread by less than half a grey level are rounding
+FAINTEST = 0.25  # variance: a spread of less than half a grey level is rounding
 
 
 def colour_features(images: Tensor) -> Tensor:
-    """The pixels and a constant, whose Gram matrix holds first and second moments: (N, 3, H, W) → (N, 4, H, W)."""
+    """Pixels and a constant map; their Gram matrix has first and second moments: (N, 3, H, W) → (N, 4, H, W)."""
     return torch.cat([images, torch.full_like(images[:, :1], 255.0)], 1)
 
 
 def colour_gram(images: Tensor) -> Tensor:
-    """G / (h·w) of :func:`colour_features`, as a :class:`Style` holds it for a pool: (N, 4, 4) in double precision."""
+    """G / (h·w) of :func:`colour_features`, as :class:`Style` stores it for a pool: (N, 4, 4) in double precision."""
     return gram_matrix(colour_features(images.double())) / images[0, 0].numel()
 
 
 def check_colours(layers: Iterable[str], owner: str) -> None:
-    """Raises: UserError: layers that say nothing of colours; ``owner`` is what asks for them."""
+    """Raises: UserError: no layer describes colours; ``owner`` is the setting that needs them."""
     if COLOUR not in layers:
         raise UserError(
-            f"{owner} needs the target's colours, and the style has the layers {', '.join(layers)}: add 'colour' to "
-            'aan.encoder.layers, with 0 in content_weights and style_weights of aan.objective if it should not count'
+            f"{owner} needs the target's colours, but the style has the layers {', '.join(layers)}: add 'colour' to "
+            'aan.encoder.layers; to give it no weight, set it to 0 in aan.objective.content_weights and style_weights'
         )
 
 
 def colour_gram_of(style: Style, owner: str) -> Tensor:
-    """The pool's, (4, 4). Raises: UserError: see :func:`check_colours`."""
+    """The colour Gram matrix of the pool, (4, 4). Raises: UserError: see :func:`check_colours`."""
     check_colours(style.grams, owner)
     return style.grams[COLOUR].double()
 
@@ -51,15 +51,15 @@ def moments(gram: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def colour_count(gram: Tensor) -> Tensor:
-    """In how many directions the colours spread, 0 … 3: 0 is a single colour, 1 grey or another single line."""
+    """The number of directions in which the colours spread, 0 … 3: 0 is a single colour, 1 is grey or another line."""
     return (torch.linalg.eigvalsh(moments(gram)[1]) > FAINTEST).sum(-1)
 
 
 def colour_map(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """The map that takes an image's moments to the pool's.
+    """The affine map from an image's moments to the pool's.
 
-    Directions in which the image's colours do not spread have nothing to be stretched: T is 0 there, and a grey image
-    stays on its line and takes the pool's mean and its spread along the line.
+    T is 0 in directions in which the image's colours do not spread. A grey image stays on its line and gets the pool's
+    mean and the pool's spread along that line.
 
     Args:
         source, target: :func:`colour_gram`, (…, 4, 4) each.
@@ -78,7 +78,7 @@ def colour_map(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def recoloured(images: Tensor, target: Tensor) -> Tensor:
-    """Every image with the pool's colours; values may leave 0–255.
+    """Every image with the pool's colours; values may be outside 0–255.
 
     Args:
         images: (N, 3, H, W) BGR 0–255.

@@ -1,4 +1,4 @@
-"""Images in the colours of the other domain, on the fly: no store, no GPU, no AAN."""
+"""Give images the colours of the other domain, on the fly: no store, no GPU, no AAN."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from .store import STYLE, RenderStore
 
 @TRANSFORMS.register_module()
 class ColourTransfer(BaseTransform):
-    """Take the mean and covariance of an image's colours to those of a pool of images (:mod:`~.colour`).
+    """Map the mean and covariance of an image's colours to those of a pool of images (:mod:`~.colour`).
 
-    In a source pipeline the pool is the target; in a test pipeline the source, with ``prob=1``. Put it before any
-    random crop: the colours are those of the whole image then, not of a piece of sky.
+    In a source pipeline the pool is the target. In a test pipeline it is the source, with ``prob=1``. Place the
+    transform before any random crop, so that it sees the colours of the whole image and not of a piece of sky.
 
-    Required keys: img. Modified: img; labels stay. A uint8 image stays uint8: the values are rounded to the nearest
-    integer, halves to the even one, and cut off at 0 and 255. Any other type is cut off there and not rounded. Of an
-    image of more than three bands the first three change; of a grey one that is read as one band, that band.
+    Required keys: img. Modified: img; labels do not change. A uint8 image stays uint8: the values are rounded to the
+    nearest integer, halves to even, and clipped to 0–255. Other types are clipped but not rounded. If an image has more
+    than three bands, only the first three change. If a grey image is read as one band, that band changes.
 
     Args:
-        target: a folder of images, or a style with the layer ``'colour'``: a file, or the store that holds it.
-        prob: share of the images that are changed; every image draws one number of NumPy's, first of all.
-        read: how the images of a folder are read: transforms, as in ``aan.style``.
-        count: how many images of a folder are read, at equal distances; every one counts alike, whatever its size.
+        target: a folder of images, or a style with the layer ``'colour'``: a file, or a store that contains it.
+        prob: share of the images that are changed. Each image first draws one NumPy random number.
+        read: transforms that read the images of a folder, as in ``aan.style``.
+        count: number of images to read from a folder, evenly spaced. Every image has the same weight, at any size.
 
     Raises:
-        UserError: no such folder or file; a style without colours; a pool that is grey, as a folder of labels is, and
-            an image that is not; images that are read with other values or bands than the pool's.
+        UserError: the folder or file does not exist; the style has no colours; the pool is grey (such as a folder of
+            labels) and an image is not; images are read with other values or bands than the pool.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class ColourTransfer(BaseTransform):
             raise UserError(f'ColourTransfer.count = {count} must be at least 1')
         self.target = target
         self.prob = prob
-        self.reading: dict | None = None  # how the pool was read; a style does not say
+        self.reading: dict | None = None  # how the pool was read; not known for a style
         self.colours = self._of_folder(read, count) if self._is_folder() else self._of_style()
         self.dimensions = int(colour_count(self.colours))
 

@@ -1,4 +1,4 @@
-"""The fixed networks in whose features AAN compares images: named layers of a ResNet-50 or a VGG-16."""
+"""The fixed networks whose features AAN compares: named layers of a ResNet-50 or a VGG-16."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ CAFFE_MEAN = (104.00698793, 116.66876762, 122.67891434)  # BGR
 
 
 class StyleEncoder(BaseModule):
-    """Images in, features of named layers out; always in evaluation mode, its weights never trained.
+    """Images in, features of named layers out. Always in evaluation mode; the weights are never trained.
 
     Args:
-        layers: names of the layers that are returned; nothing behind the deepest one is built. Unlike the paper there
-            is also ``'colour'``, the pixels themselves and a constant map: its Gram matrix holds the mean and the
-            covariance of the colours, of which the convolutions of some networks say little.
-        mean, std: of every channel in 0–255, in the order that the network reads.
-        bgr_to_rgb: whether the network reads RGB.
+        layers: names of the layers to return. Layers after the deepest one are not built. Unlike the paper, there is
+            also ``'colour'``: the pixels and a constant map. Its Gram matrix contains the mean and the covariance of
+            the colours, which the convolutions of some networks hardly represent.
+        mean, std: per channel, in 0–255, in the network's channel order.
+        bgr_to_rgb: whether the network expects RGB.
     Shape: BGR 0–255 (N, 3, H, W) → layer → (N, C, h, w), after the layer's ReLU.
 
     Raises:
-        UserError: a layer that the network does not have, or no layer.
+        UserError: no layer, or a layer that the network does not have.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class StyleEncoder(BaseModule):
         raise NotImplementedError
 
     def stages(self) -> Iterator[tuple[str, nn.Module]]:
-        """(name, module) in the order in which they are applied; a name that is no layer is not returned."""
+        """(name, module) in the order of application. Names that are not layers are not returned."""
         raise NotImplementedError
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
@@ -85,7 +85,7 @@ class StyleEncoder(BaseModule):
         return super().train(False)
 
     def fingerprint(self) -> str:
-        """Changes with any weight, layer or the normalisation of the input."""
+        """Changes with the weights, the layers and the normalisation of the input."""
         digest = hashlib.sha256(repr((type(self).__name__, self.layers, self.bgr_to_rgb)).encode())
         for name, tensor in self.state_dict().items():
             digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
@@ -94,14 +94,14 @@ class StyleEncoder(BaseModule):
 
 @MODELS.register_module()
 class ResNetStyleEncoder(StyleEncoder):
-    """ResNet-50 with Caffe's names of layers: ``conv1``, then ``res2a`` … ``res5c``, one per bottleneck.
+    """ResNet-50 with Caffe's layer names: ``conv1``, then ``res2a`` … ``res5c``, one per bottleneck.
 
-    MMSegmentation's ``ResNet``: its key names, which are torchvision's too, and its arguments. The defaults are those
-    of Caffe-style weights such as ``open-mmlab://detectron2/resnet50_caffe``; for ``torchvision://resnet50`` set
+    It is MMSegmentation's ``ResNet`` with the same arguments and key names (also torchvision's). The defaults fit
+    Caffe-style weights such as ``open-mmlab://detectron2/resnet50_caffe``. For ``torchvision://resnet50`` set
     ``style='pytorch', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True``.
 
     Args:
-        layers: the paper's by default.
+        layers: by default those of the paper.
         style: ``'caffe'`` (the stride in a bottleneck's first 1×1 convolution) or ``'pytorch'``.
         stem_channels, base_channels: widths.
     """
@@ -147,13 +147,13 @@ class ResNetStyleEncoder(StyleEncoder):
 
 @MODELS.register_module()
 class VGGStyleEncoder(StyleEncoder):
-    """VGG-16 with the names of its rectified layers, ``relu1_1`` … ``relu5_3``, and torchvision's key names.
+    """VGG-16 with layer names ``relu1_1`` … ``relu5_3`` (after the ReLU) and torchvision's key names.
 
     Args:
-        layers: the last rectified layer of every block by default, where the paper takes a ResNet's stages.
+        layers: by default the last layer of every block; the paper uses a ResNet's stages.
         init_cfg: for torchvision's file ``dict(type='Pretrained', checkpoint='torchvision://vgg16',
-            prefix='features.')``; without ``prefix`` for a file of the features alone.
-        mean, std, bgr_to_rgb: torchvision's by default.
+            prefix='features.')``; without ``prefix`` for a file that contains only the features.
+        mean, std, bgr_to_rgb: by default torchvision's.
     """
 
     BLOCKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
@@ -196,10 +196,10 @@ class VGGStyleEncoder(StyleEncoder):
 
 
 def build_encoder(cfg: dict) -> StyleEncoder:
-    """The encoder of a config with its weights loaded, frozen. Random weights are the same in every process.
+    """Build the encoder of a config and load its weights, frozen. Random weights are the same in every process.
 
     Raises:
-        UserError: weights that do not fill the whole encoder (mmengine would warn and go on with random ones).
+        UserError: the file does not have all weights of the encoder (mmengine would warn and keep random ones).
     """
     with seeded(0):
         encoder = MODELS.build(cfg).requires_grad_(False).eval()

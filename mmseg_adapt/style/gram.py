@@ -1,4 +1,4 @@
-"""Style as Gram matrices: of one image, and the mean over a pool of target images."""
+"""Style as Gram matrices: for one image, and the mean over a pool of target images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..errors import UserError, first_line
 
 
 def at_least_single(features: Tensor) -> Tensor:
-    """Half precision to float32: sums over thousands of positions overflow it."""
+    """Convert half precision to float32: sums over thousands of positions overflow."""
     return features.float() if features.dtype in (torch.float16, torch.bfloat16) else features
 
 
@@ -34,8 +34,8 @@ class Style:
     """What AAN knows of the target domain.
 
     Attributes:
-        grams: layer → mean over the pool of G_t / (h·w), float32 (C, C). An image is compared with h·w times it, at its
-            own h and w: at the pool's size this is the paper's Ḡ_t, at any other its continuation.
+        grams: layer → mean over the pool of G_t / (h·w), float32 (C, C). An image is compared with this matrix times
+            its own h·w. At the pool's size this is the paper's Ḡ_t; at other sizes it extends it.
         about: what it was made from: encoder, layers, number of images, fingerprint of the files.
     """
 
@@ -46,23 +46,23 @@ class Style:
         return Style({name: gram.to(device) for name, gram in self.grams.items()}, self.about)
 
     def dumps(self) -> bytes:
-        """The same bytes for the same style."""
+        """Equal styles give equal bytes."""
         buffer = io.BytesIO()
         torch.save(dict(grams={k: v.cpu() for k, v in self.grams.items()}, about=self.about), buffer)
         return buffer.getvalue()
 
     @classmethod
     def load(cls, path: str | Path) -> Style:
-        """Raises: UserError: no style file."""
+        """Raises: UserError: the file is not a style."""
         try:
             return cls(**torch.load(path, weights_only=True))
-        except Exception as error:  # torch.load raises what pickle, zipfile and torch's reader do
+        except Exception as error:  # torch.load passes on errors of pickle, zipfile and its reader
             raise UserError(f'{path} is not a style file ({first_line(error)}): remove it') from error
 
 
 @torch.no_grad()
 def style_of(encoder: nn.Module, images: Iterable[Tensor]) -> Style:
-    """The mean Gram matrices of a pool, in one pass, with the memory of one batch.
+    """The mean Gram matrices of a pool, in one pass; memory is that of one batch.
 
     Args:
         encoder: images → layer → features.

@@ -20,19 +20,19 @@ from .render import AppearanceAdapter
 
 
 class RenderJob:
-    """The encoder, the objective, the recipe and the two ways of reading files that a config's ``aan`` names.
+    """The encoder, objective, recipe and the two image readers from the ``aan`` section of a config.
 
     Args:
         encoder: config of a :class:`~mmseg_adapt.style.encoder.StyleEncoder`.
         objective: arguments of :class:`~mmseg_adapt.style.objective.Objective`.
-        fast: which recipe: False is the paper's, True or ``'quick'`` are ours.
-        recipe: fields that differ from it, :class:`~mmseg_adapt.style.recipe.Recipe`.
-        content: transforms that read an image to render; they may resize it but not crop it, as its labels stay.
+        fast: the recipe: False is the paper's, True and ``'quick'`` are ours.
+        recipe: fields of :class:`~mmseg_adapt.style.recipe.Recipe` to change in it.
+        content: transforms that read an image to render. They may resize it but not crop it: its labels do not change.
         style: transforms that read an image of the pool.
-        device: of the computation.
+        device: the device to compute on.
 
     Raises:
-        UserError: an unknown or wrong setting.
+        UserError: an unknown or invalid setting.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class RenderJob:
 
     @classmethod
     def from_config(cls, aan: dict | None, device: str | torch.device) -> RenderJob:
-        """Raises: UserError: no such section, or an unknown key in it."""
+        """Raises: UserError: the section is missing or has an unknown key."""
         if aan is None:
             raise UserError('the config has no aan section: add configs/_base_/aan/… to its _base_')
         try:
@@ -81,7 +81,7 @@ class RenderJob:
 
     @classmethod
     def from_settings(cls, settings: dict, device: str | torch.device) -> RenderJob:
-        """The job that made a store, from what its ``aan.json`` says."""
+        """The job that made a store, from its ``aan.json``."""
         keys = ('encoder', 'objective', 'recipe', 'content', 'style')
         job = cls(**{key: settings[key] for key in keys}, fast=False, device=device)
         if job.encoder.fingerprint() != settings['encoder_fingerprint']:
@@ -89,7 +89,7 @@ class RenderJob:
         return job
 
     def settings(self, targets: list[Path]) -> dict:
-        """All that decides what a render looks like."""
+        """Everything that determines what a render looks like."""
         return dict(
             self.config,
             objective={k: v for k, v in asdict(self.objective).items() if k != 'smoothness' or v},  # as older stores
@@ -100,7 +100,7 @@ class RenderJob:
         )
 
     def load(self, file: Path, role: str) -> Tensor:
-        """A file as ``'content'`` or ``'style'``: BGR 0–255 (1, 3, H, W); of more bands the first three."""
+        """Read a file as ``'content'`` or ``'style'``: BGR 0–255 (1, 3, H, W), the first three bands."""
         return loaded(self.pipelines[role], file)[0].to(self.device)
 
     def style_of(self, files: list[Path], progress: Callable = iter) -> Style:
@@ -112,13 +112,13 @@ class RenderJob:
         return style
 
     def render(self, file: Path, name: str, style: Style) -> tuple[np.ndarray, str]:
-        """A file in a style, BGR (H, W, 3) uint8, and what it started from. Its noise depends on its name alone."""
+        """Render a file: BGR (H, W, 3) uint8, and the start used. The noise depends only on the file's name."""
         seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], 'big')
         rendered = self.adapter.render(self.load(file, 'content'), style, [seed])
         return rendered.images[0].round().byte().permute(1, 2, 0).cpu().numpy(), rendered.starts[0]
 
 
 def fingerprint_of(files: list[Path]) -> str:
-    """Of a list of files: names and sizes, so that a large pool need not be read again."""
+    """Fingerprint of the names and sizes of files, so that a large pool need not be read again."""
     text = '\n'.join(f'{file.name} {file.stat().st_size}' for file in files)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

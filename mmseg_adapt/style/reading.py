@@ -1,4 +1,4 @@
-"""Files for style: the images of a folder, how they are read, and that two sides read them alike."""
+"""Files for style: list the images of a folder, read them, and check that both sides read them in the same way."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ..errors import UserError, first_line
 from ..files.listing import IMAGE_ENDINGS, check_endings, images_below
 from ..pictures import visible
 
-READING = ('value_range', 'channels')  # arguments of LoadImage, which it notes in the results
+READING = ('value_range', 'channels')  # arguments that LoadImage stores in the results
 
 
 @contextmanager
 def named(section: str) -> Iterator[None]:
-    """What a registry or a constructor says of a wrong setting, with the section that holds it."""
+    """Add the name of the section to what a registry or a constructor reports about a setting."""
     try:
         yield
     except (KeyError, TypeError) as error:
@@ -29,20 +29,20 @@ def named(section: str) -> Iterator[None]:
 
 
 def loader(steps: Sequence[dict], section: str) -> Compose:
-    """Transforms that read an image. Raises: UserError: an unknown or wrong one, with the section that names it."""
+    """Transforms that read an image. Raises: UserError: an unknown or invalid transform; names the section."""
     with named(section):
         return Compose([TRANSFORMS.build(dict(step)) for step in steps])
 
 
 def loaded(steps: Compose, file: Path) -> tuple[Tensor, dict]:
-    """BGR 0–255, float32 (1, 3, H, W), of more bands the first three; and what the transforms noted."""
+    """The image, BGR 0–255 float32 (1, 3, H, W) from the first three bands, and the results of the transforms."""
     results = steps(dict(img_path=str(file), seg_fields=[]))
     image = np.ascontiguousarray(visible(results['img']).transpose(2, 0, 1))
     return torch.from_numpy(image)[None].float(), results
 
 
 def check_reading(results: Mapping, theirs: Mapping, what: str, cure: str) -> None:
-    """Raises: UserError: an image that was read with another range of values or other bands than ``what``."""
+    """Raises: UserError: an image was read with another value range or other bands than ``what``."""
     for key in READING:
         ours, other = (values.get(key) and tuple(values[key]) for values in (results, theirs))
         if ours != other:
@@ -53,7 +53,7 @@ def images_in(folder: Path, option: str) -> dict[str, Path]:
     """Name (path below the folder without its suffix) → file, sorted.
 
     Raises:
-        UserError: no such folder, no image in it, two images of one name.
+        UserError: the folder does not exist or has no images; two images have the same name.
     """
     if not folder.is_dir():
         raise UserError(f'{folder} does not exist: set {option} to a folder of images')

@@ -1,7 +1,7 @@
 """FCAN's appearance adaptation network (AAN): an image with the source's content and the target's style.
 
-Zhang et al., "Fully Convolutional Adaptation Networks for Semantic Segmentation", CVPR 2018, arXiv 1804.08286. What is
-minimised: :mod:`~mmseg_adapt.style.objective`. There is no network to train: the image itself is what is optimised.
+Zhang et al., "Fully Convolutional Adaptation Networks for Semantic Segmentation", CVPR 2018, arXiv 1804.08286. It
+minimises :mod:`~mmseg_adapt.style.objective`. No network is trained: the image itself is optimised.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from .objective import Objective
 from .recipe import RECIPES
 from .solvers import SOLVERS
 
-SMALLEST = 32  # pixels of the shorter side below which a coarse level is left out
+SMALLEST = 32  # pixels: coarse levels with a shorter side below this are skipped
 
 
 class Rendered(NamedTuple):
-    """Images BGR 0–255 (N, 3, H, W), the objective they reach (N,), how often its gradient was taken, their starts."""
+    """Images BGR 0–255 (N, 3, H, W), their final objective (N,), the number of gradients computed, their starts."""
 
     images: Tensor
     objective: Tensor
@@ -39,14 +39,14 @@ class AppearanceAdapter:
 
     Args:
         encoder: frozen; :func:`~mmseg_adapt.style.encoder.build_encoder`.
-        objective: what is minimised.
-        fast: which recipe: False is the paper's, True is :data:`~.recipe.FAST`, ``'quick'`` is :data:`~.recipe.QUICK`.
-            All minimise the same objective. ``'quick'`` reaches about that of True in a third of the time, but its
-            renders have less style, and training on them reaches less (docs/aan.md).
-        **recipe: fields of :class:`Recipe` that differ from it.
+        objective: the objective to minimise.
+        fast: the recipe: False is the paper's, True is :data:`~.recipe.FAST`, ``'quick'`` is :data:`~.recipe.QUICK`.
+            All minimise the same objective. ``'quick'`` reaches about the objective of True in a third of the time, but
+            its renders have less style, and training on them gives a lower mIoU (docs/aan.md).
+        **recipe: fields of :class:`Recipe` to change in it.
 
     Raises:
-        UserError: no such recipe or field; a start from the colours with an encoder that says nothing of them.
+        UserError: an unknown recipe or field; a start from the colours with an encoder that has no colour layer.
     """
 
     def __init__(self, encoder: StyleEncoder, objective: Objective, fast: bool | str = False, **recipe) -> None:
@@ -62,10 +62,10 @@ class AppearanceAdapter:
             check_colours(encoder.layers, f"aan.recipe.start = '{self.recipe.start}'")
 
     def render(self, source: Tensor, style: Style, seeds: Sequence[int] | None = None) -> Rendered:
-        """Render a batch: (N, 3, H, W) BGR 0–255. Image n does not depend on the others, its noise on ``seeds[n]``.
+        """Render a batch: (N, 3, H, W) BGR 0–255. Images are independent; ``seeds[n]`` sets the noise of image n.
 
         Raises:
-            UserError: a style of other layers than the encoder's.
+            UserError: the layers of the style are not those of the encoder.
         """
         if set(style.grams) != set(self.encoder.layers):
             raise UserError(
@@ -73,7 +73,7 @@ class AppearanceAdapter:
             )
         seeds = range(len(source)) if seeds is None else seeds
         style = style.to(source.device)
-        apart = self.recipe.solver == 'lbfgs' or self.recipe.plateau > 0  # these look at the objective's value
+        apart = self.recipe.solver == 'lbfgs' or self.recipe.plateau > 0  # these depend on the objective's value
         groups = [[n] for n in range(len(source))] if apart else [list(range(len(source)))]
         parts = [self._render(source[group], style, [seeds[n] for n in group]) for group in groups]
         images, objective = (torch.cat([part[i] for part in parts]) for i in (0, 1))
@@ -100,7 +100,7 @@ class AppearanceAdapter:
 
     @torch.no_grad()
     def _start(self, loss: _Loss, seeds: list[int]) -> tuple[Tensor, list[str]]:
-        """Images to start from, and what each of them is."""
+        """The images to start from, and the kind of each."""
         start, content = self.recipe.start, loss.source
         if start == 'content':
             return content.clone(), [start] * len(content)
@@ -131,7 +131,7 @@ class AppearanceAdapter:
 
 
 class _Loss:
-    """The objective as a function of x alone; the features of the content are computed here, once."""
+    """The objective as a function of x only. It computes the content's features once."""
 
     def __init__(self, adapter: AppearanceAdapter, content: Tensor, style: Style) -> None:
         self.adapter = adapter

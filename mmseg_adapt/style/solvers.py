@@ -1,4 +1,4 @@
-"""Ways down the objective: generators that change ``x`` in place and yield the objective, (N,), before each step."""
+"""Solvers: generators that change ``x`` in place and yield the objective, (N,), before each step."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def value_and_gradient(loss: Loss, x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def normalised_gradient(loss: Loss, x: Tensor, iterations: int, recipe: Recipe) -> Iterator[Tensor]:
-    """The paper's: x^i = x^{i−1} − w^{i−1} g^{i−1} / ‖g^{i−1}‖_1 with w^{i−1} = β (I − i) / I.
+    """The paper's solver: x^i = x^{i−1} − w^{i−1} g^{i−1} / ‖g^{i−1}‖_1 with w^{i−1} = β (I − i) / I.
 
-    ``norm='mean'`` divides by the mean absolute gradient, so that a pixel moves by about w grey levels; ``'sum'`` is
-    the formula taken literally, by which a pixel of a photograph moves about 1e-3 grey levels in all iterations.
+    ``norm='mean'`` divides by the mean absolute gradient, so that a pixel moves by about w grey levels. ``'sum'`` is
+    the literal formula: a pixel of a photograph then moves by about 1e-3 grey levels in all iterations together.
     """
     for i in range(1, iterations + 1):
         values, gradient = value_and_gradient(loss, x)
@@ -36,7 +36,7 @@ def normalised_gradient(loss: Loss, x: Tensor, iterations: int, recipe: Recipe) 
 
 
 def adam(loss: Loss, x: Tensor, iterations: int, recipe: Recipe) -> Iterator[Tensor]:
-    """Adam whose step falls from β grey levels to 0 as the paper's does."""
+    """Adam with a step that falls from β grey levels to 0, as in the paper."""
     optimiser = torch.optim.Adam([x])
     for i in range(1, iterations + 1):
         optimiser.param_groups[0]['lr'] = recipe.beta * (iterations - i) / iterations
@@ -49,9 +49,9 @@ def adam(loss: Loss, x: Tensor, iterations: int, recipe: Recipe) -> Iterator[Ten
 def lbfgs(loss: Loss, x: Tensor, iterations: int, recipe: Recipe) -> Iterator[Tensor]:
     """L-BFGS with a line search (strong Wolfe conditions) on one image, yielding every ``patience`` iterations.
 
-    Its variable is x in units of ``β √(3HW)`` grey levels, so that a first step of length 1 is no smaller than the
-    image needs. A line search may take several gradients: at most 1 + 1.25 ``patience`` between two yields. The point
-    at which a step ends is the one at which the next begins: its gradient is kept.
+    The variable is x in units of ``β √(3HW)`` grey levels, so that a first step of length 1 is large enough. A line
+    search may need several gradients: at most 1 + 1.25 ``patience`` between two yields. Each step starts where the last
+    one ended, so that gradient is reused.
     """
     unit = recipe.beta * x[0].numel() ** 0.5
     z = (x / unit).contiguous()

@@ -1,4 +1,4 @@
-"""A folder of renders: one PNG per source image, ``style.pth``, and ``aan.json`` that says how they were made."""
+"""A folder of renders: one PNG per source image, ``style.pth``, and ``aan.json`` with the settings."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from ..files.whole import PART, remove_dead_parts, write_whole
 from .gram import Style
 
 MANIFEST, STYLE = 'aan.json', 'style.pth'
-# texts in the PNG: renders are found by name, and names repeat
+# text chunks of the PNG: renders are found by name, but names repeat
 SOURCE_BYTES, SOURCE_CRC, START = 'source bytes', 'source crc32', 'start'
 
 
 class RenderStore:
-    """Renders on disk. Files appear whole or not at all; several processes may write at once.
+    """Renders on disk. Files are written atomically; several processes may write at once.
 
     Args:
-        folder: of the store; made by :meth:`create`.
+        folder: the folder of the store; :meth:`create` creates it.
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self._checked: dict[tuple[str, str], tuple] = {}  # (name, source) → both files' sizes and times, the answer
+        self._checked: dict[tuple[str, str], tuple] = {}  # (name, source) → sizes and times of both files, result
 
     @property
     def exists(self) -> bool:
@@ -42,8 +42,8 @@ class RenderStore:
         """Make the store, or check that it was made with the same settings.
 
         Args:
-            settings: everything that decides what a render looks like. They are compared.
-            made_with: what made it, for messages. Not compared.
+            settings: everything that determines what a render looks like. Compared.
+            made_with: config, source and target, for messages. Not compared.
 
         Raises: see :meth:`check`.
         """
@@ -55,9 +55,9 @@ class RenderStore:
         self.check(settings)  # another process may have been faster
 
     def check(self, settings: dict) -> None:
-        """Raises: UserError: a store of other settings; a folder of other files."""
+        """Raises: UserError: the store has other settings; the folder contains other files."""
         names = [file.name for file in self.folder.iterdir()] if self.folder.is_dir() else []
-        if not self.exists:  # asked after the listing: a manifest is there before any other file
+        if not self.exists:  # checked after the listing: the manifest is always written first
             if any(not name.startswith(PART) for name in names):
                 raise UserError(
                     f'{self.folder} contains other files and no {MANIFEST}: choose an empty folder for --out'
@@ -74,7 +74,7 @@ class RenderStore:
         """``{'settings': …, 'made_with': …}``.
 
         Raises:
-            UserError: a folder that is no store.
+            UserError: the folder is not a store.
         """
         try:
             return json.loads((self.folder / MANIFEST).read_text(encoding='utf-8'))
@@ -86,13 +86,13 @@ class RenderStore:
         return (self.folder / STYLE).exists()
 
     def style(self) -> Style:
-        """Raises: UserError: a style that has not been computed yet, or a broken one."""
+        """Raises: UserError: the style has not been computed yet, or its file is damaged."""
         if not self.has_style:
             raise UserError(f'{self.folder} contains no {STYLE}: create it with tools/render_aan.py')
         return Style.load(self.folder / STYLE)
 
     def add_style(self, style: Style) -> Style:
-        """Keep a style; where another process was faster, that one's is kept. Returns the store's."""
+        """Store a style, unless another process has already stored one. Returns the style in the store."""
         write_whole(self.folder, STYLE, style.dumps(), keep=True)
         return self.style()
 
@@ -100,9 +100,9 @@ class RenderStore:
         return self.folder / f'{name}.png'
 
     def add(self, name: str, image: np.ndarray, source: Path, start: str | None = None) -> int:
-        """Write the render of a file, BGR (H, W, 3) uint8, with the file's size and checksum and what it started from.
+        """Write the render of a file, BGR (H, W, 3) uint8, with the file's size and checksum and the start used.
 
-        Returns the render's own size in bytes.
+        Returns the size of the render in bytes.
         """
         buffer, text = io.BytesIO(), PngInfo()
         text.add_text(SOURCE_BYTES, str(source.stat().st_size))
@@ -114,9 +114,9 @@ class RenderStore:
         return buffer.tell()
 
     def holds(self, name: str, source: str | Path) -> bool:
-        """Whether there is a render of that name, made from ``source`` as it is now.
+        """Whether the store has a render with that name, made from ``source`` in its present state.
 
-        The files are read once, and again when the size or the time of one of them changes.
+        The files are read once, and again if the size or the time of one of them changes.
         """
         stamps = (_stamp(self.path(name)), _stamp(source))
         if stamps[0] is None:
@@ -130,26 +130,26 @@ class RenderStore:
         try:
             with any_size(), Image.open(self.path(name)) as file:
                 size, checksum = (file.info.get(key) for key in (SOURCE_BYTES, SOURCE_CRC))
-        except Exception:  # as in read: one that is to be made again
+        except Exception:  # as in read: render it again
             return False
         if not os.path.isfile(source):  # not on a disk
             return True
         if size != str(os.path.getsize(source)):
             return False
-        return checksum is None or checksum == checksum_of(source)  # the first stores noted the size alone
+        return checksum is None or checksum == checksum_of(source)  # the first stores had no checksum
 
     def find(self, img_path: str) -> Path | None:
-        """The render of a source image: that of the longest end of its path under which the store holds it."""
+        """The render of a source image, under the longest end of its path that the store has."""
         parts = PurePath(img_path).with_suffix('').parts
         names = ('/'.join(parts[i:]) for i in range(len(parts)) if not parts[i].startswith(os.sep))
         return next((self.path(name) for name in names if self.holds(name, img_path)), None)
 
     @staticmethod
     def read(path: Path, size: tuple[int, int]) -> np.ndarray:
-        """A render as BGR (H, W, 3) uint8 at ``size`` = (H, W), that of the file it stands for.
+        """Read a render as BGR (H, W, 3) uint8 at ``size`` = (H, W), the size of its source file.
 
         Raises:
-            UserError: a file that is no whole image.
+            UserError: the file is not a complete image.
         """
         try:
             with any_size(), Image.open(path) as file:
@@ -177,7 +177,7 @@ def _stamp(file: str | Path) -> tuple[int, int] | None:
 
 
 def _compared(settings: dict) -> dict:
-    """Where the encoder's weights lie does not matter: their fingerprint is compared."""
+    """The location of the encoder's weights does not matter: their fingerprint is compared."""
     encoder = {k: v for k, v in settings.get('encoder', {}).items() if k != 'init_cfg'}
     return {**settings, 'encoder': encoder}
 

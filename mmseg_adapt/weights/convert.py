@@ -1,4 +1,4 @@
-"""Released checkpoints → ours, tensor for tensor; the names of both stand in :mod:`.released`."""
+"""Released checkpoints → ours, tensor by tensor; :mod:`.released` has the names of both."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .released import DISCRIMINATORS
 
 @dataclass
 class Conversion:
-    """A converted state_dict and what became of every tensor."""
+    """A converted state_dict, and what happened to each tensor."""
 
-    name: str  # of the format that was found
+    name: str  # of the detected format
     state: dict[str, Tensor]
     used: dict[str, str]  # released key → ours
     unused: dict[str, str]  # released key → why
-    missing: list[str] = field(default_factory=list)  # keys of the target that the file does not have
+    missing: list[str] = field(default_factory=list)  # keys of the target that are not in the file
 
 
 def convert(
@@ -31,18 +31,19 @@ def convert(
     branches: int | None = None,
     drop_classifier: bool = False,
 ) -> Conversion:
-    """A released segmentor in our names.
+    """Convert a released segmentor to our names.
 
     Args:
-        source: what :func:`~mmseg_adapt.weights.read_checkpoint` returned for ``path``.
-        own: state_dict of the segmentor that it is for; without one, everything that has a name of ours is taken.
-        branches: how many of a classifier's dilated convolutions act. AdaptSegNet's and CLAN's code creates four and
-            applies the first two, ADVENT's applies all four, and the file does not say which. By default as many as
-            ``own`` has, all of them without ``own``; what is left out is named in ``unused``.
-        drop_classifier: take the backbone only.
+        source: the result of :func:`~mmseg_adapt.weights.read_checkpoint` for ``path``.
+        own: state_dict of the target segmentor. Without it, every tensor that has a name of ours is used.
+        branches: number of dilated convolutions to apply per classifier. The code of AdaptSegNet and CLAN creates four
+            and applies the first two, that of ADVENT applies all four, and the file does not say which. By default as
+            many as ``own`` has, or all without ``own``. ``unused`` lists the others.
+        drop_classifier: convert the backbone only.
 
     Raises:
-        UserError: a file of another network, another class count, or a classifier that the target cannot hold.
+        UserError: the file is from another network, has another number of classes, or has a classifier that does not
+            fit the target.
     """
     prefix, state = released.stripped(tensors_of(source, path))
     kind = released.detect(state, prefix, path)
@@ -62,7 +63,7 @@ def convert(
 
 
 def _set_aside(state, layer, head, kind, path, own, branches, drop_classifier) -> dict[str, str]:
-    """Keys of one classifier that are not taken → why."""
+    """Keys of one classifier that are not used → why."""
     keys = [key for key in state if key.startswith(f'{layer}.')]
     count = released.classes(state, layer)
     wanted = None if own is None or f'{head}.conv_seg.0.bias' not in own else len(own[f'{head}.conv_seg.0.bias'])
@@ -89,7 +90,7 @@ def _branches(own: dict[str, Tensor], head: str) -> int:
 
 
 def _silence_idle_branches(ours: dict[str, Tensor], own: dict[str, Tensor]) -> None:
-    """A convolution of zeros adds nothing: a config with more branches than the file's that act predicts the same."""
+    """Set unused branches to zero. They then add nothing, so a config with more branches predicts the same."""
     heads = {key.split('.conv_seg.')[0] for key in ours if '.conv_seg.' in key}
     for key, value in own.items():
         if '.conv_seg.' in key and key.split('.conv_seg.')[0] in heads and key not in ours:
@@ -109,7 +110,7 @@ def _missing(ours: dict[str, Tensor], own: dict[str, Tensor] | None, path: str) 
 
 
 def convert_discriminator(source: dict, path: str, classes: int | None = None) -> Conversion:
-    """A released discriminator in our names. Raises UserError: another network, another number of ``classes``."""
+    """Convert a released discriminator. Raises UserError: another network, another number of ``classes``."""
     _, state = released.stripped(tensors_of(source, path))
     kind = released.detect_discriminator(state, path)
     used = {key: DISCRIMINATORS[kind].ours(key) for key in state}

@@ -1,7 +1,7 @@
-"""Checkpoints are read without running what is in them.
+"""Read checkpoints without running code in them.
 
-A pickle may run any code when it is read; ``torch.load(weights_only=True)`` reads tensors and plain values only.
-Importing this module makes mmengine's loaders (``load_from``, ``resume``, ``init_cfg``) read in the same way.
+A pickle may run any code when it is read; ``torch.load(weights_only=True)`` reads only tensors and plain values.
+Importing this module makes mmengine's loaders (``load_from``, ``resume``, ``init_cfg``) do the same.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from torch import Tensor
 from ..compat import allow_mmengine_checkpoints
 from ..errors import UserError
 
-UNSAFE = 'MMSEG_ADAPT_UNSAFE'  # in the environment, so that worker processes inherit it
+UNSAFE = 'MMSEG_ADAPT_UNSAFE'  # an environment variable, so that worker processes inherit it
 NEEDS_CODE = re.compile(r'GLOBAL (\S+)|unrecognized function|unsafe loading|add_safe_globals|legacy \.tar')
 REMOTE = ('http://', 'https://', 'torchvision://', 'modelzoo://', 'open-mmlab://', 'openmmlab://', 'mmcls://')
 
 
 def allow_unsafe() -> None:
-    """From here on checkpoints may run code: the tools' ``--unsafe``."""
+    """From now on, checkpoints may run code: the tools' ``--unsafe``."""
     os.environ[UNSAFE] = '1'
 
 
@@ -37,10 +37,10 @@ def unsafe() -> bool:
 
 
 def read_checkpoint(path: str | Path, map_location: str | None = 'cpu') -> dict:
-    """What ``torch.save`` or ``safetensors`` wrote to ``path``; the latter as ``{'state_dict': …}``.
+    """Read a file written by ``torch.save`` or ``safetensors``; the latter as ``{'state_dict': …}``.
 
     Raises:
-        UserError: no such file, a truncated one, one that is no checkpoint, or one that needs code to load.
+        UserError: the file does not exist, is truncated, is not a checkpoint, or would execute code.
     """
     file = Path(path).expanduser()
     if not file.is_file():
@@ -58,10 +58,10 @@ def read_checkpoint(path: str | Path, map_location: str | None = 'cpu') -> dict:
 
 
 def tensors_of(checkpoint: dict, path: str | Path) -> dict[str, Tensor]:
-    """The weights of a checkpoint, wherever the usual training code puts them.
+    """The weights of a checkpoint, under any of the keys that training code commonly uses.
 
     Raises:
-        UserError: nothing in it is a tensor.
+        UserError: the checkpoint contains no tensors.
     """
     for key in ('state_dict', 'model_state_dict', 'model'):
         if isinstance(checkpoint.get(key), dict):
@@ -83,7 +83,7 @@ def _read_safetensors(file: Path, map_location: str | None) -> dict:
 
 @contextmanager
 def _one_sentence(name: str) -> Iterator[None]:
-    """Say what a failed read means: a file that needs code, or a damaged one."""
+    """Explain why reading failed: the file would execute code, or it is damaged."""
     try:
         yield
     except UserError:
@@ -109,7 +109,7 @@ def load_from_local(filename: str, map_location=None) -> dict:
 
 
 def _guarded(load: Callable) -> Callable:
-    """A loader of mmengine's that downloads, without code in the file and with one sentence on failure."""
+    """Wrap one of mmengine's loaders: it does not execute code in the file, and fails with one sentence."""
 
     @wraps(load)
     def guarded(filename: str, map_location=None) -> dict:

@@ -1,7 +1,7 @@
-"""The parts of a checkpoint, and the one lock on every door through which weights enter a model.
+"""The parts of a checkpoint, and the one check for all weights that enter a model.
 
 An adapter saves ``segmentor.…``, ``discriminator.<level>.…``, ``teacher.…``. A file without ``segmentor.`` is a plain
-segmentor, as an export or MMSegmentation itself writes it. Training, testing, prediction and export all ask here.
+segmentor, as written by an export or by MMSegmentation. Training, testing, prediction and export all use this module.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from .load import tensors_of
 
 State = dict[str, Tensor]
 SEGMENTOR, TEACHER = 'segmentor', 'teacher'
-DEPLOYABLE = (SEGMENTOR, TEACHER)  # one tree of modules: either can be used in the other's place
-PER_LEVEL = 'discriminator'  # a part of parts, one per level
+DEPLOYABLE = (SEGMENTOR, TEACHER)  # the same modules: each can replace the other
+PER_LEVEL = 'discriminator'  # has one part per level
 ANEW = 'default_hooks.checkpoint_guard.anew'
 
 
@@ -49,25 +49,26 @@ def loaded(
     anew: tuple[str, ...] = (),
     frozen: Collection[str] = (),
 ) -> tuple[State, list[str]]:
-    """The state of a model that starts from a file, or is used with one; what the file lacks stays as it is in ``own``.
+    """The state of a model with the weights of a file. Tensors that the file does not have keep their value in ``own``.
 
-    The segmentor is taken as a whole. A teacher that the file does not have starts as a copy of it. Any other part is
-    taken where it fits as a whole.
+    The segmentor is loaded as a whole. If the file has no teacher, the teacher starts as a copy of the segmentor. Any
+    other part is loaded if all of it fits.
 
     Args:
-        own: the model's state_dict, an adapter's or a plain segmentor's.
-        checkpoint: what was read from ``path``, likewise.
-        part: ``'segmentor'`` or ``'teacher'``, to use the model with this part of the file wherever it predicts; by
-            default each part is loaded from its own.
-        frozen: the segmentor's parameters that are not trained (:func:`frozen_names`): a teacher shares them with the
-            segmentor, and the file holds them once.
-        anew: beginnings of the segmentor's keys that may be missing or of another shape, and start as they are.
+        own: state_dict of the model, an adapter or a plain segmentor.
+        checkpoint: the content of ``path``, also of an adapter or a plain segmentor.
+        part: ``'segmentor'`` or ``'teacher'``: the part of the file to predict with. By default each part loads its
+            own weights.
+        frozen: the segmentor's parameters that are not trained (:func:`frozen_names`). A teacher shares them with the
+            segmentor, and the file has them only once.
+        anew: prefixes of the segmentor's keys that may be missing or have another shape. They keep their initial
+            values.
 
     Returns:
-        The state, under the keys of ``own``, and a sentence on each part that was not taken.
+        The state, with the keys of ``own``, and one sentence for each part that was not loaded.
 
     Raises:
-        UserError: a file without ``part``, or one whose segmentor is not this model's, see :func:`check_fit`.
+        UserError: the file has no ``part``, or its segmentor does not fit this model, see :func:`check_fit`.
     """
     mine, found = parts_of(own), parts_of(tensors_of(checkpoint, path))
     if (part or SEGMENTOR) not in found:
@@ -95,7 +96,7 @@ def loaded(
 
 
 def check_whole(own: State, checkpoint: dict, path: str) -> None:
-    """Raises: UserError: a file that a run of this model cannot go on from: other tensors, or not a run's state."""
+    """Raises: UserError: a run of this model cannot resume from the file: other tensors, or not the state of a run."""
     mine, found = parts_of(own), parts_of(tensors_of(checkpoint, path))
     for name in sorted(mine.keys() ^ found.keys()):
         where = 'this config' if name in found else path
@@ -109,11 +110,11 @@ def check_whole(own: State, checkpoint: dict, path: str) -> None:
 
 
 def check_fit(own: State, found: State, path: str, anew: tuple[str, ...] = ()) -> None:
-    """Whether a part of a file is this model's, tensor for tensor; keys that only the file has pass, but in the head.
+    """Check that a part of a file fits this model, tensor by tensor. It may have extra keys, except in the head.
 
     Raises:
-        UserError: no key in common, a tensor of another shape, more convolutions in the main head than the model has,
-            a tensor that the file lacks (BN's ``num_batches_tracked`` may be missing).
+        UserError: no common key, a tensor with another shape, more convolutions in the main head than the model has, or
+            a missing tensor (only BN's ``num_batches_tracked`` may be missing).
     """
     if not found.keys() & own.keys():
         raise UserError(
@@ -151,7 +152,7 @@ def _lacking(own: State, found: State) -> list[str]:
 
 
 def _common(own: State, found: State) -> State:
-    """The tensors of ``own`` that are in ``found``, of the same shape."""
+    """The tensors of ``own`` that are in ``found`` with the same shape."""
     return {key: value for key, value in found.items() if key in own and own[key].shape == value.shape}
 
 
@@ -165,7 +166,7 @@ def _anew(own: State, found: State, anew: tuple[str, ...]) -> list[str]:
 
 
 def accept_plain(adapter: nn.Module) -> None:
-    """Let ``load_state_dict``, and so ``mmseg.apis.init_model``, read a plain segmentor into an adapter."""
+    """Let ``load_state_dict``, and so ``mmseg.apis.init_model``, load a plain segmentor into an adapter."""
     adapter._register_load_state_dict_pre_hook(_as_adapters, with_module=True)
 
 

@@ -1,4 +1,4 @@
-"""``init_cfg=dict(type='Pretrained', …)`` that says what it used, and refuses what does not fit."""
+"""``init_cfg=dict(type='Pretrained', …)`` that reports what it used, and stops if the file does not fit."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .load import tensors_of
 
 @WEIGHT_INITIALIZERS.register_module(name='Pretrained')
 class CheckedPretrainedInit(PretrainedInit):
-    """mmengine's ``PretrainedInit`` (arguments and all) for configs of MMSegmentation's scope.
+    """mmengine's ``PretrainedInit`` (same arguments) for configs in MMSegmentation's scope.
 
-    Unlike mmengine, which warns and goes on with random weights, it stops at a file that has nothing in common with the
-    module and at a tensor of another shape. A classifier of another class count is left out, with a line in the log;
-    the first convolution is made to fit images of other than three bands.
+    It stops if the file has nothing in common with the module, or if a tensor has another shape; mmengine would warn
+    and continue with random weights. It skips a classifier with another number of classes, and logs this. It adapts the
+    first convolution to images with a number of bands other than three.
 
     Raises:
-        UserError: a file of another network.
+        UserError: the file belongs to another network.
     """
 
     def __call__(self, module: nn.Module) -> None:
@@ -50,7 +50,7 @@ class CheckedPretrainedInit(PretrainedInit):
             update_init_info(module, init_info=self._get_init_info())
 
     def _fit_bands(self, own: dict[str, Tensor], found: dict[str, Tensor]) -> None:
-        """The first convolution for images of n bands: each has the mean of the file's three filters, times 3/n."""
+        """The first convolution for n bands: each band gets the mean of the file's three filters, times 3/n."""
         for key in own.keys() & found.keys():
             here, there = own[key].shape, found[key].shape
             if len(here) == len(there) == 4 and there[1] == 3 != here[1] and here[::2] == there[::2]:

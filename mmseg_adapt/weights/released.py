@@ -1,7 +1,7 @@
-"""The key formats of released DeepLabV2 adaptation models, and where each of their tensors lives in ours.
+"""The key formats of released DeepLabV2 adaptation models, and the matching names in ours.
 
 AdaptSegNet (Tsai et al., CVPR 2018), ADVENT (Vu et al., CVPR 2019), CLAN (Luo et al., CVPR 2019) and the ImageNet +
-COCO initialisation that all of them start from. This is the only place that knows their names.
+COCO initialisation that all of them start from. Only this module knows their names.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class Layout:
     """A released format.
 
     Args:
-        name: what the log calls it.
-        pairs: prefix of released keys → prefix of ours, inside the segmentor. Two released prefixes with one of ours
-            are classifiers whose logits are added up: their weights are.
+        name: its name in the log.
+        pairs: prefix of released keys → prefix of ours, inside the segmentor. If two released prefixes map to the same
+            one, they are classifiers whose logits are summed, so their weights are summed.
     """
 
     name: str
@@ -56,7 +56,7 @@ VGG_RELEASED = (*_VGG_OURS[:10], 23, 25, 27, 29, 31)
 
 
 def vgg_pairs(numbers: tuple[int, ...] = VGG_RELEASED) -> Pairs:
-    """``numbers``: what the released file calls its 15 convolutions, fc6 and fc7 included."""
+    """``numbers``: the numbers of the 15 convolutions in the released file, including fc6 and fc7."""
     ours = (*(f'backbone.features.{i}.' for i in _VGG_OURS), 'backbone.fc6.', 'backbone.fc7.')
     return (*((f'features.{i}.', name) for i, name in zip(numbers, ours)), _classifier('classifier', 'decode_head'))
 
@@ -88,12 +88,12 @@ DISCRIMINATORS = {
 
 
 def layout_of(kind: str, numbers: tuple[int, ...] = ()) -> Layout:
-    """``numbers``: those of a VGG file's convolutions, where they are not the released ones."""
+    """``numbers``: the numbers of a VGG file's convolutions, if they differ from the released ones."""
     return replace(LAYOUTS[kind], pairs=vgg_pairs(numbers)) if kind == 'vgg' and numbers else LAYOUTS[kind]
 
 
 def stripped(state: dict[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
-    """The prefix that all keys share, of ``module.`` (DataParallel) and ``Scale.`` (the DeepLab init), and the rest."""
+    """The common prefix of all keys, from ``module.`` (DataParallel) and ``Scale.`` (DeepLab init), and the rest."""
     prefix = ''
     for part in ('module.', 'Scale.', 'module.'):
         if all(key.startswith(prefix + part) for key in state):
@@ -102,7 +102,7 @@ def stripped(state: dict[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
 
 
 def detect(state: dict[str, Tensor], prefix: str, path: str) -> str:
-    """Which of ``LAYOUTS`` the keys and shapes of a file are. Raises UserError: none of them."""
+    """The entry of ``LAYOUTS`` that matches the keys and shapes of a file. Raises UserError: no entry matches."""
     if 'classifier.conv2d_list.0.weight' in state:
         return 'vgg' if len(vgg_numbers(state)) == len(VGG_RELEASED) else _unknown(state, path)
     layer3, layer4 = _width(state, 'layer3'), _width(state, 'layer4')
@@ -122,7 +122,7 @@ def detect(state: dict[str, Tensor], prefix: str, path: str) -> str:
 
 
 def detect_discriminator(state: dict[str, Tensor], path: str) -> str:
-    """Which of ``DISCRIMINATORS``. Raises UserError: none of them."""
+    """The matching entry of ``DISCRIMINATORS``. Raises UserError: no entry matches."""
     for name, layout in DISCRIMINATORS.items():
         if {key.rsplit('.', 1)[0] + '.' for key in state} == {theirs for theirs, _ in layout.pairs}:
             return name
@@ -139,7 +139,7 @@ def _unknown(state: dict, path: str) -> NoReturn:
 
 
 def vgg_numbers(state: dict[str, Tensor]) -> tuple[int, ...]:
-    """What a file calls its convolutions, in order."""
+    """The numbers of a file's convolutions, in order."""
     return tuple(sorted(int(key.split('.')[1]) for key in state if re.fullmatch(r'features\.\d+\.weight', key)))
 
 

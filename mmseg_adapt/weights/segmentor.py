@@ -1,4 +1,4 @@
-"""The segmentor alone: an adapter's player, or a plain model, with the weights of a checkpoint."""
+"""The segmentor without its adapter, or a plain model, with the weights of a checkpoint."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .parts import frozen_names, loaded
 
 
 def segmentor_config(cfg: Config) -> ConfigDict:
-    """``cfg.model`` without the adapter around it and without where its first weights came from."""
+    """``cfg.model`` without its adapter and without the source of its initial weights."""
     model = deepcopy(cfg.model)
     if 'segmentor' in model:
         own = model.get('data_preprocessor')
@@ -24,7 +24,7 @@ def segmentor_config(cfg: Config) -> ConfigDict:
         if own is not None:
             model.data_preprocessor = own
     model.pop('train_cfg', None)
-    model.pop('projection', None)  # of training alone
+    model.pop('projection', None)  # only for training
     _forget_init(model)
     return model
 
@@ -32,7 +32,7 @@ def segmentor_config(cfg: Config) -> ConfigDict:
 def _forget_init(part) -> None:
     if isinstance(part, dict):
         part.pop('pretrained', None)
-        if part.get('type') == 'TIMMBackbone':  # its default downloads
+        if part.get('type') == 'TIMMBackbone':  # by default it downloads
             part['pretrained'] = False
         for key in [key for key, value in part.items() if key == 'init_cfg' and 'Pretrained' in str(value)]:
             part[key] = None
@@ -44,7 +44,7 @@ def _forget_init(part) -> None:
 
 
 def build_segmentor(cfg: Config) -> EncoderDecoder:
-    """Raises: UserError: a model that is no ``EncoderDecoder``."""
+    """Raises: UserError: the model is not an ``EncoderDecoder``."""
     init_default_scope(cfg.get('default_scope') or 'mmseg')
     model = MODELS.build(segmentor_config(cfg))
     if not isinstance(model, EncoderDecoder):
@@ -56,11 +56,11 @@ def load_segmentor(cfg: Config, path: str, part: str | None = None) -> tuple[Enc
     """The segmentor of ``cfg`` in evaluation mode with the weights of ``path``, and the whole checkpoint.
 
     Args:
-        path: an adapter's checkpoint or a plain segmentor's.
+        path: a checkpoint of an adapter or of a plain segmentor.
         part: ``'teacher'`` for the teacher's weights instead of the segmentor's.
 
     Raises:
-        UserError: a file that cannot be read safely, that is not this config's, or that does not have ``part``.
+        UserError: the file cannot be read safely, does not fit this config, or does not have ``part``.
     """
     checkpoint = read_checkpoint(path)
     model = build_segmentor(cfg)
@@ -70,10 +70,10 @@ def load_segmentor(cfg: Config, path: str, part: str | None = None) -> tuple[Enc
 
 
 def dataset_meta(cfg: Config, checkpoint: dict, classes: int) -> dict:
-    """``classes`` and ``palette`` of a model: the checkpoint's, the config's test set's, or invented ones.
+    """``classes`` and ``palette`` of a model: from the checkpoint, from the config's test set, or generated.
 
     Raises:
-        UserError: names of another number than the model has classes.
+        UserError: the number of names differs from the number of classes.
     """
     found = (checkpoint.get('meta') or {}).get('dataset_meta') or _meta_of_config(cfg) or {}
     names = list(found.get('classes') or [f'class {i}' for i in range(classes)])

@@ -1,8 +1,8 @@
-"""The key formats of MiT and of the released DAFormer, HRDA and MIC checkpoints, and where their tensors live in ours.
+"""The key formats of MiT and of the released DAFormer, HRDA and MIC checkpoints, and the matching names in ours.
 
-The releases name MiT as SegFormer does (one tensor for q, one for k and v, MLPs of ``nn.Linear``), MMSegmentation 1.x
-as ``nn.MultiheadAttention`` and 1×1 convolutions. Their checkpoints hold three segmentors: the student (``model.``),
-the teacher (``ema_model.``) and, with the feature distance, the ImageNet network (``imnet_model.``).
+The releases name MiT's tensors as SegFormer does (one for q, one for k and v, MLPs of ``nn.Linear``). MMSegmentation
+1.x uses ``nn.MultiheadAttention`` and 1×1 convolutions. The checkpoints contain three segmentors: the student
+(``model.``), the teacher (``ema_model.``) and, with the feature distance, the ImageNet network (``imnet_model.``).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..errors import UserError
 
-PARTS = {'model': 'segmentor', 'ema_model': 'teacher', 'imnet_model': 'imagenet'}  # the releases' → an adapter's
+PARTS = {'model': 'segmentor', 'ema_model': 'teacher', 'imnet_model': 'imagenet'}  # of the releases → of an adapter
 _BACKBONE = (
     (r'patch_embed(\d)\.proj\.', lambda m: f'layers.{int(m[1]) - 1}.0.projection.'),
     (r'patch_embed(\d)\.norm\.', lambda m: f'layers.{int(m[1]) - 1}.0.norm.'),
@@ -36,10 +36,10 @@ _HEAD = (
 def adapter_of(state: dict[str, Tensor], path: str = 'the checkpoint') -> dict[str, Tensor]:
     """A whole released checkpoint under an adapter's keys: ``segmentor.``, ``teacher.`` and ``imagenet.``.
 
-    The ImageNet network is a backbone: the head that the releases keep beside it is never used, and left out.
+    The ImageNet network is only a backbone. The releases also store a head for it, which is never used and is dropped.
 
     Raises:
-        UserError: a checkpoint without ``model.``.
+        UserError: the checkpoint has no ``model.``.
     """
     ours = {}
     for part, place in PARTS.items():
@@ -59,11 +59,11 @@ def segmentor_of(state: dict[str, Tensor], part: str | None = None, path: str = 
 
     Args:
         state: the released key → tensor.
-        part: which of ``PARTS``; None if the keys have no such prefix.
+        part: a key of ``PARTS``; None if the keys have no such prefix.
         path: for messages.
 
     Raises:
-        UserError: a checkpoint without that part.
+        UserError: the checkpoint does not have that part.
     """
     if part is not None:
         kept = {k.removeprefix(f'{part}.'): v for k, v in state.items() if k.startswith(f'{part}.')}
@@ -87,12 +87,12 @@ def _head_key(key: str, deeplab: bool) -> str:
 
 
 def mit_of(state: dict[str, Tensor], path: str = 'the checkpoint') -> dict[str, Tensor]:
-    """MiT's tensors under MMSegmentation's keys; those that are there already, or of another backbone, stay.
+    """Rename MiT's tensors to MMSegmentation's keys. Keys already in that form, or of another backbone, do not change.
 
     ImageNet's classifier (``head.``) is dropped.
 
     Raises:
-        UserError: a whole segmentor, usually a fine-tuned SegFormer: not ImageNet's weights.
+        UserError: the file is a whole segmentor, usually a fine-tuned SegFormer, and not ImageNet weights.
     """
     segmentor = next((k for k in state if k.startswith(('decode_head.', 'backbone.', 'segformer.', 'model.'))), None)
     if segmentor is not None:

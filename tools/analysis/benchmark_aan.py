@@ -1,9 +1,9 @@
-"""What a render costs and how it looks: the source, its colours alone, and every recipe of AAN, frame by frame.
+"""Measure what a render costs and how it looks: the source, only its colours, and each AAN recipe, frame by frame.
 
 ``python tools/analysis/benchmark_aan.py configs/_base_/aan/carla2camvid.py --source FOLDER --target FOLDER``
 
-Prints tables and asserts nothing; that of the recipes again after every frame, so stop it when you like. The methods
-take turns on each frame. Seconds are CPU seconds of this process on the CPU, else seconds on the clock.
+Prints tables and asserts nothing. It prints the table of the recipes after every frame, so you can stop it at any time.
+The methods alternate on each frame. On the CPU, seconds are CPU seconds of this process; otherwise, wall-clock seconds.
 """
 
 import time
@@ -46,7 +46,7 @@ def timed(action: Callable, device: str) -> tuple:
 
 
 def methods(job: RenderJob, pool: list[Tensor], style: Style, args: Namespace) -> dict[str, Callable]:
-    """Name → (image → Rendered). Where the encoder says nothing of colours, no recipe can start from them."""
+    """Name → (image → Rendered). If the encoder has no colour layer, no recipe can start from the colours."""
     colours = sum(colour_gram(image)[0] for image in pool) / len(pool)
 
     def adapter(smoothness: float = 0.0, **recipe) -> Callable:
@@ -69,7 +69,8 @@ def methods(job: RenderJob, pool: list[Tensor], style: Style, args: Namespace) -
 
 
 def recipes(job: RenderJob, sources: list[Tensor], pool: list[Tensor], style: Style, args: Namespace) -> PrettyTable:
-    """Every method on every frame; the paper's on the first of them, and the shift on the first without the paper's."""
+    """Every method on every frame, but the paper's only on the first frames, and the shift only on the first frames and
+    without the paper's."""
     judge = Judge(args.judge, pool) if args.judge else lambda image: (torch.nan, torch.nan)
     rows: dict[str, list[list[float]]] = {}
     for i, source in enumerate(sources):
@@ -89,7 +90,7 @@ def recipes(job: RenderJob, sources: list[Tensor], pool: list[Tensor], style: St
 
 
 def table_of(rows: dict[str, list[list[float]]]) -> PrettyTable:
-    """Means over a method's frames; objective and seconds also as shares of those of ``fast`` on the same frames."""
+    """Means over a method's frames; objective and seconds also relative to those of ``fast`` on the same frames."""
     lines = []
     for name, values in rows.items():
         means, reference = (torch.tensor(v[: len(values)]).nanmean(0) for v in (values, rows['fast']))
@@ -99,7 +100,7 @@ def table_of(rows: dict[str, list[list[float]]]) -> PrettyTable:
 
 
 def iterations(job: RenderJob, source: Tensor, pool: list[Tensor], style: Style, count: int) -> PrettyTable:
-    """One gradient of the objective, with what stays the same computed once and every time."""
+    """One gradient of the objective, with the constant parts computed once and every time."""
     with torch.no_grad():
         content = job.encoder(source)
 

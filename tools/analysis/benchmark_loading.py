@@ -1,4 +1,4 @@
-"""Measure how long a config's data take to list and load, with and without the cache of decoded images.
+"""Measure how long it takes to list and load a config's data, with and without the cache of decoded images.
 
 ``python tools/analysis/benchmark_loading.py CONFIG [--images 50] [--workers 0 2 4] [--cache FOLDER] [--cfg-options …]``
 """
@@ -34,7 +34,7 @@ def with_cache(dataset: dict, folder: str) -> dict:
 
 
 def images_per_second(dataset: Sequence, count: int, workers: int) -> float:
-    """Over ``count`` images; the start of the workers does not count."""
+    """Images per second over ``count`` images, without the start of the workers."""
     sampler = [i % len(dataset) for i in range(count + 1)]
     batches = iter(DataLoader(dataset, 1, sampler=sampler, num_workers=workers, collate_fn=pseudo_collate))
     next(batches)

@@ -2,10 +2,10 @@
 
 ``python tools/analysis/benchmark_selftraining.py [--size 256] [--batch 2] [--iterations 10] [--channels 256] [--mic]``
 
-DAFormer (with ``--mic`` MIC) on MiT-B0 with the same modules, weights and images, float32, the two interleaved in one
-process. Rows: ours as it is configured by default, and with the backbone's activations checkpointed. Times are medians
-of CPU seconds of the process; peaks are counted on fake tensors (memory.py) and are exact. Losses are compared too: the
-two must compute the same.
+DAFormer (with ``--mic`` MIC) on MiT-B0 with the same modules, weights and images, float32; both alternate in one
+process. Rows: ours with default settings, and with activation checkpointing in the backbone. Times are medians of CPU
+seconds of the process. Peaks are counted on fake tensors (memory.py) and are exact. The losses must be equal, and this
+is checked too.
 """
 
 import copy
@@ -34,7 +34,7 @@ THINGS = (6, 7, 11, 12, 13, 14, 15, 16, 17, 18)
 
 
 class Ready(nn.Module):
-    """A data preprocessor for batches that are ready."""
+    """A data preprocessor for batches that are already prepared."""
 
     def forward(self, data, training):
         return data
@@ -91,7 +91,7 @@ def theirs(model: nn.Module, mic: bool):
 
 
 def batch(t: int, n: int, size: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Images and blocks of labels, so that cells have one class."""
+    """Images, and labels in blocks, so that feature cells have a single class."""
     g = torch.Generator().manual_seed(t)
     labels = torch.randint(0, 19, (n, size // 64, size // 64), generator=g).repeat_interleave(64, 1)
     images, target = (torch.randn(n, 3, size, size, generator=g) for _ in range(2))
@@ -99,7 +99,7 @@ def batch(t: int, n: int, size: int) -> tuple[torch.Tensor, torch.Tensor, torch.
 
 
 def players(cfg: ConfigDict, mic: bool, build=player) -> dict:
-    """Name → step, each on modules of its own with the same weights."""
+    """Name → step, each on its own modules with the same weights."""
     model = build(cfg)
     copies = {name: copy.deepcopy(model) for name in ('releases', 'ours', 'ours, checkpointed')}
     ActivationCheckpointHook(BLOCKS).apply(copies['ours, checkpointed'])
@@ -161,7 +161,7 @@ def main() -> None:
             started = time.process_time()
             logs[name] = step(t, *data)
             seconds[name].append(time.process_time() - started)
-        if t == 0:  # later ones differ by AdamW's first steps, which are signs of rounding
+        if t == 0:  # later losses differ: AdamW's first steps amplify rounding
             gap = max(abs(sum(log) / sum(logs['releases']) - 1) for log in logs.values())
     gib = peaks(cfg, args.mic, args.batch, args.size)
     table = PrettyTable(['', 'CPU s', 'of releases', 'peak GiB', 'of the peak'])

@@ -1,14 +1,14 @@
-"""Measure the framework's cost: one iteration through the Runner, and AdaptSegNet's loop in plain PyTorch.
+"""Measure the cost of the framework: one iteration through the Runner against AdaptSegNet's loop in plain PyTorch.
 
 ``python tools/analysis/benchmark_train.py [--size 256 512] [--width 64] [--iterations 20] [--history 150000]``
 
-Both play the same game with the same weights in one process, in turns; the Runner's time is all between two plain
-iterations: fetching and preprocessing the batch, the step, every hook of the config. A network that computes next to
-nothing, ``--width 2 --size 64 64``, leaves what an iteration costs on the host, which a faster device does not lower.
-Medians, so that what only a logged iteration costs is a row of its own.
+Both run the same training with the same weights, alternating in one process. The Runner's time is everything between
+two plain iterations: fetching and preprocessing the batch, the step, every hook of the config. With a tiny network,
+``--width 2 --size 64 64``, only the host's cost per iteration remains, which a faster device does not reduce. Times are
+medians; the extra cost of logged iterations has its own row.
 
-Waits are the operations for whose result the host would wait for a GPU (waits.py). Memory is the peak of all tensors
-alive in an iteration on fake tensors (memory.py), so it needs no computing and is exact.
+Waits are operations whose result would make the host wait for a GPU (waits.py). Memory is the peak of all live tensors
+of an iteration on fake tensors (memory.py). It is exact and needs no computation.
 """
 
 from argparse import ArgumentParser
@@ -54,7 +54,7 @@ class CountWaits(Hook):
 
 
 def thin(cfg: Config, width: int) -> None:
-    """A backbone and discriminators of ``width`` channels instead of 64, as deep as before."""
+    """Give backbone and discriminators ``width`` channels instead of 64, at the same depth."""
     cfg.model.segmentor.backbone.update(stem_channels=width, base_channels=width)
     for head in ('decode_head', 'auxiliary_head'):
         cfg.model.segmentor[head].in_channels = cfg.model.segmentor[head].in_channels * width // 64
@@ -63,7 +63,7 @@ def thin(cfg: Config, width: int) -> None:
 
 
 def peaks(cfg: Config, size: tuple[int, int]) -> dict[str, float]:
-    """GiB of all tensors alive at the peak of the second iteration."""
+    """GiB of all live tensors at the peak of the second iteration."""
     found = {}
     for name in ('ours', 'plain'):
         mode = FakeTensorMode()
@@ -78,7 +78,7 @@ def peaks(cfg: Config, size: tuple[int, int]) -> dict[str, float]:
                 live.count(tensor)
             with live:
                 data = {d: batch_of(size, 1, labels=d == 'source') for d in ('source', 'target')}
-                for batch in data.values():  # the plain loop is given what has been prepared
+                for batch in data.values():  # the plain loop gets prepared batches
                     batch['inputs'] = [image.float() for image in batch['inputs']]
                 step(data)
                 live.forget_peak()

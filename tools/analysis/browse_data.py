@@ -1,8 +1,8 @@
-"""Draw what a config trains on: images of every domain, and labels, after the pipelines.
+"""Draw the training data of a config after the pipelines: images of every domain, and labels.
 
 ``python tools/analysis/browse_data.py CONFIG [--out contact_sheet.png] [--rows 6] [--cfg-options …]``
 
-Ignored areas are hatched; a bar chart shows how much of the source's pixels each class has.
+Ignored areas are hatched. A bar chart shows each class's share of the source pixels.
 """
 
 from argparse import ArgumentParser
@@ -28,7 +28,7 @@ IGNORE = 255
 
 
 def streams_of(cfg: Config) -> dict[str, Dataset]:
-    """By name; a config that does not adapt has a ``'source'``."""
+    """Name → data set; a config that does not adapt has only ``'source'``."""
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     return getattr(dataset, 'domains', {SOURCE: dataset})
@@ -73,7 +73,8 @@ def draw_shares(axis, labels: list[np.ndarray], classes: tuple[str, ...], palett
 
 
 def contact_sheet(domains: dict, rows: int, counted: int, seed: int = 0) -> plt.Figure:
-    """One row per pair: images, and labels where they are trained on, of each domain; below, the source's shares."""
+    """One row per pair: images of each domain, and labels if they are used in training; below, the class shares of the
+    source."""
     source = domains[SOURCE]
     classes, palette = source.metainfo['classes'], source.metainfo['palette']
     rng = np.random.default_rng(seed)

@@ -2,8 +2,8 @@
 
 ``python tools/analysis/fuse.py --run CONFIG CHECKPOINT [STORE] --run …``
 
-STORE is a store of renders: the run then sees the test images in the source's style. FCAN's table fuses four runs, each
-of two models (trained on the source, on its renders) on the target and on the target's renders.
+STORE is a store of renders: the run then sees the test images in the source's style. FCAN's table fuses four runs: two
+models (trained on the source and on its renders), each on the target and on the target's renders.
 """
 
 from argparse import ArgumentParser
@@ -52,7 +52,7 @@ def fused(runs: list[Run]) -> dict[str, dict]:
     """Every run's metrics, and those of the average of their probabilities.
 
     Raises:
-        UserError: runs on other images, or of other classes, than the first one's.
+        UserError: the images or classes of a run differ from those of the first run.
     """
     first = runs[0]
     for run in runs[1:]:

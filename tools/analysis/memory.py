@@ -2,14 +2,14 @@
 
 ``python tools/analysis/memory.py configs/adaptseg/gta2cs_multilevel.py [more configs] [--amp bf16]``
 
-Nothing is computed: one iteration runs on fake tensors (PyTorch's ``FakeTensorMode``: shapes and types, no data) after
-another one that lets the optimisers make their state. Every storage that an operation returns is counted from then
-until it is freed. "activations" is what is alive at the peak besides weights, their gradients and the optimisers'
-state: what the backward passes need, and what the operation at the peak works on. An allocator's rounding and
-fragmentation, the workspace of convolutions and the CUDA context (together about 1 GiB) come on top. Autocast is the
-CPU's; CUDA's keeps bilinear upsampling in float32 (0.07 GiB more for gta2cs_multilevel). FLOPs are those of
-convolutions and matrix products, forward and backward, of all networks (PyTorch's ``FlopCounterMode``; a multiplication
-and an addition are 2).
+Nothing is computed: one iteration runs on fake tensors (PyTorch's ``FakeTensorMode``: shapes and types, no data), after
+a first one in which the optimisers create their state. Every storage that an operation returns is counted until it is
+freed. "activations" is everything alive at the peak except weights, their gradients and the optimisers' state: what
+the backward passes need, and the operands of the operation at the peak. Rounding and fragmentation of the allocator,
+the workspace of convolutions and the CUDA context (together about 1 GiB) are not included. Autocast is that of the CPU;
+CUDA's keeps bilinear upsampling in float32 (0.07 GiB more for gta2cs_multilevel). FLOPs are those of convolutions and
+matrix products of all networks, forward and backward (PyTorch's ``FlopCounterMode``; a multiplication and an addition
+are 2).
 """
 
 import gc
@@ -44,7 +44,7 @@ aten = torch.ops.aten
 
 
 class LiveTensors(TorchDispatchMode):
-    """Count the bytes of all storages that are alive; answer what only data could as if every pixel were valid."""
+    """Count the bytes of all live storages. Where an operation needs data, assume that every pixel is valid."""
 
     def __init__(self, parameters: list[torch.Tensor]) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ class LiveTensors(TorchDispatchMode):
 
 
 def _all_of(tensor: torch.Tensor, indices: list) -> torch.Tensor | None:
-    """``tensor[mask]`` for a mask that is all true, or None where there is no mask."""
+    """``tensor[mask]`` for a mask that is all true, or None if there is no mask."""
     for axis, index in enumerate(indices):
         if isinstance(index, torch.Tensor) and index.dtype == torch.bool:
             return tensor.flatten(axis, axis + index.ndim - 1)
@@ -92,11 +92,11 @@ def _all_of(tensor: torch.Tensor, indices: list) -> torch.Tensor | None:
 
 
 def fake_model(cfg: dict, mode: FakeTensorMode) -> torch.nn.Module:
-    """A model in training mode whose tensors hold no data, as if they were on the CPU."""
-    linspace = partial(torch.linspace, device='cpu')  # transformers read the rates of their drop path
+    """A model in training mode whose tensors have no data, as if they were on the CPU."""
+    linspace = partial(torch.linspace, device='cpu')  # transformers read their drop path rates
     with torch.device('meta'), mock.patch.object(torch, 'linspace', linspace):
         model = MODELS.build(cfg)
-    fakes: dict[int, torch.Tensor] = {}  # a tensor that two modules share stays one
+    fakes: dict[int, torch.Tensor] = {}  # a tensor shared by two modules stays shared
 
     def fake(tensor: torch.Tensor) -> torch.Tensor:
         if id(tensor) not in fakes:
@@ -113,10 +113,10 @@ def fake_model(cfg: dict, mode: FakeTensorMode) -> torch.nn.Module:
 
 
 def image_size(dataset: dict) -> tuple[int, int]:
-    """(height, width) of what the pipeline yields: that of its last crop or resize.
+    """(height, width) of the pipeline's output: that of its last crop or resize.
 
     Raises:
-        UserError: a pipeline that fixes no size.
+        UserError: the pipeline does not fix a size.
     """
     for step in reversed(dataset['pipeline']):
         if step['type'] in ('RandomCrop', 'RareClassCrop', 'Resize') and (size := step.get('crop_size')):
@@ -140,10 +140,10 @@ def batch_of(size: tuple[int, int], batch_size: int, labels: bool) -> dict:
 
 
 def sizes_of(cfg: Config) -> dict[str, tuple[int, int]]:
-    """Stream → (height, width) of what the config's pipelines yield for it.
+    """Stream → (height, width) of the output of its pipeline.
 
     Raises:
-        UserError: a pipeline that fixes no size.
+        UserError: a pipeline does not fix a size.
     """
     streams = with_pipelines(domains_of(cfg.train_dataloader.dataset))
     return {name: image_size(next(parts(stream))[1]) for name, stream in streams.items()}
@@ -153,7 +153,7 @@ def measure(cfg: Config, sizes: dict[str, tuple[int, int]] | None = None) -> dic
     """GiB: ``state`` (weights and optimisers), ``gradients`` and ``activations`` at the peak, and their sum; TFLOP.
 
     Args:
-        sizes: of the images of each stream, by default :func:`sizes_of`.
+        sizes: image size of each stream, by default :func:`sizes_of`.
     """
     counts, sizes = batch_sizes_of(cfg.train_dataloader), sizes or sizes_of(cfg)
     hooks = [dict(h) for h in [*cfg.get('default_hooks', {}).values(), *cfg.get('custom_hooks', [])] if h]
@@ -166,7 +166,7 @@ def measure(cfg: Config, sizes: dict[str, tuple[int, int]] | None = None) -> dic
             ActivationCheckpointHook(**hook).apply(model)
         wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
         for part in wrapper.values() if isinstance(wrapper, OptimWrapperDict) else [wrapper]:
-            if hasattr(part, 'loss_scaler'):  # it would find every gradient infinite: there are no data to look at
+            if hasattr(part, 'loss_scaler'):  # without data it would find every gradient infinite
                 part.loss_scaler = torch.amp.GradScaler('cpu', enabled=False)
         live = LiveTensors([p for p in model.parameters() if p.requires_grad])
         for tensor in (*model.parameters(), *model.buffers()):

@@ -1,4 +1,4 @@
-"""Write model-index.yml and configs/metafile.yml, which MIM and MMEngine's hub read, from the headers of the configs.
+"""Write model-index.yml and configs/metafile.yml from the headers of the configs, for MIM and MMEngine's hub.
 
 ``python tools/analysis/model_index.py [FOLDER]``
 """
@@ -16,7 +16,7 @@ PUBLISHED = re.compile(r'[Pp]ublished mIoU (?:of )?(\d+\.\d+)')
 
 
 def header(path: Path) -> str:
-    """The comment that a config begins with, as one line."""
+    """The comment at the start of a config, as one line."""
     lines = path.read_text().splitlines()
     count = next((i for i, line in enumerate(lines) if not line.startswith('#')), len(lines))
     return ' '.join(line.lstrip('# ') for line in lines[:count])
@@ -34,7 +34,7 @@ def model(path: Path) -> dict:
 
 
 def files() -> dict[str, str]:
-    """Path below the root → text."""
+    """Path relative to the root → text."""
     paths = sorted(p for p in (ROOT / 'configs').glob('*/*.py') if p.parent.name not in ('_base_', 'own'))
     models = [model(path) for path in paths]
     folders = dict.fromkeys(m['In Collection'] for m in models)

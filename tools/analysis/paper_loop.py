@@ -1,4 +1,4 @@
-"""AdaptSegNet's training loop in plain PyTorch: what the tests compare the game with, and the benchmark its cost."""
+"""AdaptSegNet's training loop in plain PyTorch: the reference for the tests and for the benchmark."""
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +9,7 @@ LAMBDA_ADV = dict(decode=0.01, aux=0.002)
 
 
 class PaperLoop:
-    """AdaptSegNet's iteration as the released code runs it, from its description alone."""
+    """AdaptSegNet's iteration as in the released code, written only from its description."""
 
     def __init__(self, model: torch.nn.Module, lsgan: bool = False) -> None:
         self.S, self.D = model.segmentor, model.discriminator

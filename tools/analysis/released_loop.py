@@ -1,7 +1,7 @@
-"""DAFormer's and MIC's iteration in the order of the releases' passes, in plain PyTorch, to compare time and memory.
+"""The iteration of DAFormer and MIC with the releases' order of passes, in plain PyTorch, to compare time and memory.
 
-Written from a description of the released code. It computes what :class:`mmseg_adapt.methods.MIC` computes, on the
-same modules and with its augmentation, and keeps what the releases keep: the source's graph for the second backward
+Written from a description of the released code. It computes the same as :class:`mmseg_adapt.methods.MIC`, on the same
+modules and with the same augmentation, and keeps what the releases keep: the source's graph for the second backward
 pass of the feature distance, and every dict of losses, with its graph, until the iteration ends.
 """
 
@@ -18,9 +18,9 @@ class ReleasedLoop:
     """One iteration of DAFormer, and with ``masked`` of MIC, on the parts of an adapter.
 
     Args:
-        model: a :class:`~mmseg_adapt.methods.DAFormer`; a :class:`~mmseg_adapt.methods.MIC` where ``masked``.
-        optimizer: of its segmentor.
-        masked: whether the fourth pass, MIC's, is made.
+        model: a :class:`~mmseg_adapt.methods.DAFormer`; with ``masked`` a :class:`~mmseg_adapt.methods.MIC`.
+        optimizer: the optimiser of its segmentor.
+        masked: whether to run the fourth pass, that of MIC.
     """
 
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, masked: bool) -> None:

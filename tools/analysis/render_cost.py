@@ -1,9 +1,9 @@
-"""What it costs to render a whole data set, counted in floating-point operations: no images and no GPU are needed.
+"""Count the floating-point operations to render a whole data set. It needs no images and no GPU.
 
 ``python tools/analysis/render_cost.py configs/_base_/aan/gta2cs.py --size 1280 720 --images 24966 --tflops 50``
 
-Counts one gradient at every level of a recipe. Hours follow from ``--tflops``, the rate that a GPU sustains, which is
-an assumption: divide by the rate that you measure. A plateau may end a recipe earlier, line searches add about 5 %.
+Counts one gradient at every level of a recipe. Hours follow from ``--tflops``, the assumed sustained rate of a GPU:
+pass the rate that you measure. A plateau may end a recipe earlier; line searches add about 5 %.
 """
 
 from argparse import ArgumentParser
@@ -22,10 +22,10 @@ from mmseg_adapt.style import FAST, PAPER, QUICK, Objective, Recipe, Style
 
 
 def gradient_flops(aan: dict, width: int, height: int) -> int:
-    """Floating-point operations of the objective and its gradient for one image; a multiplication and an addition count
-    as two."""
+    """Floating-point operations of the objective and its gradient for one image. A multiplication and an addition are
+    two."""
     objective = Objective(**aan.get('objective') or {})
-    with FakeTensorMode():  # shapes without numbers
+    with FakeTensorMode():  # shapes without data
         encoder = MODELS.build({k: v for k, v in aan['encoder'].items() if k != 'init_cfg'}).requires_grad_(False)
         image = torch.zeros(1, 3, height, width)
         content = encoder(image)
@@ -36,7 +36,7 @@ def gradient_flops(aan: dict, width: int, height: int) -> int:
 
 
 def image_flops(aan: dict, recipe: Recipe, width: int, height: int) -> int:
-    """Of one render: every iteration of every level."""
+    """Operations of one render: every iteration of every level."""
     return sum(n * gradient_flops(aan, round(scale * width), round(scale * height)) for scale, n in recipe.levels)
 
 

@@ -1,4 +1,4 @@
-"""How renders look, in three numbers: their total variation, what a shift does to them, and how near the target is."""
+"""Three measures of renders: their total variation, their change under a shift, and their distance to the target."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from mmseg_adapt.style.colour import COLOUR
 from mmseg_adapt.style.encoder import build_encoder
 from mmseg_adapt.style.objective import variation
 
-SHIFT = 8  # pixels, which is half the stride of the deepest layer that the configs compare
+SHIFT = 8  # pixels: half the stride of the deepest layer in the configs
 
 Render = Callable[[Tensor], Tensor]  # (1, 3, H, W) BGR 0–255 → the same
 
@@ -22,16 +22,16 @@ def relative_variation(image: Tensor, source: Tensor) -> float:
 
 
 def shift_error(render: Render, source: Tensor) -> float:
-    """Mean |difference|, in grey levels, of the renders of two crops 8 pixels apart, where both show the same."""
+    """Mean |difference|, in grey levels, between the renders of two crops 8 pixels apart, where they overlap."""
     left, right = render(source[..., :-SHIFT]), render(source[..., SHIFT:])
     return (left[..., SHIFT:] - right[..., :-SHIFT]).abs().mean().item()
 
 
 class Judge:
-    """A network that took no part in rendering: how far its channel statistics are from the target's.
+    """The distance to the target in the channel statistics of a network that was not used for rendering.
 
     Args:
-        config: a config whose ``aan.encoder`` it is.
+        config: a config; the network is its ``aan.encoder``.
         pool: target images, (1, 3, H, W) each.
     """
 
@@ -41,7 +41,8 @@ class Judge:
         self.target = {name: torch.stack([row[name] for row in rows]) for name in rows[0] if name != COLOUR}
 
     def __call__(self, image: Tensor) -> tuple[float, float]:
-        """Distance of means and of deviations, in spreads of the target, means over layers (:func:`distance`)."""
+        """Distance of means and of deviations, in units of the target's spread, averaged over layers
+        (:func:`distance`)."""
         ours = channel_statistics(self.encoder, image)
         distances = torch.tensor([distance(ours[name][None], target) for name, target in self.target.items()])
         return tuple(distances.mean(0).tolist())

@@ -1,4 +1,4 @@
-"""The configs' networks and methods, so small that an iteration takes no time: for tests and rehearsals."""
+"""Shrink the configs' networks so that an iteration takes almost no time, for tests and rehearsals."""
 
 from collections.abc import Iterator
 
@@ -22,7 +22,7 @@ SMALL = dict(  # type → arguments
 
 
 def typed(node) -> Iterator[dict]:
-    """Every dict within ``node`` that names a type."""
+    """Every dict in ``node`` that has a type."""
     if isinstance(node, dict) and 'type' in node:
         yield node
     for child in node.values() if isinstance(node, dict) else node if isinstance(node, (list, tuple)) else ():
@@ -30,7 +30,7 @@ def typed(node) -> Iterator[dict]:
 
 
 def shrink_model(model: dict) -> None:
-    """Change a config's ``model`` in place: its own methods on networks of a few channels, for images of 64×64."""
+    """Change a config's ``model`` in place: the same method on networks of a few channels, for images of 64×64."""
     for part in typed(model):
         part.update(SMALL.get(part['type'], {}))
     segmentor = model.get('segmentor', model)

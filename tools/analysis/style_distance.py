@@ -2,9 +2,9 @@
 
 ``python tools/analysis/style_distance.py STORE --source FOLDER --target FOLDER [--config CONFIG]``
 
-Statistics are the mean and the standard deviation of every channel over an image. The distance of an image to the
-target is | its statistic − that of the target pool | in units of the statistic's spread over target images, averaged
-over channels and images; for a target image it is about 0.8 (the mean of |z| of a normal variable).
+Statistics are the mean and the standard deviation of each channel over an image. The distance of an image to the target
+is | its statistic − that of the target pool | in units of the statistic's spread over target images, averaged over
+channels and images. For a target image it is about 0.8 (the mean of |z| for a normal variable).
 """
 
 from argparse import ArgumentParser
@@ -26,7 +26,7 @@ Statistics = dict[str, torch.Tensor]  # layer → (images, 2, channels)
 
 @torch.no_grad()
 def channel_statistics(encoder: Callable, image: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Layer → mean and standard deviation of every channel over one image: (2, channels)."""
+    """Layer → mean and standard deviation of each channel over one image: (2, channels)."""
     maps = {name: maps[0].flatten(1) for name, maps in encoder(image).items()}
     return {name: torch.stack([flat.mean(1), flat.std(1)]) for name, flat in maps.items()}
 
@@ -37,7 +37,7 @@ def statistics_of(job: RenderJob, files: Iterable[Path], role: str) -> Statistic
 
 
 def distance(images: torch.Tensor, target: torch.Tensor) -> tuple[float, float]:
-    """Of means, of standard deviations; channels that are constant over the target pool are left out."""
+    """Distance of means, and of standard deviations, without channels that are constant over the target pool."""
     spread = target.std(0)
     z = (images - target.mean(0)).abs() / spread
     return tuple(z[:, i][:, spread[i] > 0].mean().item() for i in (0, 1))

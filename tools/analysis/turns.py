@@ -1,6 +1,6 @@
-"""A config's iterations through the Runner, and a plain loop's in turns with them: what the benchmarks time.
+"""Alternate a config's iterations through the Runner with those of a plain loop. The benchmarks time these.
 
-Images are noise of the sizes of the config's pipelines, labels blocks of random classes: no data set is needed.
+Images are noise with the sizes of the config's pipelines, labels are blocks of random classes: no data set is needed.
 """
 
 import copy
@@ -28,11 +28,11 @@ from mmseg_adapt.datasets.streams import SOURCE, TARGET, is_labelled
 from mmseg_adapt.methods import MIC, AdaptSegNet, DAFormer
 from mmseg_adapt.models import MultiLevelSegmentor
 
-BLOCK = 64  # pixels, of one class
+BLOCK = 64  # pixels with the same class
 
 
 def clocks() -> np.ndarray:
-    """Now, in seconds and in CPU seconds of this process, when the device has done what it was given."""
+    """Wait for the device, then return the time in seconds and in CPU seconds of this process."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     return np.array([time.perf_counter(), time.process_time()])
@@ -40,7 +40,7 @@ def clocks() -> np.ndarray:
 
 @DATASETS.register_module()
 class NoiseStreams(Dataset):
-    """One sample: noise for each stream, and labels for those that have them.
+    """One sample: noise for each stream, and labels for labelled streams.
 
     Args:
         sizes: stream → (height, width).
@@ -66,9 +66,9 @@ class NoiseStreams(Dataset):
 
 
 def plain_loop(model: nn.Module) -> Callable[[dict[str, dict]], object] | None:
-    """An iteration of the paper's or the release's loop on a copy of the model, or None where there is none.
+    """One iteration of the paper's or the release's loop on a copy of the model, or None if there is no such loop.
 
-    The copy is plain: what compiles the model's parts, computes them again or lays them out otherwise is taken off.
+    The copy is plain, without compilation, activation checkpointing or another memory format.
     """
     if type(getattr(model, 'segmentor', None)) is not MultiLevelSegmentor:
         return None
@@ -92,18 +92,18 @@ def plain_loop(model: nn.Module) -> Callable[[dict[str, dict]], object] | None:
 
 @HOOKS.register_module()
 class TakeTurns(Hook):
-    """Lets a plain loop play as many iterations as the Runner has, and keeps (seconds, CPU seconds) of one of each.
+    """Alternate the Runner with a plain loop, and record (seconds, CPU seconds) per iteration of each.
 
     Args:
-        warm_up: the first iterations, which are not kept.
-        history: values that each history of the log has when the warm-up ends, as after so many iterations.
-        block: iterations that each plays before it is the other's turn. The device finishes once a block, so that a
-            longer one shows what a host that runs ahead of the device gains.
-        amp: the dtype in which the plain loop autocasts, by its name.
+        warm_up: number of first iterations that are not recorded.
+        history: length of each log history when the warm-up ends, as after that many iterations.
+        block: iterations per turn. The device synchronises once per block, so longer blocks show what the host gains by
+            running ahead of the device.
+        amp: name of the dtype for autocast in the plain loop.
         flops: count the floating point operations of the Runner's second iteration.
 
     Attributes:
-        ours, plain: of every block after the warm-up; ``plain`` stays empty for a model without a plain loop.
+        ours, plain: times per block after the warm-up; ``plain`` stays empty for a model without a plain loop.
         peaks: GiB allocated on the GPU at the peak, each without what only the other keeps.
         counted: floating point operations, 0 if they were not counted.
     """
@@ -132,7 +132,7 @@ class TakeTurns(Hook):
         if self.counter is not None and batch_idx == 1:
             self.counter.__exit__(None, None, None)
             self.counted = self.counter.get_total_flops()
-        if batch_idx == 0:  # in which cuDNN tries its algorithms
+        if batch_idx == 0:  # cuDNN tries its algorithms in this one
             forget_peak()
         if (batch_idx + 1) % self.block:
             return
@@ -147,7 +147,7 @@ class TakeTurns(Hook):
         self.started = clocks()
 
     def _play(self, runner: Runner, data_batch: dict) -> np.ndarray:
-        """The plain loop's turn, after the Runner's first one has shown what it needs alone."""
+        """The plain loop's turn. It starts after the Runner's first turn, which shows what the Runner needs alone."""
         if self.batch is None:
             self.peaks.update(peak_of('ours'))
             self.kept = allocated()
@@ -156,7 +156,7 @@ class TakeTurns(Hook):
             self.batch = {name: runner.model.data_preprocessor(batch, True) for name, batch in data.items()}
             for batch in self.batch.values():
                 batch['inputs'] = list(batch['inputs'])
-            self._turn()  # its optimisers make their state
+            self._turn()  # its optimisers create their state
             forget_peak()
             self._turn()
             self.peaks.update(peak_of('plain', self.kept) if self.loop else {})
@@ -183,22 +183,22 @@ def forget_peak() -> None:
 
 
 def peak_of(name: str, others: int = 0) -> dict[str, float]:
-    """GiB at the peak, less the bytes that ``others`` keep; nothing without a GPU."""
+    """GiB at the peak, minus the bytes that ``others`` keep; empty without a GPU."""
     if not torch.cuda.is_available():
         return {}
     return {name: (torch.cuda.max_memory_allocated() - others) / 2**30}
 
 
 def random_weights(cfg: Config, folder: Path) -> None:
-    """Let a config whose segmentor or backbone loads weights start from random ones.
+    """Make a config whose segmentor or backbone loads weights start from random ones.
 
-    A method that compares with the network that training starts from refuses to start without any: it loads a file.
+    A method that compares with the initial network does not start without weights, so it loads a file of random ones.
     """
     segmentor = cfg.model.get('segmentor', cfg.model)
     backbone = segmentor.backbone
     needed = cfg.model.get('feature_distance') and backbone.get('init_cfg')
     backbone.init_cfg = segmentor.init_cfg = None
-    if 'pretrained' in backbone:  # of timm
+    if 'pretrained' in backbone:  # a backbone from timm
         backbone.pretrained = False
     if needed:
         file = folder / 'random.pth'
@@ -207,10 +207,10 @@ def random_weights(cfg: Config, folder: Path) -> None:
 
 
 def run(cfg: Config, iterations: int, hook: dict, sizes: dict[str, tuple[int, int]] | None = None) -> Hook:
-    """Train on noise for ``iterations`` with a further hook, which is returned.
+    """Train on noise for ``iterations`` with an additional hook, and return the hook.
 
     Args:
-        sizes: stream → (height, width); by default what the config's pipelines yield.
+        sizes: stream → (height, width); by default the output sizes of the config's pipelines.
     """
     cfg = copy.deepcopy(cfg)
     batch_size, sizes = cfg.train_dataloader.batch_size, sizes or sizes_of(cfg)
@@ -227,7 +227,7 @@ def run(cfg: Config, iterations: int, hook: dict, sizes: dict[str, tuple[int, in
     cfg.custom_hooks = [*cfg.get('custom_hooks', []), hook]
     cfg.randomness = dict(seed=0)
     cfg.log_level = 'WARNING'
-    cfg.experiment_name = cfg.visualizer.name = f'{hook["type"]}_{time.time_ns()}'  # mmengine keeps them by name
+    cfg.experiment_name = cfg.visualizer.name = f'{hook["type"]}_{time.time_ns()}'  # mmengine stores instances by name
     with tempfile.TemporaryDirectory() as folder:
         cfg.work_dir = folder
         random_weights(cfg, Path(folder))

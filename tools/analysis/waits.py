@@ -1,4 +1,4 @@
-"""Where the host would wait for a GPU, counted without one."""
+"""Count where the host would wait for a GPU, without a GPU."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -13,12 +13,12 @@ INDEXING = {aten.index.Tensor, aten.index_put.default, aten.index_put_.default}
 
 
 class Waits(TorchDispatchMode):
-    """Counts the operations whose result, or whose size, the host must know: ``.item()``, ``nonzero``, boolean masks.
+    """Counts operations whose result or size the host must know: ``.item()``, ``nonzero``, boolean masks.
 
-    Copies between devices are counted unless they are ``non_blocking``.
+    Copies between devices count unless they are ``non_blocking``.
 
-    The tensors in which ``optimizers`` count their steps are on the CPU beside a GPU, too: to read them costs nothing.
-    What the dispatcher does not show, such as ``.tolist()`` of a CPU tensor, is not counted.
+    The step counters of ``optimizers`` are on the CPU even with a GPU, so reading them costs nothing. Operations that
+    the dispatcher does not see, such as ``.tolist()`` of a CPU tensor, are not counted.
     """
 
     def __init__(self, optimizers: Iterable[torch.optim.Optimizer] = ()) -> None:

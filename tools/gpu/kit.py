@@ -1,4 +1,4 @@
-"""What the stages share: their arguments, and results that are on the disk as soon as they are there."""
+"""Code shared by the stages: their arguments, and results that are written to disk immediately."""
 
 import json
 import time
@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def arguments(description: str) -> Namespace:
-    """Those that run.py passes to every stage."""
+    """The arguments that run.py passes to every stage."""
     parser = ArgumentParser(description=description)
     parser.add_argument('--out', type=Path, required=True)
     parser.add_argument('--kit', type=Path, default=ROOT / 'work_dirs/gpu_kit')
@@ -35,7 +35,7 @@ def arguments(description: str) -> Namespace:
 
 
 class Results:
-    """The rows of a stage; each is on the disk, whole, when :meth:`add` returns."""
+    """The rows of a stage. Each row is completely on disk when :meth:`add` returns."""
 
     def __init__(self, out: Path, stage: str) -> None:
         self.out, self.stage = out, stage
@@ -49,7 +49,7 @@ class Results:
 
     @contextmanager
     def row(self, name: str) -> Iterator[None]:
-        """What goes wrong in the block becomes the row ``name``, and the next one goes on."""
+        """If the block fails, store the error as row ``name`` and continue with the next row."""
         try:
             yield
         except torch.OutOfMemoryError as error:

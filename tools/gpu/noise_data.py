@@ -1,4 +1,4 @@
-"""Four noise images per part in the layout of Cityscapes → IDD-Lite, for rehearsals without the data."""
+"""Write four noise images per part in the layout of Cityscapes → IDD-Lite, for rehearsals without the data."""
 
 from pathlib import Path
 

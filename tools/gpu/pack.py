@@ -1,7 +1,7 @@
 """Pack the data and the weights of Cityscapes → IDD-Lite: ``python tools/gpu/pack.py OUT.tar [--mib 40]``.
 
-They are read from data/ and weights/ as docs/real_images.md says. Images are encoded again as JPEG, at the highest
-quality with which everything fits; labels and weights stay as they are.
+It reads data/ and weights/ as described in docs/real_images.md. Images are re-encoded as JPEG, at the highest quality
+with which everything fits. Labels and weights do not change.
 """
 
 import io
@@ -22,7 +22,7 @@ WEIGHTS = 'weights/mobilenetv2_imagenet.pth'
 
 
 def members(quality: int | None) -> dict[str, bytes]:
-    """Name in the archive → content. ``quality``: of images that become smaller by it; None keeps all as they are."""
+    """Name in the archive → content. ``quality``: for images that it makes smaller; None keeps all images unchanged."""
     found = {}
     for part in PARTS:
         for kind in ('images', 'labels'):

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Collect what check.sh needs on a machine without a network: wheels for Python 3.12 on x86-64 Linux, and the real data.
-#   tools/gpu/prepare.sh [FOLDER]     (default work_dirs/gpu_kit; --no-data after it leaves stage real out)
+#   tools/gpu/prepare.sh [FOLDER]     (default work_dirs/gpu_kit; add --no-data after it to skip stage real)
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 kit=${1:-$root/work_dirs/gpu_kit}

@@ -1,7 +1,7 @@
-"""Install the wheels of the kit, then run the stages, each in a process of its own with a time limit.
+"""Install the wheels of the kit, then run the stages, each in its own process with a time limit.
 
-Imports nothing but the standard library until the wheels are there. A stage writes OUT/<stage>.json and OUT/report.txt
-after every row, so a run that is cut keeps what it has.
+Imports only the standard library until the wheels are installed. A stage writes OUT/<stage>.json and OUT/report.txt
+after every row, so an interrupted run keeps its finished rows.
 """
 
 import json
@@ -21,7 +21,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-STAGES = {  # in order of value → seconds that a stage may take
+STAGES = {  # most valuable first → time limit in seconds
     'tests': 120,
     'speed': 180,
     'aan': 60,
@@ -32,11 +32,11 @@ EXPECTED = ('torch', 'torchvision', 'numpy', 'scipy', 'cv2', 'matplotlib', 'PIL'
 
 
 class Refused(Exception):
-    """What the kit needs and does not find; the message names it and the cure."""
+    """The kit does not find something that it needs; the message names it and the cure."""
 
 
 def missing(requirements: Path) -> list[str]:
-    """The lines of ``wheels.txt`` that the machine does not meet."""
+    """The lines of ``wheels.txt`` that the machine does not satisfy."""
     lines = [line.strip() for line in requirements.read_text().splitlines() if line[:1].isalpha()]
     return [line for line in lines if not _installed(*line.partition('==')[::2])]
 
@@ -49,10 +49,10 @@ def _installed(name: str, wanted: str) -> bool:
 
 
 def install(wheels: Path, site: Path) -> None:
-    """Unpack the wheels of what is missing into ``site``. Nothing is downloaded.
+    """Unpack the wheels of missing packages into ``site``. Nothing is downloaded.
 
     Raises:
-        Refused: a wheel, or a package that the machine should have, is not there.
+        Refused: a wheel is missing, or a package that the machine should have.
     """
     if absent := [name for name in EXPECTED if find_spec(name) is None]:
         raise Refused(f'this Python lacks {absent[0]}: install it, or add it to tools/gpu/wheels.txt for prepare.sh')
@@ -73,10 +73,10 @@ def _wheel(wheels: Path, name: str, wanted: str) -> Path:
 
 
 def card(device: str) -> dict:
-    """What the numbers were measured on.
+    """The hardware that the numbers were measured on.
 
     Raises:
-        Refused: no GPU, or none that PyTorch can use, and none was declined.
+        Refused: there is no GPU that PyTorch can use, and the CPU was not requested.
     """
     import torch
 
@@ -99,7 +99,7 @@ def run_stage(name: str, limit: float, args: Namespace, env: dict, log) -> str:
         return 'done' if code == 0 else f'failed with {code}: see log.txt'
     except subprocess.TimeoutExpired:
         return f'cut after {limit:g} s'
-    finally:  # what it started too
+    finally:  # also what it started
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -148,7 +148,7 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a stage does not outlive this process
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a stage must not outlive this process
     try:
         main()
     except Refused as error:

@@ -1,4 +1,4 @@
-"""Stage c: seconds per image that AAN renders at 1280×720, of noise, by every recipe."""
+"""Stage c: AAN's seconds per image for each recipe, on noise at 1280×720."""
 
 import torch
 from benchmark_aan import timed
@@ -9,7 +9,7 @@ from mmseg_adapt.style import AppearanceAdapter, style_of
 from mmseg_adapt.style.colour import colour_gram, recoloured
 from mmseg_adapt.style.job import RenderJob
 
-RECIPES = {  # name → arguments of AppearanceAdapter; a line is a row
+RECIPES = {  # name → arguments of AppearanceAdapter; one line per row
     'paper': dict(),
     'fast': dict(fast=True),
     'quick': dict(fast='quick'),
@@ -17,7 +17,7 @@ RECIPES = {  # name → arguments of AppearanceAdapter; a line is a row
 
 
 def job_of(device: str) -> tuple[RenderJob, str]:
-    """AAN in VGG-16 and the colours with the weights that are there, and how they are called."""
+    """AAN with VGG-16 and the colour layer, with the weights that exist, and the name of the weights."""
     cfg = Config.fromfile(ROOT / 'configs/_base_/aan/carla2camvid_vgg16.py').aan.to_dict()
     if (ROOT / cfg['encoder']['init_cfg']['checkpoint']).exists():
         return RenderJob.from_config(cfg, device), 'edges'

@@ -1,4 +1,4 @@
-"""Stage e: the peaks that tools/analysis/memory.py predicts without a GPU against those that stage b allocated."""
+"""Stage e: compare the peaks that tools/analysis/memory.py predicts without a GPU with those measured in stage b."""
 
 import json
 
@@ -13,7 +13,7 @@ def main() -> None:
     file = args.out / 'speed.json'
     measured = {row['name']: row.get('peak_gib') for row in json.loads(file.read_text())} if file.exists() else {}
     for name, config, precision, fast in present():
-        if fast:  # neither layout nor compilation is predicted
+        if fast:  # memory format and compilation are not predicted
             continue
         with results.row(name):
             cfg, sizes = row_config(config, precision, fast, args.tiny, gpu=False)

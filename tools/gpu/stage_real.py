@@ -1,6 +1,6 @@
-"""Stage d: training on real images, Cityscapes → IDD-Lite, ten times the configs' iterations.
+"""Stage d: training on real images, Cityscapes → IDD-Lite, with ten times the configs' iterations.
 
-Several trainings share the GPU: their networks are small. The first seed of every row comes before the second.
+Several trainings share the GPU, because their networks are small. The first seed of every row runs before the second.
 """
 
 import os
@@ -20,7 +20,7 @@ from mmseg.registry import MODELS
 from noise_data import write_noise
 from summarize import summary_of
 
-ROWS = (  # in order of value; a config that is not there is left out
+ROWS = (  # most valuable first; missing configs are skipped
     'real/cs2idd_source_only',
     'real/cs2idd_dacs_rcs',
     'real/cs2idd_mic',
@@ -28,11 +28,11 @@ ROWS = (  # in order of value; a config that is not there is left out
     'real/cs2idd_oracle',
 )
 SEEDS = (0, 1, 2)
-TIMES = 10  # the configs' iterations
+TIMES = 10  # factor on the configs' iterations
 
 
 def unpack(args: Namespace, folder: Path) -> None:
-    """``data/`` and ``weights/`` as the configs expect them below the current folder; in a rehearsal of noise."""
+    """Unpack ``data/`` and ``weights/`` into the current folder. A rehearsal without data.tar uses noise."""
     packed = args.kit / 'data.tar'
     if packed.exists():
         with tarfile.open(packed) as archive:
@@ -58,10 +58,10 @@ def options_of(config: Path, seed: int, tiny: bool) -> list[str]:
 
 
 def train(name: str, seed: int, folder: Path, tiny: bool) -> dict:
-    """One training in a process of its own, in ``folder``; what it reached.
+    """Train once in a separate process, in ``folder``; returns the results.
 
     Raises:
-        RuntimeError: the training failed; with the last line that it wrote.
+        RuntimeError: the training failed; contains its last line of output.
     """
     config, work_dir = ROOT / f'configs/{name}.py', folder / f'{Path(name).name}_{seed}'
     command = [sys.executable, ROOT / 'tools/train.py', config, '--work-dir', work_dir]

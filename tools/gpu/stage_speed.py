@@ -1,6 +1,6 @@
-"""Stage b: time, memory and TFLOP/s of training at the published sizes, in turns with the paper's plain loop.
+"""Stage b: time, memory and TFLOP/s of training at the published sizes, alternating with the paper's plain loop.
 
-Images are noise. A row that the card has not enough memory for is left out by name, and the next one goes on.
+Images are noise. If the card does not have enough memory for a row, the row is listed by name and the next one starts.
 """
 
 import time
@@ -18,7 +18,7 @@ from turns import run
 from mmseg_adapt.cli.launch import enable_amp
 
 FAST = dict(channels_last=True)
-ROWS = (  # config, precision, FastSegmentorHook: a line is a row; a config that is not there is left out
+ROWS = (  # config, precision, FastSegmentorHook: one line per row; missing configs are skipped
     ('adaptseg/gta2cs_multilevel', 'fp32', {}),
     ('adaptseg/gta2cs_multilevel', 'tf32', {}),
     ('adaptseg/gta2cs_multilevel', 'bf16', {}),
@@ -32,11 +32,11 @@ ROWS = (  # config, precision, FastSegmentorHook: a line is a row; a config that
     ('daformer/gta2cs_mitb5', 'fp32', {}),
     ('mic/gta2cs_mitb5', 'fp32', {}),
 )
-BLOCK = 10  # iterations before it is the other's turn
+BLOCK = 10  # iterations per turn
 
 
 def present() -> Iterator[tuple[str, str, str, dict]]:
-    """(name, config, precision, fast) of every row whose config is there."""
+    """(name, config, precision, fast) of every row whose config exists."""
     for config, precision, fast in ROWS:
         if (ROOT / f'configs/{config}.py').exists():
             name = ' + '.join([f'{config}, {precision}', *(key.replace('_', '-') for key in fast)])
@@ -46,7 +46,7 @@ def present() -> Iterator[tuple[str, str, str, dict]]:
 def row_config(
     config: str, precision: str, fast: dict, tiny: bool, gpu: bool | None = None
 ) -> tuple[Config, dict[str, tuple[int, int]]]:
-    """The config of a row as it is trained, and its streams' sizes. ``gpu``: whether autocast is the GPU's."""
+    """The config of a row as trained, and the sizes of its streams. ``gpu``: whether to use the GPU's autocast."""
     cfg = Config.fromfile(ROOT / f'configs/{config}.py')
     cfg.default_hooks.logger.interval = 50
     if precision == 'bf16':
@@ -58,7 +58,7 @@ def row_config(
     shrink_model(cfg.model)
     if 'compile' in fast:
         cfg.default_hooks.fast.compile = dict(backend='eager')
-    side = 56 if config.startswith('vfm/') else 64  # a multiple of the patch
+    side = 56 if config.startswith('vfm/') else 64  # a multiple of the patch size
     return cfg, dict.fromkeys(sizes_of(cfg), (side, side))
 
 

@@ -1,4 +1,4 @@
-"""Stage a: the tests that need a GPU, or on the CPU their rehearsal; the outcome of each is on the disk at once."""
+"""Stage a: the tests that need a GPU, or their rehearsal on the CPU. Each outcome is written to disk immediately."""
 
 import os
 import sys
@@ -8,13 +8,13 @@ from kit import ROOT, Results, arguments
 
 
 class Recorder:
-    """A pytest plugin that keeps how each test ended, how long it took, and why it failed or was skipped."""
+    """A pytest plugin that records each test's outcome and time, and why it failed or was skipped."""
 
     def __init__(self, results: Results) -> None:
         self.results = results
 
     def pytest_collectreport(self, report) -> None:
-        if report.failed:  # a test file that cannot be imported; the others go on
+        if report.failed:  # a test file cannot be imported; continue with the others
             self.results.add(
                 name=report.nodeid, outcome='failed', seconds=0, why=' '.join(str(report.longrepr).split())[-300:]
             )
@@ -33,9 +33,9 @@ def main() -> None:
     sys.argv = ['pytest', '-m', 'gpu', 'tests']  # tests/conftest.py looks for the word gpu before it hides the GPU
     if args.device == 'cpu':
         sys.argv = ['pytest', '-m', 'not gpu', 'tests/test_gpu.py', *(['-k', 'fp32'] if args.tiny else [])]
-    os.environ['PYTEST_DISABLE_PLUGIN_AUTOLOAD'] = '1'  # of the machine's own packages
+    os.environ['PYTEST_DISABLE_PLUGIN_AUTOLOAD'] = '1'  # plugins of the machine's own packages
     options = ['-q', '--rootdir', str(ROOT), '--continue-on-collection-errors']
-    options += ['-W', 'ignore::DeprecationWarning']  # of a Python newer than the stack
+    options += ['-W', 'ignore::DeprecationWarning']  # from a Python newer than the stack
     code = pytest.main([*sys.argv[1:], *options], plugins=[Recorder(Results(args.out, 'tests'))])
     sys.exit(code)
 

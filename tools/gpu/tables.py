@@ -1,4 +1,4 @@
-"""The results of check.sh as the tables of docs/results.md: ``python tools/gpu/tables.py FOLDER``."""
+"""Print the results of check.sh as the tables for docs/results.md: ``python tools/gpu/tables.py FOLDER``."""
 
 import json
 import sys
@@ -30,7 +30,7 @@ def speed(rows: list[dict]) -> str:
     header = ['config, precision', 's / iteration', 'plain loop', 'ratio', 'GiB', 'plain', 'TFLOP/s', 'of the peak']
     lines, flops = [], {}
     for row in (row for row in rows[1:] if 'seconds' in row):
-        counted = row['flops'] or flops.get(row['config'])  # a compiled iteration is not counted
+        counted = row['flops'] or flops.get(row['config'])  # FLOPs of compiled iterations are not counted
         flops.setdefault(row['config'], counted)
         reached = counted / row['seconds'] / 1e12 if counted else None
         share = f'{reached / peak:.1%}' if reached and peak else '–'
@@ -77,7 +77,7 @@ def memory(rows: list[dict]) -> str:
 
 
 def real(rows: list[dict]) -> str:
-    """Last, picked and best mIoU, then every class, of the runs of each config."""
+    """Last, picked and best mIoU, then every class, for the runs of each config."""
     done = [row for row in rows if 'snapshots' in row]
     runs = {name: [row for row in done if row['config'] == name] for name in dict.fromkeys(r['config'] for r in done)}
     return f'{miou_table(runs, tail=3)}\n\n{class_table(runs)}\n{left_out(rows)}' if runs else left_out(rows)
@@ -97,7 +97,7 @@ STAGES = dict(
 
 
 def report(folder: Path) -> str:
-    """The tables of all stages that have written a row, under the name of the card."""
+    """The tables of all stages with at least one row, with the name of the card."""
     parts = []
     if (file := folder / 'card.json').exists():
         card = json.loads(file.read_text())

@@ -1,4 +1,4 @@
-# CARLA's frames in CamVid's style, at their size, 160×80; of CamVid the box that is trained on.
+# CARLA's frames in CamVid's style, at their size, 160×80; from CamVid, the box used in training.
 _base_ = './thin_r50.py'
 aan = dict(
     content=[dict(type='LoadImage')],

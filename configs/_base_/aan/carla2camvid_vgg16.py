@@ -1,5 +1,5 @@
-# CARLA's frames in CamVid's style, at their size, in VGG-16 fine-tuned on edges, and in the colours, of which edges say
-# little: tools/analysis/benchmark_aan.py compares the two encoders.
+# CARLA's frames in CamVid's style, at their size, with VGG-16 fine-tuned on edges, plus the colours, which edges hardly
+# encode: tools/analysis/benchmark_aan.py compares the two encoders.
 _base_ = './vgg16_hed.py'
 aan = dict(
     encoder=dict(layers=['colour', 'relu1_2', 'relu2_2', 'relu3_3', 'relu4_3', 'relu5_3']),

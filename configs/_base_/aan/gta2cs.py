@@ -1,4 +1,4 @@
-# GTA5 in Cityscapes' style at 1280×720, where the source is trained on.
+# GTA5 in Cityscapes' style at 1280×720, the source's training size.
 _base_ = './resnet50.py'
 aan = dict(
     content=[

@@ -1,5 +1,5 @@
-# GTA5 in Cityscapes' style by the recipe `quick`: a third of the time of `fast`, and less style (docs/aan.md). It may
-# start from the target's colours, which count for nothing else here.
+# GTA5 in Cityscapes' style with the recipe `quick`: a third of the time of `fast`, and less style (docs/aan.md). It
+# may start from the target's colours; they have no other effect here.
 _base_ = './gta2cs.py'
 aan = dict(
     encoder=dict(layers=['colour', 'conv1', 'res2c', 'res3d', 'res4f', 'res5c']),

@@ -1,6 +1,6 @@
-# AAN in the paper's encoder and layers, a ResNet-50 at conv1, res2c, res3d, res4f, res5c. The paper's α = 1e-14 comes
-# without its resolution and without the weights of its layers; `balanced` makes the layers count alike and α a plain
-# number (docs/aan.md). The text literally:
+# AAN with the paper's encoder and layers, a ResNet-50 at conv1, res2c, res3d, res4f, res5c. The paper gives α = 1e-14
+# without its resolution or its layer weights; `balanced` gives the layers equal weight and makes α a plain number
+# (docs/aan.md). The paper's text literally:
 #   tools/render_aan.py … --paper --cfg-options aan.objective.weights=unit aan.objective.alpha=1e-14
 aan = dict(
     encoder=dict(

@@ -1,5 +1,5 @@
-# The demo: no weights to download, so those of a small encoder stay random (the same in every process), which is
-# enough for colours and fine texture.
+# The demo: nothing to download. A small encoder keeps its random weights (the same in every process), which is enough
+# for colours and fine texture.
 aan = dict(
     encoder=dict(
         type='ResNetStyleEncoder',

@@ -1,6 +1,6 @@
-# AAN in the features of the thin Caffe ResNet-50 (half width; docs/real_images.md), with balanced layers: `alpha` is
-# then a plain number. The paper's layers but for the deepest, whose 3×5 positions at 160×80 carry no texture, and the
-# colours, of which this network says little; the content is what the middle layers see, so that colours may change.
+# AAN with the features of the thin Caffe ResNet-50 (half width; docs/real_images.md), with balanced layers: `alpha` is
+# then a plain number. It uses the paper's layers except the deepest, whose 3×5 positions at 160×80 carry no texture,
+# plus the colours, which this network hardly encodes. Content uses the middle layers, so that colours may change.
 aan = dict(
     encoder=dict(
         type='ResNetStyleEncoder',

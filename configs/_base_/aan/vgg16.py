@@ -1,4 +1,4 @@
-# AAN in VGG-16, relu1_2 … relu5_3, with torchvision's weights.
+# AAN with VGG-16, relu1_2 … relu5_3, and torchvision's weights.
 aan = dict(
     encoder=dict(
         type='VGGStyleEncoder',

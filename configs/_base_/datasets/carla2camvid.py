@@ -1,5 +1,5 @@
 # CARLA (rendered, labelled) → CamVid (driven, 305 images without labels for training, 101 with labels for testing).
-# Three shared classes. docs/real_images.md says where the data come from and how they lie on disk.
+# Three shared classes. docs/real_images.md gives the data's source and layout on disk.
 classes = ('other', 'road', 'sidewalk')
 metainfo = dict(classes=classes, palette=[[70, 70, 70], [128, 64, 128], [244, 35, 232]])
 carla_ids = {0: 0, 1: 1, 2: 2, 3: 1, 255: 255}  # road marking (3) is road

@@ -1,12 +1,11 @@
 # CARLA (rendered, labelled) → Cityscapes at 256×128 (1,500 images without labels for training; the first 200 of 500
-# labelled images for testing). Three shared classes. docs/real_images.md says where the data come from and how they
-# lie on disk.
+# labelled images for testing). Three shared classes. docs/real_images.md gives the data's source and layout on disk.
 classes = ('other', 'road', 'sidewalk')
 metainfo = dict(classes=classes, palette=[[70, 70, 70], [128, 64, 128], [244, 35, 232]])
 carla_ids = {0: 0, 1: 1, 2: 2, 3: 1, 255: 255}  # road marking (3) is road
 cityscapes_ids = {**dict.fromkeys(range(19), 0), 0: 1, 1: 2, 255: 255}
 resize = dict(type='Resize', scale=(160, 80), keep_ratio=False, interpolation='bicubic', backend='pillow')
-rare_class_order = dict(type='RareClassOrder', temperature=0.1, min_pixels=200)  # of carla2cs_*_rcs
+rare_class_order = dict(type='RareClassOrder', temperature=0.1, min_pixels=200)  # for carla2cs_*_rcs
 
 source_pipeline = [dict(type='LoadImage'), dict(type='LoadLabels'), resize, dict(type='PackSegInputs')]
 target_pipeline = [dict(type='LoadImage'), resize, dict(type='PackSegInputs')]

@@ -1,5 +1,5 @@
 # Cityscapes (labelled, rare class sampling) and ACDC (images only) at full resolution, as HRDA's and MIC's releases
-# read them: crops of 1024², no margins. ACDC val for testing; the published numbers are of the test server.
+# read them: crops of 1024², no margins. ACDC val for testing; the published numbers come from the test server.
 _base_ = './cs2acdc_512.py'
 crop_size = (1024, 1024)
 resize_cityscapes = dict(type='Resize', scale=(2048, 1024), keep_ratio=True)

@@ -1,5 +1,5 @@
 # Cityscapes (labelled, rare class sampling) and ACDC (images only) at half resolution, as DAFormer's release reads
-# them; ACDC val for testing. The published numbers are of the test server: ACDC's test labels are not public.
+# them; ACDC val for testing. The published numbers come from the test server: ACDC's test labels are not public.
 _base_ = './gta2cs_512_rcs.py'
 resize_cityscapes = dict(type='Resize', scale=(1024, 512), keep_ratio=True)
 resize = dict(type='Resize', scale=(960, 540), keep_ratio=True)

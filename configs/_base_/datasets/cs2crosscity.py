@@ -1,5 +1,5 @@
 # Cityscapes (labelled) and a city of Cross-City (3 200 images without labels for training, 100 with labels for
-# testing): the 13 classes that both have. The city stands in train_dataloader, val_dataloader and test_dataloader.
+# testing): the 13 classes that both have. Set the city in train_dataloader, val_dataloader and test_dataloader.
 cityscapes_root = 'data/cityscapes'
 cross_city_root = 'data/cross_city'
 metainfo = dict(

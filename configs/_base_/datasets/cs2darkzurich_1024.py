@@ -1,5 +1,5 @@
 # Cityscapes (labelled, rare class sampling) and Dark Zurich's night (images only; its train set has no labels), as
-# cs2acdc_1024.py; Dark Zurich val, 50 images, for testing. The published numbers are of the test server.
+# cs2acdc_1024.py; Dark Zurich val, 50 images, for testing. The published numbers come from the test server.
 _base_ = './cs2acdc_1024.py'
 train_dataloader = dict(
     dataset=dict(

@@ -1,5 +1,5 @@
 # Cityscapes at 256×128 (labelled) → IDD-Lite, India, at 256×144 (1,403 images without labels for training, 204 with
-# labels for testing). Seven classes. docs/real_images.md says where the data come from and how they lie on disk.
+# labels for testing). Seven classes. docs/real_images.md gives the data's source and layout on disk.
 classes = ('drivable', 'non-drivable', 'living', 'vehicles', 'roadside', 'far', 'sky')
 metainfo = dict(
     classes=classes,
@@ -12,7 +12,7 @@ cityscapes_ids = {  # train id → class
     **{2: 5, 8: 5, 10: 6, 255: 255},  # building, vegetation; sky
 }
 idd_ids = {**{i: i for i in range(7)}, 255: 255}
-crop = dict(type='RandomCrop', crop_size=(128, 256))  # both domains alike, as mixing them needs
+crop = dict(type='RandomCrop', crop_size=(128, 256))  # the same for both domains, as mixing requires
 flip = dict(type='RandomFlip', prob=0.5)
 
 source_pipeline = [
@@ -24,7 +24,7 @@ source_pipeline = [
 ]
 resize = dict(type='Resize', scale=(256, 144), keep_ratio=False)
 target_pipeline = [dict(type='LoadImage'), resize, crop, flip, dict(type='PackSegInputs')]
-labelled_target_pipeline = [  # of the oracle
+labelled_target_pipeline = [  # for the oracle
     dict(type='LoadImage'),
     dict(type='LoadLabels'),
     resize,
@@ -34,7 +34,7 @@ labelled_target_pipeline = [  # of the oracle
 ]
 test_pipeline = [dict(type='LoadImage'), resize, dict(type='LoadLabels'), dict(type='PackSegInputs')]
 
-rare_class_order = dict(type='RareClassOrder', temperature=0.1, min_pixels=200)  # of cs2idd_*_rcs
+rare_class_order = dict(type='RareClassOrder', temperature=0.1, min_pixels=200)  # for cs2idd_*_rcs
 
 train_dataloader = dict(
     batch_size=4,

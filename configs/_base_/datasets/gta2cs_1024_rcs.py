@@ -16,7 +16,7 @@ source_pipeline = [
 resize = dict(type='Resize', scale=(2048, 1024), keep_ratio=True)
 target_pipeline = [
     dict(type='LoadImage'),
-    dict(type='PseudoLabelMargins', top=30, bottom=240, left=30, right=30),  # of the 2048×1024 pixels
+    dict(type='PseudoLabelMargins', top=30, bottom=240, left=30, right=30),  # in the 2048×1024 image
     resize,
     dict(type='RandomCrop', crop_size=crop_size),
     dict(type='RandomFlip', prob=0.5),

@@ -1,5 +1,5 @@
 # SYNTHIA (labelled) and Cityscapes (images only) for training, Cityscapes val for testing. SYNTHIA has no terrain,
-# truck or train: the 16-class mIoU leaves them out, and the 13-class one of the papers wall, fence and pole too.
+# truck or train: the 16-class mIoU leaves them out, and the papers' 13-class mIoU also leaves out wall, fence and pole.
 _base_ = './gta2cs.py'
 source_pipeline = [
     dict(type='LoadImage'),

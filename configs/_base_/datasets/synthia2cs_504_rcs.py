@@ -1,4 +1,4 @@
-# SYNTHIA (labelled) and Cityscapes (images only), as gta2cs_504_rcs.py; SYNTHIA's 1280×760 stay as they are.
+# SYNTHIA (labelled) and Cityscapes (images only), as gta2cs_504_rcs.py; SYNTHIA's 1280×760 are not resized.
 _base_ = './gta2cs_504_rcs.py'
 source_pipeline = [dict(step, scale=(1280, 760)) if step.type == 'Resize' else step for step in _base_.source_pipeline]
 train_dataloader = dict(

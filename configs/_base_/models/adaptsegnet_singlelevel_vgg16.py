@@ -2,7 +2,7 @@
 _base_ = './adaptsegnet_singlelevel_r101.py'
 model = dict(
     segmentor=dict(
-        # torchvision's weights want RGB; the released code started from weights converted from Caffe
+        # torchvision's weights need RGB; the released code started from weights converted from Caffe
         data_preprocessor=dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True),
         backbone=dict(
             _delete_=True,

@@ -1,5 +1,5 @@
 # DAFormer's network (Hoyer et al., CVPR 2022): MiT-B5 and the context-aware decoder, 85.16 M parameters.
-# pretrained/mit_b5.pth is SegFormer's ImageNet file (research licence). A fine-tuned SegFormer's is refused.
+# pretrained/mit_b5.pth is SegFormer's ImageNet file (research licence). The file of a fine-tuned SegFormer is rejected.
 model = dict(
     type='MultiLevelSegmentor',
     data_preprocessor=dict(

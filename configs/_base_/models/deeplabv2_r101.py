@@ -1,4 +1,4 @@
-# DeepLabV2, ResNet-101, one head, as AdaptSegNet's released code builds it: of the text's four rates only (6, 12) act.
+# DeepLabV2, ResNet-101, one head, as AdaptSegNet's released code builds it: only (6, 12) of the paper's rates.
 model = dict(
     type='MultiLevelSegmentor',
     data_preprocessor=dict(

@@ -28,7 +28,7 @@ model = dict(
         num_classes=19,
         dilations=(6, 12),
         align_corners=False,
-        loss_decode=dict(type='CrossEntropyLoss'),  # the mean over all pixels, ignored ones included
+        loss_decode=dict(type='CrossEntropyLoss'),  # the mean over all pixels, including ignored ones
     ),
     test_cfg=dict(mode='whole'),
 )

@@ -1,4 +1,4 @@
-# A small DeepLabV2 for the demo, trained from scratch: ResNet-18 of a quarter of the usual widths, BN trained with it.
+# A small DeepLabV2 for the demo, trained from scratch: ResNet-18 with a quarter of the usual widths and trained BN.
 model = dict(
     type='MultiLevelSegmentor',
     data_preprocessor=dict(

@@ -1,7 +1,7 @@
 # A thin DeepLabV2-ResNet-50 (5.9 M parameters, half the usual widths) that trains on two CPU cores.
-# The stem stays as pre-trained: its weights are tiny (they see pixels of 0–255), and one step at this learning rate
-# is 3.7 times as long as they are, 13 times in BN's evaluation mode. BN keeps the statistics of its weights: what is
-# then gained on the target is the adversary's (unlike the paper, whose BN statistics also absorb the target).
+# The stem keeps its pre-trained weights: they are tiny (they see pixels of 0–255), and one step at this learning rate
+# is 3.7 times their norm, 13 times in BN's evaluation mode. BN keeps its pre-trained statistics, so any gain on the
+# target comes from the adversary (in the paper, BN statistics also include the target).
 model = dict(
     type='MultiLevelSegmentor',
     data_preprocessor=dict(

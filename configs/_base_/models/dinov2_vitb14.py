@@ -1,5 +1,5 @@
-# DINOv2's ViT-B/14 and a light decoder from MMSegmentation's parts: LayerNorm, two 3×3 convolutions that double the
-# size each, a classifier at stride 3.5; 88.9 M parameters. The weights are Meta's file (Apache-2.0):
+# DINOv2's ViT-B/14 and a light decoder from MMSegmentation's parts: LayerNorm, two 3×3 convolutions that each
+# double the size, a classifier at stride 3.5; 88.9 M parameters. The weights are Meta's file (Apache-2.0):
 # docs/backbones.md.
 model = dict(
     type='MultiLevelSegmentor',
@@ -28,7 +28,7 @@ model = dict(
         dropout_ratio=0.1,
         norm_cfg=dict(type='BN', requires_grad=True),
         align_corners=False,
-        loss_decode=dict(type='CrossEntropyLoss'),  # the mean over all pixels, as DACS's other configs
+        loss_decode=dict(type='CrossEntropyLoss'),  # the mean over all pixels, as in DACS's other configs
     ),
     test_cfg=dict(mode='slide', crop_size=(504, 504), stride=(252, 252)),
 )

@@ -1,6 +1,6 @@
-# FCAN's segmentation network from stock parts (Zhang et al., CVPR 2018, Sec. 3.2 and 4.2): ResNet-101 of output stride
-# 8 and PSPNet's pooling pyramid. The paper names neither the pre-trained weights nor how BN is run: ImageNet's of
-# torchvision, BN trained.
+# FCAN's segmentation network from stock parts (Zhang et al., CVPR 2018, Sec. 3.2 and 4.2): ResNet-101 with output
+# stride 8 and PSPNet's pooling pyramid. The paper names neither the pre-trained weights nor the BN mode: we use
+# torchvision's ImageNet weights and train BN.
 model = dict(
     type='MultiLevelSegmentor',
     data_preprocessor=dict(

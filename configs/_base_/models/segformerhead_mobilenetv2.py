@@ -1,5 +1,5 @@
-# MMSegmentation's MobileNetV2 with SegFormer's decoder (2.0 M parameters), for two CPU cores: of the heads that were
-# tried it learns fastest in a few hundred iterations.
+# MMSegmentation's MobileNetV2 with SegFormer's decoder (2.0 M parameters), for two CPU cores: of the heads
+# tried, it learns fastest in a few hundred iterations.
 model = dict(
     type='MultiLevelSegmentor',
     data_preprocessor=dict(

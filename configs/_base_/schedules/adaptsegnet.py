@@ -1,6 +1,6 @@
 # AdaptSegNet's optimisation: poly over 250 000 iterations, stopped at 150 000; SGD for S, Adam for D.
 # `repeats` states what the released optimiser does: it holds most backbone tensors three times and the downsampling
-# convolutions four times, so that their update is applied that often.
+# convolutions four times, so their update is applied that many times.
 optim_wrapper = dict(
     constructor='PlayerOptimWrapperConstructor',
     segmentor=dict(

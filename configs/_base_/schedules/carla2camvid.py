@@ -1,5 +1,5 @@
-# 300 iterations of 4 + 4 images of 160×80: minutes on one CPU core. In so few iterations D learns next to nothing at
-# the paper's learning rate of 1e-4: its loss stays above 0.6 for most of the schedule.
+# 300 iterations of 4 + 4 images of 160×80: minutes on one CPU core. In so few iterations D hardly learns at the
+# paper's learning rate of 1e-4: its loss stays above 0.6 for most of the schedule.
 optim_wrapper = dict(
     constructor='PlayerOptimWrapperConstructor',
     segmentor=dict(

@@ -1,4 +1,5 @@
-# FCAN, stage 2: the game (Zhang et al., CVPR 2018, Sec. 4.2). How D is optimised is not known: as AdaptSegNet's.
+# FCAN, stage 2: the game (Zhang et al., CVPR 2018, Sec. 4.2). D is optimised as in AdaptSegNet; the
+# paper does not say how.
 optim_wrapper = dict(
     constructor='PlayerOptimWrapperConstructor',
     segmentor=dict(optimizer=dict(type='SGD', lr=1e-4, momentum=0.9, weight_decay=5e-4)),

@@ -6,7 +6,7 @@ optim_wrapper = dict(
         paramwise_cfg=dict(
             custom_keys={
                 'head': dict(lr_mult=10),  # its BN decays
-                'norm': dict(decay_mult=0),  # MiT's LayerNorms; MMSegmentation names those after the stages otherwise:
+                'norm': dict(decay_mult=0),  # MiT's LayerNorms; MMSegmentation names those after stages differently:
                 **{f'backbone.layers.{stage}.2': dict(decay_mult=0) for stage in range(4)},
             }
         ),
