@@ -410,6 +410,23 @@ def test_the_bench_says_what_every_rule_loses_and_which_symptom_would_have_warne
     assert '| spoilt/b | 2 | 50.0 | 47.5 | 1 |' in text
 
 
+def test_the_pick_within_a_run_is_compared_with_its_last_best_and_mean_snapshot(tmp_path, monkeypatch, capsys):
+    runs = [
+        [(40, 5), (60, 9), (50, 7)],
+        [(50, 9), (40, 2), (60, 8)],
+        [(1, 1), (2, 2)],
+    ]  # mIoU, flip
+    lines = [
+        dict(row='a', work_dir='a/0', snapshots=[dict(iteration=i, mIoU=m, flip=f) for i, (m, f) in enumerate(run)])
+        for run in runs
+    ]
+    file = tmp_path / 'x.jsonl'
+    file.write_text('\n'.join(map(json.dumps, lines)))
+    run_tool('analysis/bench_selection.py', 'runs', file, monkeypatch=monkeypatch)
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == '| all | 2 | 55.0 | 55.0 | 60.0 | 0 | 1 | 0 % |'  # picked 60 and 50; last 50 and 60; mean 50 twice
+
+
 def test_a_folder_without_spoilt_runs_is_named(tmp_path, monkeypatch, capsys):
     message = failure('analysis/bench_selection.py', 'harm', tmp_path, monkeypatch=monkeypatch, capsys=capsys)
     assert str(tmp_path) in message and 'spoil.py' in message

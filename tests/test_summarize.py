@@ -96,10 +96,27 @@ def test_a_file_that_holds_no_results_is_named(tmp_path, content, monkeypatch, c
     assert str(file) in message and '--json' in message
 
 
-def test_the_tables_in_the_docs_are_those_of_the_stored_results(monkeypatch, capsys):
-    text = (DOCS / 'results.md').read_text()
-    for file in sorted((DOCS / 'results').glob('*.jsonl')):
-        run_tool('analysis/summarize.py', '--from', file, '--classes', monkeypatch=monkeypatch)
-        blocks = [block.strip() for block in capsys.readouterr().out.split('\n\n')]
-        missing = [block for block in blocks if block.startswith('|') and block not in text]
-        assert not missing, f'{file.name}: copy the tables that summarize.py --from prints into docs/results.md'
+def test_the_tables_in_the_docs_are_those_of_the_stored_results(tmp_path, monkeypatch):
+    page = tmp_path / 'results.md'
+    page.write_text(text := (DOCS / 'results.md').read_text(encoding='utf-8'), encoding='utf-8')
+    files = sorted((DOCS / 'results').glob('*.jsonl'))
+    for file in files:
+        run_tool('analysis/summarize.py', '--from', file, '--into', page, monkeypatch=monkeypatch)
+    assert files
+    choosing = tmp_path / 'choosing.md'
+    choosing.write_text(rule := (DOCS / 'choosing.md').read_text(encoding='utf-8'), encoding='utf-8')
+    run_tool('analysis/bench_selection.py', 'runs', *files, '--into', choosing, monkeypatch=monkeypatch)
+    assert choosing.read_text(encoding='utf-8') == rule, 'run bench_selection.py runs … --into docs/choosing.md'
+    assert page.read_text(encoding='utf-8') == text, 'run summarize.py --from FILE --into docs/results.md for each file'
+
+
+def test_a_page_without_a_place_for_the_tables_is_named_and_kept(tmp_path, monkeypatch, capsys):
+    write_run(tmp_path / 'a', [(10, 30.0)])
+    run_tool('analysis/summarize.py', tmp_path / 'a', '--json', tmp_path / 'x.jsonl', monkeypatch=monkeypatch)
+    page = tmp_path / 'page.md'
+    page.write_text('<!-- y.jsonl: begin -->')
+    message = failure(
+        'analysis/summarize.py', '--from', tmp_path / 'x.jsonl', '--into', page, monkeypatch=monkeypatch, capsys=capsys
+    )
+    assert str(page) in message and '<!-- x.jsonl: begin -->' in message
+    assert page.read_text() == '<!-- y.jsonl: begin -->'

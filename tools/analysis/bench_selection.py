@@ -1,14 +1,16 @@
 """Evaluate label-free scores on work dirs with target labels: rules of selection, and the alarm for harm.
 
     python tools/analysis/bench_selection.py pools --pool demo work_dirs/demo/* --pool camvid work_dirs/carla2camvid_*
+    python tools/analysis/bench_selection.py runs docs/results/*.jsonl [--into docs/choosing.md]
     python tools/analysis/bench_selection.py harm FOLDER_OF_SPOIL
     python tools/analysis/bench_selection.py cost WORK_DIR
 
 ``pools``: for each pool, and for each run of at least three snapshots as a pool of its own: rank correlation of every
 score with the true mIoU, and of every rule of selection the mIoU lost to the best, how often it lies below the pool's
-mean, the worst case, and which part of what lies between last and best it recovers. ``harm``: recall and false alarms
-of every symptom and of all. ``cost``: seconds beside the bare forward passes. ``--json FILE`` keeps what was measured;
-``--from FILE`` evaluates it again.
+mean, the worst case, and which part of what lies between last and best it recovers. ``runs``: what the pick within a
+run is worth, from stored results (``summarize.py --json``). ``harm``: recall and false alarms of every symptom and of
+all. ``cost``: seconds beside the bare forward passes. ``--json FILE`` keeps what was measured; ``--from FILE``
+evaluates it again.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from markdown_table import put
+from summarize import stored
 
 from mmseg_adapt.errors import UserError, one_sentence
 from mmseg_adapt.selection.compare import Comparison, compare
@@ -102,6 +106,34 @@ def measure_pools(args: Namespace) -> dict[str, list[dict]]:
         print(*result.notes, sep='\n')
         found[name] = [dict(s.as_dict(), run=run) for s, run in zip(result.scores, result.runs)]
     return found
+
+
+def stored_runs(file: Path) -> list[list[Scores]]:
+    """The snapshots of every run of a file of ``summarize.py --json`` with at least three scored ones."""
+    unknown = dict.fromkeys(BETTER, float('nan'))
+    runs = [
+        [Scores(**{**unknown, 'name': '', 'flip': s['flip'], 'miou': s['mIoU'] / 100}) for s in run['snapshots']]
+        for rows in stored(file).values()
+        for run in rows
+        if all('flip' in s for s in run['snapshots'])
+    ]
+    return [run for run in runs if len(run) >= LEAST]
+
+
+def run_table(files: list[Path]) -> str:
+    """Markdown: what the pick by flip consistency is worth within a run, per file and over all."""
+    head = ('file', 'runs', 'last', 'picked', 'best', 'below the mean', 'below last', 'recovered of last → best')
+    lines, every_run = row(*head, head=True), []
+    for name, runs in [*((file.name, stored_runs(file)) for file in files), ('all', every_run)]:
+        if name != 'all':
+            every_run += runs
+        miou = [[100 * s.miou for s in run] for run in runs]
+        ends = [(m[-1], m[pick(run, [''] * len(run))], max(m), np.mean(m)) for m, run in zip(miou, runs)]
+        last_, picked, best, mean = np.array(ends).T
+        recovered = f'{100 * (picked - last_).mean() / max((best - last_).mean(), 1e-9):.0f} %'
+        below = (f'{(picked < other - 1e-9).sum()}' for other in (mean, last_))
+        lines += row(name, len(runs), *(f'{x.mean():.1f}' for x in (last_, picked, best)), *below, recovered)
+    return '\n'.join(lines)
 
 
 def with_runs(pools: dict[str, list[dict]]) -> dict[str, list[dict]]:
@@ -265,8 +297,10 @@ def timed(function: Callable[[], None]) -> float:
 def main() -> None:
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest='command', required=True)
-    pools, harm, cost = (commands.add_parser(name) for name in ('pools', 'harm', 'cost'))
+    pools, runs, harm, cost = (commands.add_parser(name) for name in ('pools', 'runs', 'harm', 'cost'))
     pools.add_argument('--pool', nargs='+', action='append', default=[], metavar=('NAME', 'WORK_DIR'))
+    runs.add_argument('files', nargs='+', type=Path, metavar='FILE')
+    runs.add_argument('--into', type=Path, metavar='PAGE', help='put the table into this page')
     harm.add_argument('runs', nargs='?', type=Path, help='the folder that spoil.py --out wrote')
     cost.add_argument('work_dir', nargs=1)
     cost.add_argument('--rounds', type=int, default=3)
@@ -279,6 +313,9 @@ def main() -> None:
     args = parser.parse_args()
     if args.command == 'cost':
         return print(measure_cost(args))
+    if args.command == 'runs':
+        print(table := run_table(args.files))
+        return put(args.into, 'runs', table) if args.into else None
     measure = measure_pools if args.command == 'pools' else measure_harm
     found = json.loads(args.stored.read_text()) if args.stored else measure(args)
     if args.json:

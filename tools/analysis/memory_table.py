@@ -9,6 +9,7 @@ import argparse
 from pathlib import Path
 from typing import NamedTuple
 
+from markdown_table import put
 from memory import measure
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
@@ -18,7 +19,6 @@ from mmseg_adapt.cli.launch import enable_amp
 from mmseg_adapt.files.config import config_of
 
 ROOT = Path(__file__).parents[2]
-BEGIN, END = '<!-- memory: begin -->', '<!-- memory: end -->'
 MIT = tuple(f'backbone.layers.{stage}.1' for stage in range(4))
 RESNET = tuple(f'backbone.layer{stage}' for stage in range(1, 5))
 VIT = ('backbone.timm_model.model.blocks',)
@@ -79,8 +79,7 @@ def main() -> None:
     for row in ROWS:
         table.add_row(cells(row))
         print(*table.rows[-1], flush=True)
-    before, rest = page.read_text(encoding='utf-8').split(BEGIN)
-    page.write_text(f'{before}{BEGIN}\n{table}\n{END}{rest.split(END)[1]}', encoding='utf-8')
+    put(page, 'memory', table)
 
 
 if __name__ == '__main__':

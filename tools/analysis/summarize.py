@@ -1,13 +1,13 @@
 """What runs reached, and how sure that is: last, picked and best snapshot, over seeds.
 
     python tools/analysis/summarize.py work_dirs/real/*/seed* [--classes] [--json docs/results/NAME.jsonl]
-    python tools/analysis/summarize.py --from docs/results/NAME.jsonl
+    python tools/analysis/summarize.py --from docs/results/NAME.jsonl [--into docs/results.md]
 
 Runs of one config that differ only in the seed, and in where files lie, share a row: mean ± sample standard deviation
 over runs. Every other difference makes a row of its own, named after the folder of its first run. "picked" is the
 snapshot with the highest flip consistency, which ``LabelFreeHook`` logs: the rule that ``select`` follows within a run.
 "best*" is the best snapshot by validation labels, which an unsupervised method does not have. ``--json`` keeps one line
-of scalars per run, from which ``--from`` prints the same tables.
+of scalars per run, from which ``--from`` prints the same tables; ``--into`` puts all of them into a page.
 """
 
 import json
@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from markdown_table import markdown
+from markdown_table import markdown, put
 
 from mmseg_adapt.errors import UserError, one_sentence
 from mmseg_adapt.files.config import config_of
@@ -25,6 +25,8 @@ from mmseg_adapt.log.scalars import scalars_of
 from mmseg_adapt.runs.work_dir import VOLATILE
 
 PLACES = {*VOLATILE, 'randomness', 'checkpoint', 'data_root', 'renders', 'experiment_name'}  # differ within a row
+
+NOTE = 'mIoU in percent, ± over runs; picked: without labels; best*: by validation labels; minutes: of training'
 
 
 def settings(value):
@@ -164,22 +166,24 @@ def main() -> None:
     parser.add_argument('--classes', action='store_true', help='also print the IoU of every class')
     parser.add_argument('--json', type=Path, metavar='FILE', help='also write one line of JSON per run')
     parser.add_argument('--from', dest='stored', type=Path, metavar='FILE', help='a file of --json, for work dirs')
+    parser.add_argument('--into', type=Path, metavar='PAGE', help='with --from: put all tables into this page')
     args = parser.parse_args()
     if args.last < 1:
         raise UserError(f'--last {args.last}: average at least one snapshot')
     if bool(args.work_dirs) == bool(args.stored):
         raise UserError('name work dirs, or a file with --from')
+    if args.into and not args.stored:
+        raise UserError('--into needs --from')
     if args.stored:
         rows = stored(args.stored)
     else:
         rows = {name: [summary_of(run) for run in runs] for name, runs in rows_of(args.work_dirs).items()}
-    print(miou_table(rows, args.last))
-    if args.classes:
-        for name, snapshot in (('last', last), ('picked', picked)):
-            print(f'\n{name}:\n\n{class_table(rows, snapshot)}')
-    print(
-        '\nmIoU in percent, ± over runs; picked: without labels; best*: by validation labels; minutes: training alone'
-    )
+    tables = [str(miou_table(rows, args.last))]
+    if args.classes or args.into:
+        tables += [f'{name}:\n\n{class_table(rows, of)}' for name, of in (('last', last), ('picked', picked))]
+    print('\n\n'.join([*tables, NOTE]))
+    if args.into:
+        put(args.into, args.stored.name, '\n' + '\n\n'.join(tables) + '\n')
     if args.json:
         lines = [json.dumps(dict(row=name, **run), ensure_ascii=False) for name, runs in rows.items() for run in runs]
         args.json.write_text('\n'.join(lines) + '\n')

@@ -16,6 +16,7 @@ from unittest import mock
 
 import mmseg
 import torch
+from markdown_table import put
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
@@ -29,7 +30,6 @@ NO_MODELS = ('_base_', 'dsdl')  # dsdl is a format of data sets
 OURS = dict(EncoderDecoder='MultiLevelSegmentor', CascadeEncoderDecoder='MultiLevelCascade')
 SIZE = (128, 128)  # where a config names none
 READS_VALUES = ('mask2former',)  # of its masks, which have none on the meta device
-BEGIN, END = '<!-- zoo: begin -->', '<!-- zoo: end -->'
 
 
 class Row(NamedTuple):
@@ -112,9 +112,7 @@ def table() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('page', type=Path, help='docs/models.md; its table is replaced')
-    page = parser.parse_args().page
-    before, rest = page.read_text(encoding='utf-8').split(BEGIN)
-    page.write_text(f'{before}{BEGIN}\n{table()}\n{END}{rest.split(END)[1]}', encoding='utf-8')
+    put(parser.parse_args().page, 'zoo', table())
 
 
 if __name__ == '__main__':
