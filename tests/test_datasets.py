@@ -461,5 +461,5 @@ def test_a_source_and_a_target_whose_classes_differ_are_refused_before_the_first
 def test_a_network_of_another_number_of_classes_is_refused_before_the_first_iteration(street_data, tmp_path):
     cfg = tiny_config('demo/streets_source_only.py', street_data, tmp_path)
     cfg.model.decode_head.num_classes = 7
-    with pytest.raises(UserError, match='decode_head.num_classes = 7, but train_dataloader names 8 classes: set'):
+    with pytest.raises(UserError, match='decode_head.num_classes = 7, but train_dataloader has 8 classes: set'):
         train(cfg)

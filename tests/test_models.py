@@ -110,7 +110,7 @@ def test_the_papers_upsampling_brings_the_scores_to_the_size_of_the_image():
 
 
 @pytest.mark.parametrize(
-    ('shape', 'message'), [((1, 4, 64, 64), 'set in_channels = 4'), ((1, 3, 16, 64), 'a map of 16×64')]
+    ('shape', 'message'), [((1, 4, 64, 64), 'set in_channels = 4'), ((1, 3, 16, 64), 'only 16×64')]
 )
 def test_the_discriminator_names_what_it_cannot_judge(shape, message):
     discriminator = MODELS.build(dict(type='OutputSpaceDiscriminator', in_channels=3, base_channels=2))

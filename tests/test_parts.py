@@ -187,7 +187,7 @@ def test_each_part_is_loaded_from_its_own_and_the_teacher_where_it_is_asked_for(
         model.load_state_dict(loaded(model.state_dict(), checkpoint, 'teacher.pth', part)[0], strict=True)
         assert equal(model.segmentor.state_dict(), parts[part or 'segmentor'])
         assert equal(model.teacher.state_dict(), parts[part or 'teacher'])
-    with pytest.raises(UserError, match=r'plain.pth has no part teacher: it has segmentor'):
+    with pytest.raises(UserError, match=r'plain.pth has no part teacher: it must be one of segmentor'):
         loaded(model.state_dict(), load(folder / 'plain.pth'), 'plain.pth', 'teacher')
 
 
@@ -228,7 +228,7 @@ def test_the_teacher_can_be_tested_predicted_with_and_exported(folder, street_da
     message = failure(
         'test.py', config, folder / 'plain.pth', '--part', 'teacher', monkeypatch=monkeypatch, capsys=capsys
     )
-    assert 'plain.pth has no part teacher: it has segmentor' in message
+    assert 'plain.pth has no part teacher: it must be one of segmentor' in message
 
 
 # a classifier that starts anew

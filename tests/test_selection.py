@@ -347,7 +347,7 @@ def test_snapshots_whose_maps_differ_in_size_are_refused_by_name(runs, tmp_path)
     cfg = Config.fromfile(tmp_path / 'dacs/config.py')
     cfg.test_dataloader.dataset.pipeline.insert(1, dict(type='CropBox', top=16))
     cfg.dump(tmp_path / 'dacs/config.py')
-    with pytest.raises(UserError, match='dacs/iter_2 predicts maps of 192×80 .*source_only/iter_2 of 192×96 compared'):
+    with pytest.raises(UserError, match='dacs/iter_2 predicts maps of 192×80 .*source_only/iter_2 192×96 compared'):
         compare([runs / 'source_only', tmp_path / 'dacs'], target=target(cfg), images=1)
 
 

@@ -282,7 +282,7 @@ def test_each_image_may_have_its_own_weight():
 
 @pytest.mark.parametrize('margins', [dict(top=16, bottom=16), dict(top=-1), dict(top=1, valid=torch.ones(2, 32, 48))])
 def test_margins_that_make_no_sense_are_refused(pseudo, margins):
-    with pytest.raises(UserError, match='leave nothing|twice'):
+    with pytest.raises(UserError, match='ignore_top = .* less than the 32 rows|twice'):
         weights_with_margins(pseudo[2], pseudo[1], **margins)
 
 

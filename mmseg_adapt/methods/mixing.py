@@ -153,7 +153,8 @@ def weights_with_margins(
         raise UserError('margins are set twice: remove ignore_top and ignore_bottom, or the mask of valid pixels')
     if min(top, bottom) < 0 or top + bottom >= height:
         raise UserError(
-            f'ignore_top = {top} and ignore_bottom = {bottom} cover a whole crop of {height} rows: lower them'
+            f'ignore_top = {top} and ignore_bottom = {bottom} must be at least 0, and together less than the {height} '
+            'rows of a crop'
         )
     weights = q.view(-1, 1, 1).expand(labels.shape)
     if valid is not None:

@@ -25,10 +25,8 @@ class VFMUDA(MIC):
     """DACS with masked images on a vision foundation model, with a loss that keeps features near their initial values.
 
     The distance is 0.9 · (1 − cos) + 0.1 · smooth L1 between a projection of the student's features and the frozen
-    encoder's features, over the whole image, on source and target. There are three differences from the release. The
-    frozen encoder sees the augmented source, like the student; in the release it sees the source without colour
-    augmentation, in a separate pass. Pseudo-labels use one view of the image, not two flips. Blocks of the image are
-    hidden, not tokens.
+    encoder's features, over the whole image, on source and target. Unlike the release, the frozen encoder sees the
+    augmented source, like the student; pseudo-labels use one view, not two flips; blocks are hidden, not tokens.
 
     Args:
         feature_distance: ``dict(weight=0.1)``, applied to each domain; None gives VFM-UDA.
