@@ -136,6 +136,15 @@ def test_a_fetched_config_is_never_run_nor_is_code_in_weights(trained, server, t
     assert not marker.exists()
 
 
+def test_the_scope_of_a_config_that_inherits_by_the_package_s_name_is_allowed(trained, tmp_path):
+    folder = shutil.copytree(trained / 'exported', tmp_path / 'inherited')
+    data = json.loads((folder / 'model.json').read_text())
+    data['model']['_scope_'] = data['model']['decode_head']['_scope_'] = 'mmseg_adapt'
+    (folder / 'model.json').write_text(json.dumps(data))
+    image = np.zeros((32, 48, 3), np.uint8)
+    assert np.array_equal(Predictor(folder)(image).labels, Predictor(trained / 'exported')(image).labels)
+
+
 @pytest.mark.parametrize(
     ('key', 'value'),
     [

@@ -21,7 +21,8 @@ from ..errors import UserError, first_line
 
 NAME = 'model.json'
 VERSION = 1
-SCOPE = 'mmseg'  # types are looked up in its registry and parents; for another scope mmengine imports a package
+SCOPE = 'mmseg'  # types are looked up in its registry and parents
+SCOPES = (SCOPE, 'mmseg_adapt')  # of configs that inherit; for another scope mmengine imports a package
 TRUSTED = ('mmseg_adapt', 'mmseg', 'mmcv', 'mmengine', 'torch')  # packages that types may come from
 LOOKS_UP = ('Albu', 'VPD')  # types that import by name what their arguments contain
 
@@ -72,7 +73,7 @@ def check_types(part: object, file: Path) -> None:
     if not isinstance(part, dict):
         return
     name, scope = part.get('type'), part.get('_scope_', SCOPE)
-    if ('type' in part and not _is_known(name)) or scope != SCOPE:
+    if ('type' in part and not _is_known(name)) or scope not in SCOPES:
         raise UserError(
             f'{file} contains the type {name!r} of {scope}, which OpenMMLab and mmseg_adapt do not define, or which '
             'imports other code: if you trust the author, use config.py and model.pth'
