@@ -333,7 +333,7 @@ def targets_of_another_size(cfg, folder):
         ),
         (
             lambda cfg, _: cfg.model.update(ignore_top=40, ignore_bottom=8),
-            r'cover a whole crop of 48 rows: lo',
+            r'less than the 48 rows',
         ),
         (lambda cfg, _: cfg.model.update(pseudo_threshold=96.8), r'model.pseudo_threshold = 96.8 must be in \[0, 1\]'),
         (lambda cfg, _: cfg.model.update(alpha=-1), r'model.alpha = -1 must be in \[0, 1\]'),
