@@ -16,10 +16,11 @@ from mmengine.dataset import pseudo_collate
 from mmseg.registry import TRANSFORMS
 from torch import Tensor
 
+from .compat.registered_types import registered_types_only
 from .datasets.pipelines import LABEL_LOADERS
 from .errors import UserError
 from .export.hub import fetch, is_hub
-from .export.model_json import NAME, read_model_json, registered_types_only
+from .export.model_json import NAME, read_model_json
 from .files.config import config_of
 from .files.image import scaled
 from .models.probabilities import predicted_probabilities

@@ -16,10 +16,11 @@ from mmengine.config import Config
 from mmseg.registry import MODELS
 
 from mmseg_adapt import Predictor
+from mmseg_adapt.compat.registered_types import registered_types_only
 from mmseg_adapt.errors import UserError
 from mmseg_adapt.export import export_segmentor, hub
 from mmseg_adapt.export.card_head import card_head
-from mmseg_adapt.export.model_json import read_model_json, registered_types_only, write_model_json
+from mmseg_adapt.export.model_json import read_model_json, write_model_json
 from mmseg_adapt.export.plain import plain_config
 from mmseg_adapt.files.config import config_of, shipped
 

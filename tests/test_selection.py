@@ -27,7 +27,7 @@ from mmseg_adapt.selection.verdict import of_classes, words
 from mmseg_adapt.selection.views import PIXELS, stride_of, thinned
 
 from .test_training import failure
-from .tiny import load, random_checkpoint, run_tool, tiny_config
+from .tiny import REPO, load, random_checkpoint, run_tool, tiny_config
 
 # ------------------------------------------------------------------------------------------------- formulas, in NumPy
 
@@ -430,3 +430,14 @@ def test_the_pick_within_a_run_is_compared_with_its_last_best_and_mean_snapshot(
 def test_a_folder_without_spoilt_runs_is_named(tmp_path, monkeypatch, capsys):
     message = failure('analysis/bench_selection.py', 'harm', tmp_path, monkeypatch=monkeypatch, capsys=capsys)
     assert str(tmp_path) in message and 'spoil.py' in message
+
+
+def test_the_rule_picks_from_the_stored_scores_what_the_docs_say():
+    stored = json.loads((REPO / 'docs/results/select_cs2idd.json').read_text())
+    page = (REPO / 'docs/results.md').read_text(encoding='utf-8')
+    for pool in stored.values():
+        runs = [row.pop('run') for row in pool['scores']]
+        scores = [Scores(**row) for row in pool['scores']]
+        chosen = scores[pick(scores, runs)]
+        assert chosen.name == pool['pick']
+        assert f'{100 * chosen.miou:.1f}' in page

@@ -7,12 +7,10 @@ Data can name code, too. If a registry does not know a type, mmengine imports th
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from mmengine.config import Config
-from mmengine.registry import WEIGHT_INITIALIZERS, registry
+from mmengine.registry import WEIGHT_INITIALIZERS
 from mmseg.registry import MODELS, TASK_UTILS, TRANSFORMS
 
 from .. import __version__
@@ -45,7 +43,8 @@ def write_model_json(plain: Config, meta: dict, file: Path) -> None:
 
 
 def read_model_json(file: Path) -> Config:
-    """A config of ``model`` and ``test_dataloader``. Build it within :func:`registered_types_only`.
+    """A config of ``model`` and ``test_dataloader``. Build it within
+    :func:`~mmseg_adapt.compat.registered_types.registered_types_only`.
 
     Raises:
         UserError: the file was not written by an export, has a later version, or contains a type of another package.
@@ -92,17 +91,6 @@ def _is_known(name: object) -> bool:
                 return True
             types = types.parent
     return False
-
-
-@contextmanager
-def registered_types_only() -> Iterator[None]:
-    """Inside, mmengine's registries import nothing by name. This covers types hidden in other arguments."""
-    import_by_name = registry.get_object_from_string
-    registry.get_object_from_string = lambda name: None
-    try:
-        yield
-    finally:
-        registry.get_object_from_string = import_by_name
 
 
 def _encoded(value: object, path: str) -> object:
