@@ -410,6 +410,21 @@ def test_the_bench_says_what_every_rule_loses_and_which_symptom_would_have_warne
     assert '| spoilt/b | 2 | 50.0 | 47.5 | 1 |' in text
 
 
+def test_limits_fitted_to_the_sound_runs_of_some_seeds_are_measured_on_the_others(tmp_path, monkeypatch, capsys):
+    quiet = dict(source=0.0, flip=0.0, changed=0.0, divergence=0.0, vanished=0, before=0.5, after=0.5)
+    fit = [dict(quiet, run=f'sound/{i}/seed0', changed=i / 100, flip=i / 200) for i in range(20)]
+    rest = [dict(quiet, run='spoilt/a/seed1', changed=0.175), dict(quiet, run='sound/a/seed1', changed=0.165)]
+    file = tmp_path / 'harm.json'
+    file.write_text(json.dumps([*fit, *rest]))
+    run_tool('analysis/bench_selection.py', 'harm', '--from', file, '--fit', '0', monkeypatch=monkeypatch)
+    text = capsys.readouterr().out
+    assert '| any |  | 100 % of 1 | 0 % of 1 |' in text
+    assert '| changed | 0.17 | 100 % of 1 | 0 % of 1 |' in text  # two of the twenty are higher: 10 %
+    file.write_text(json.dumps(rest[:1]))
+    arguments = 'analysis/bench_selection.py', 'harm', '--from', file, '--fit', '1'
+    assert 'no sound run' in failure(*arguments, monkeypatch=monkeypatch, capsys=capsys)
+
+
 def test_the_pick_within_a_run_is_compared_with_its_last_best_and_mean_snapshot(tmp_path, monkeypatch, capsys):
     runs = [
         [(40, 5), (60, 9), (50, 7)],

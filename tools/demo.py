@@ -1,4 +1,4 @@
-"""Run the whole method in minutes on a CPU: two generated domains, renders, four trainings, table, pictures, report.
+"""Run the whole method in minutes on a CPU: two generated domains, renders, five trainings, table, pictures, report.
 
 ``make demo`` or ``python tools/demo.py [--seed N] [--work-dir work_dirs/demo]``
 """
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 from mmengine.config import Config
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -23,6 +24,7 @@ from rich.table import Table
 from mmseg_adapt.demo import streets
 from mmseg_adapt.log.scalars import scalars_of
 from mmseg_adapt.pictures import colour_map
+from mmseg_adapt.selection.scores import areas, miou
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / 'data' / 'streets'
@@ -30,6 +32,7 @@ METHODS = {  # config → its name in the table
     'source_only': 'source only',
     'target_bn': '+ target BN',
     'singlelevel': 'AdaptSegNet 1-level',
+    'dacs': 'DACS',
     'multilevel': 'AdaptSegNet 2-level',
 }
 
@@ -114,10 +117,26 @@ def table_of(results: dict[str, dict]) -> Table:
     return table
 
 
+def typical(work_dir: Path, method: str, count: int) -> list[str]:
+    """The validation images on which the method's gain over source-only is nearest to its median gain in mIoU."""
+    labels = {path.name: path for path in sorted((DATA / 'target' / 'val' / 'labels').iterdir())}
+
+    def iou(name: str, file: Path) -> float:
+        maps = (torch.from_numpy(cv2.imread(str(f), cv2.IMREAD_UNCHANGED)).long() for f in (file, labels[name]))
+        return miou(areas(*maps, len(streets.CLASSES)))
+
+    gains = {
+        name: np.subtract(*(iou(name, work_dir / m / 'predictions' / name) for m in (method, 'source_only')))
+        for name in labels
+    }
+    middle = np.median(list(gains.values()))
+    return sorted(sorted(gains, key=lambda name: abs(gains[name] - middle))[:count])
+
+
 def draw_picture(work_dir: Path, out: Path, columns: int = 4, scale: int = 2) -> None:
-    """Rows: image, the prediction of every method, ground truth. Columns: validation images."""
+    """Rows: image, the prediction of every method, ground truth. Columns: typical validation images."""
     val = DATA / 'target' / 'val'
-    names = [path.name for path in sorted((val / 'images').iterdir())[:columns]]
+    names = typical(work_dir, 'multilevel', columns)
     rows = [('image', [cv2.imread(str(val / 'images' / n))[..., ::-1] for n in names])]
     for method, title in METHODS.items():
         rows.append((title, [read_labels(work_dir / method / 'predictions' / n) for n in names]))

@@ -1,6 +1,6 @@
 """Detect harm without target labels: compare an adapted snapshot with one trained on the source only.
 
-The thresholds are first guesses. Set them with ``tools/analysis/bench_selection.py --spoilt … --sound …``.
+``tools/analysis/bench_selection.py harm`` fits the limits to runs that ``tools/analysis/spoil.py`` trained.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ class Limits:
     flip: float = 0.10  # loss of flip consistency
     changed: float = 0.35  # share of the pixels that are labelled differently
     divergence: float = 0.10  # increase, in bits, of the divergence from the source's class shares
+    vanished: float = 0  # number of classes that only the baseline predicts
 
 
 def changed(notes: Notes, baseline: Notes) -> float:
@@ -37,10 +38,7 @@ def vanished(shares: np.ndarray, others: np.ndarray, lost: float = LOST) -> list
 
 
 def measures(notes: Notes, score: Scores, base_notes: Notes, base: Scores) -> dict[str, float]:
-    """Differences between a snapshot and the baseline, one per field of :class:`Limits`. NaN means "not known".
-
-    Also ``vanished``: the number of classes that only the baseline predicts.
-    """
+    """Differences between a snapshot and the baseline, one per field of :class:`Limits`. NaN means "not known"."""
     return dict(
         source=base.source - score.source,
         flip=base.flip - score.flip,
@@ -61,6 +59,6 @@ def symptoms(found: dict[str, float], limits: Limits = Limits()) -> list[str]:  
         said.append(f'it labels {100 * found["changed"]:.0f} % of the pixels differently')
     if found['divergence'] > limits.divergence:
         said.append(f'its class shares moved {found["divergence"]:.2f} bits away from those of the source')
-    if found['vanished']:
+    if found['vanished'] > limits.vanished:
         said.append(f'it no longer predicts {found["vanished"]:.0f} of the classes')
     return said

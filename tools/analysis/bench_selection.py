@@ -2,15 +2,16 @@
 
     python tools/analysis/bench_selection.py pools --pool demo work_dirs/demo/* --pool camvid work_dirs/carla2camvid_*
     python tools/analysis/bench_selection.py runs docs/results/*.jsonl [--into docs/choosing.md]
-    python tools/analysis/bench_selection.py harm FOLDER_OF_SPOIL
+    python tools/analysis/bench_selection.py harm FOLDER_OF_SPOIL [--fit 0 1]
     python tools/analysis/bench_selection.py cost WORK_DIR
 
 ``pools``: for each pool, and for each run of at least three snapshots as a pool of its own: rank correlation of every
 score with the true mIoU, and of every rule of selection the mIoU lost to the best, how often it lies below the pool's
 mean, the worst case, and which part of what lies between last and best it recovers. ``runs``: what the pick within a
 run is worth, from stored results (``summarize.py --json``). ``harm``: recall and false alarms of every symptom and of
-all. ``cost``: seconds beside the bare forward passes. ``--json FILE`` keeps what was measured; ``--from FILE``
-evaluates it again.
+all; with ``--fit 0 1``, the limits are fitted to the runs of these seeds and measured on the runs of the others.
+``cost``: seconds beside the bare forward passes. ``--json FILE`` keeps what was measured; ``--from FILE`` evaluates it
+again.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import json
 import time
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +36,7 @@ from mmseg_adapt.selection.scores import rank_correlation
 
 Rule = Callable[[list[Scores], list[str]], list[int]]  # the snapshots that it may pick, all alike
 LEAST = 3  # snapshots of a pool
+MEASURES = tuple(field.name for field in fields(Limits))
 
 
 # -------------------------------------------------------------------------------------------------------------- rules
@@ -222,19 +225,36 @@ def newest(work_dir: Path) -> Path:
     return files[-1] if files else work_dir
 
 
-def alarm_table(rows: list[dict]) -> str:
-    """Markdown: recall and false alarms of all symptoms, of each, and of each at the limit that gives 10 % of false
-    alarms; then every kind of run: what it did to the true mIoU, and how often the alarm rang."""
-    spoilt = np.array([r['run'].startswith('spoilt') for r in rows])
-    alarm = np.array([bool(symptoms(r)) for r in rows])
-    lines = row('symptom', 'limit', 'recall', 'false alarms', 'limit for 10 % false alarms', 'recall there', head=True)
-    lines += row('any', '', *rates(alarm, spoilt), '', '')
-    for name in ('source', 'flip', 'changed', 'divergence', 'vanished'):
-        values = np.nan_to_num([r[name] for r in rows], nan=-np.inf)
-        limit = getattr(Limits(), name, 0.5)
-        best = np.quantile(values[~spoilt], 0.9, method='higher') if (~spoilt).any() else np.inf
-        there = rates(values > best, spoilt)[0]
-        lines += row(name, limit, *rates(values > limit, spoilt), f'{best:.3f}', there)
+def fitted(rows: list[dict], false_alarms: float = 0.1) -> Limits:
+    """The lowest limits of which at most this share of the sound runs exceeds any; all are the same quantile."""
+    sound = np.nan_to_num([[r[name] for name in MEASURES] for r in rows if is_sound(r)], nan=-np.inf)
+    if not len(sound):
+        raise UserError('there is no sound run to fit the limits to: train them with tools/analysis/spoil.py')
+    ordered = np.sort(sound, axis=0)
+    limits = next(level for level in ordered if (sound > level).any(axis=1).mean() <= false_alarms)
+    return Limits(*limits.tolist())
+
+
+def alarms(rows: list[dict], seeds: list[str]) -> str:
+    """Without ``seeds``: the table with the limits as they are."""
+    ours = [r for r in rows if any(r['run'].endswith(f'seed{seed}') for seed in seeds)]
+    return alarm_table([r for r in rows if r not in ours], fitted(ours) if seeds else Limits())
+
+
+def is_sound(row: dict) -> bool:
+    return row['run'].startswith('sound')
+
+
+def alarm_table(rows: list[dict], limits: Limits) -> str:
+    """Markdown: recall and false alarms of all symptoms, and of each; then every kind of run: what it did to the true
+    mIoU, and how often the alarm rang."""
+    spoilt = np.array([not is_sound(r) for r in rows])
+    alarm = np.array([bool(symptoms(r, limits)) for r in rows])
+    lines = row('symptom', 'limit', 'recall', 'false alarms', head=True)
+    lines += row('any', '', *rates(alarm, spoilt))
+    for name in MEASURES:
+        over = np.array([r[name] > getattr(limits, name) for r in rows])
+        lines += row(name, f'{getattr(limits, name):.3g}', *rates(over, spoilt))
     lines += ['', *row('kind', 'runs', 'mIoU before', 'after', 'alarms', head=True)]
     for kind in dict.fromkeys(r['run'].rsplit('/', 1)[0] for r in rows):
         own = [i for i, r in enumerate(rows) if r['run'].rsplit('/', 1)[0] == kind]
@@ -244,7 +264,9 @@ def alarm_table(rows: list[dict]) -> str:
 
 
 def rates(alarm: np.ndarray, spoilt: np.ndarray) -> tuple[str, str]:
-    return tuple(f'{100 * alarm[kind].mean():.0f} % of {kind.sum()}' for kind in (spoilt, ~spoilt))
+    return tuple(
+        f'{100 * alarm[kind].mean():.0f} % of {kind.sum()}' if kind.any() else '–' for kind in (spoilt, ~spoilt)
+    )
 
 
 # --------------------------------------------------------------------------------------------------------------- cost
@@ -302,6 +324,7 @@ def main() -> None:
     runs.add_argument('files', nargs='+', type=Path, metavar='FILE')
     runs.add_argument('--into', type=Path, metavar='PAGE', help='put the table into this page')
     harm.add_argument('runs', nargs='?', type=Path, help='the folder that spoil.py --out wrote')
+    harm.add_argument('--fit', nargs='+', metavar='SEED', default=[], help='fit the limits to the runs of these seeds')
     cost.add_argument('work_dir', nargs=1)
     cost.add_argument('--rounds', type=int, default=3)
     for command in (pools, harm, cost):
@@ -320,7 +343,7 @@ def main() -> None:
     found = json.loads(args.stored.read_text()) if args.stored else measure(args)
     if args.json:
         args.json.write_text(json.dumps(found, indent=1))
-    print(tables(with_runs(found)) if args.command == 'pools' else alarm_table(found))
+    print(tables(with_runs(found)) if args.command == 'pools' else alarms(found, args.fit))
 
 
 if __name__ == '__main__':
