@@ -2,7 +2,7 @@
 
     python tools/analysis/bench_selection.py pools --pool demo work_dirs/demo/* --pool camvid work_dirs/carla2camvid_*
     python tools/analysis/bench_selection.py runs docs/results/*.jsonl [--into docs/choosing.md]
-    python tools/analysis/bench_selection.py harm FOLDER_OF_SPOIL [--fit 0 1]
+    python tools/analysis/bench_selection.py harm FOLDER_OF_SPOIL… [--fit 0 1]
     python tools/analysis/bench_selection.py cost WORK_DIR
 
 ``pools``: for each pool, and for each run of at least three snapshots as a pool of its own: rank correlation of every
@@ -198,20 +198,22 @@ def row(*cells: object, head: bool = False) -> list[str]:
 
 
 def measure_harm(args: Namespace) -> list[dict]:
-    """A row of measures per run of ``spoil.py``: its last snapshot beside the baseline of its seed, and both mIoUs."""
+    """A row of measures per run of ``FOLDER/{sound,spoilt}/NAME/seedN``: its last snapshot beside that of
+    ``FOLDER/baseline/seedN``, and both mIoUs."""
     rows = []
-    for kind in ('sound', 'spoilt'):
-        for run in sorted(args.runs.glob(f'{kind}/*/seed*')):
-            pair = [newest(args.runs / 'baseline' / run.name), newest(run)]
-            try:
-                found = compare(pair, args.target, args.images, labels=True)
-            except UserError as error:  # the weights are not finite, say
-                print(error)
-                continue
-            before, after = (score.miou for score in found.scores)
-            rows.append(dict(run='/'.join(run.parts[-3:]), before=before, after=after, **beside(found)))
+    for run in (run for folder in args.runs for run in sorted(folder.glob('s*/*/seed*'))):
+        pair = [newest(run.parents[2] / 'baseline' / run.name), newest(run)]
+        try:
+            found = compare(pair, args.target, args.images, labels=True)
+        except UserError as error:  # the weights are not finite, say
+            print(error)
+            continue
+        before, after = (score.miou for score in found.scores)
+        rows.append(dict(run='/'.join(run.parts[-4:]), before=before, after=after, **beside(found)))
     if not rows:
-        raise UserError(f'{args.runs} holds no sound or spoilt run: train them with tools/analysis/spoil.py')
+        raise UserError(
+            f'no sound or spoilt run in {", ".join(map(str, args.runs))}: train them with tools/analysis/spoil.py'
+        )
     return rows
 
 
@@ -242,7 +244,7 @@ def alarms(rows: list[dict], seeds: list[str]) -> str:
 
 
 def is_sound(row: dict) -> bool:
-    return row['run'].startswith('sound')
+    return row['run'].split('/')[-3] == 'sound'
 
 
 def alarm_table(rows: list[dict], limits: Limits) -> str:
@@ -323,7 +325,7 @@ def main() -> None:
     pools.add_argument('--pool', nargs='+', action='append', default=[], metavar=('NAME', 'WORK_DIR'))
     runs.add_argument('files', nargs='+', type=Path, metavar='FILE')
     runs.add_argument('--into', type=Path, metavar='PAGE', help='put the table into this page')
-    harm.add_argument('runs', nargs='?', type=Path, help='the folder that spoil.py --out wrote')
+    harm.add_argument('runs', nargs='*', type=Path, metavar='FOLDER', help='folders as spoil.py --out writes them')
     harm.add_argument('--fit', nargs='+', metavar='SEED', default=[], help='fit the limits to the runs of these seeds')
     cost.add_argument('work_dir', nargs=1)
     cost.add_argument('--rounds', type=int, default=3)
