@@ -390,21 +390,23 @@ def test_the_bench_says_what_every_rule_loses_and_which_symptom_would_have_warne
     values = [(0.50, 0.80, 0.9), (0.60, 0.85, 0.8), (0.40, 0.70, 0.7), (0.55, 0.60, 0.6)]  # miou, flip, agreement
     rows = [score(str(i), a, f, miou=m, entropy=0.1 * i).as_dict() for i, (m, f, a) in enumerate(values)]
     for row, run in zip(rows, 'aaab'):
-        row['run'] = f'dirs/{run}'
-    (tmp_path / 'pools.json').write_text(json.dumps(dict(demo=rows)))
-    run_tool('analysis/bench_selection.py', 'pools', '--from', tmp_path / 'pools.json', monkeypatch=monkeypatch)
+        row |= dict(pool='demo', run=f'dirs/{run}')
+    file = tmp_path / 'pools.jsonl'
+    file.write_text('\n'.join(map(json.dumps, rows)))
+    run_tool('analysis/bench_selection.py', 'pools', '--from', file, monkeypatch=monkeypatch)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[2].startswith('| demo | 4 | 60.0 | 51.2 | 47.5 | 40.0 | +0.00 | +0.40 | +0.00 | +nan |')
-    assert lines[3].startswith('| demo: dirs/a | 3 | 60.0 | 50.0 | 40.0 | 40.0 |')
-    default = next(line for line in lines if line.startswith('| default '))
-    assert default == '| default | 2 | 0.00 | 0.0 | 0 % | 100 % | 20.0 |'
-    last = next(line for line in lines if line.startswith('| last |'))
-    assert last == '| last | 2 | 16.25 | 20.0 | 75 % | 0 % | 0.0 |'
+    assert lines[2].startswith('| demo | 4 | 47.5 | 60.0 | 60.0 | 51.2 | 40.0 | +0.00 | +0.40 | +0.00 | +nan |')
+    assert lines[3].startswith('| 1 runs, mean |')
+    pool, run = (line for line in lines if line.startswith('| default '))
+    assert pool == run == '| default | 1 | 0.00 | 0.0 | 0 % | 100 % | 20.0 |'
+    pool, run = (line for line in lines if line.startswith('| last |'))
+    assert pool == '| last | 1 | 12.50 | 12.5 | 50 % | 0 % | 7.5 |'
+    assert run == '| last | 1 | 20.00 | 20.0 | 100 % | 0 % | 0.0 |'
 
     sound = dict(source=0.0, flip=0.0, changed=0.1, divergence=0.0, vanished=0, before=0.5, after=0.55)
     runs = [dict(sound, run='sound/a/seed0'), dict(sound, run='spoilt/b/seed0', source=0.3, after=0.4)]
-    (tmp_path / 'harm.json').write_text(json.dumps([*runs, dict(sound, run='spoilt/b/seed1')]))
-    run_tool('analysis/bench_selection.py', 'harm', '--from', tmp_path / 'harm.json', monkeypatch=monkeypatch)
+    file.write_text('\n'.join(map(json.dumps, [*runs, dict(sound, run='spoilt/b/seed1')])))
+    run_tool('analysis/bench_selection.py', 'harm', '--from', file, monkeypatch=monkeypatch)
     text = capsys.readouterr().out
     assert '| any |  | 50 % of 2 | 0 % of 1 |' in text
     assert '| spoilt/b | 2 | 50.0 | 47.5 | 1 |' in text
@@ -414,13 +416,13 @@ def test_limits_fitted_to_the_sound_runs_of_some_seeds_are_measured_on_the_other
     quiet = dict(source=0.0, flip=0.0, changed=0.0, divergence=0.0, vanished=0, before=0.5, after=0.5)
     fit = [dict(quiet, run=f'sound/{i}/seed0', changed=i / 100, flip=i / 200) for i in range(20)]
     rest = [dict(quiet, run='spoilt/a/seed1', changed=0.175), dict(quiet, run='sound/a/seed1', changed=0.165)]
-    file = tmp_path / 'harm.json'
-    file.write_text(json.dumps([*fit, *rest]))
+    file = tmp_path / 'harm.jsonl'
+    file.write_text('\n'.join(map(json.dumps, [*fit, *rest])))
     run_tool('analysis/bench_selection.py', 'harm', '--from', file, '--fit', '0', monkeypatch=monkeypatch)
     text = capsys.readouterr().out
     assert '| any |  | 100 % of 1 | 0 % of 1 |' in text
     assert '| changed | 0.17 | 100 % of 1 | 0 % of 1 |' in text  # two of the twenty are higher: 10 %
-    file.write_text(json.dumps(rest[:1]))
+    file.write_text(json.dumps(rest[0]))
     arguments = 'analysis/bench_selection.py', 'harm', '--from', file, '--fit', '1'
     assert 'no sound run' in failure(*arguments, monkeypatch=monkeypatch, capsys=capsys)
 

@@ -5,9 +5,9 @@
     python tools/analysis/bench_selection.py harm FOLDER_OF_SPOIL… [--fit 0 1]
     python tools/analysis/bench_selection.py cost WORK_DIR
 
-``pools``: for each pool, and for each run of at least three snapshots as a pool of its own: rank correlation of every
-score with the true mIoU, and of every rule of selection the mIoU lost to the best, how often it lies below the pool's
-mean, the worst case, and which part of what lies between last and best it recovers. ``runs``: what the pick within a
+``pools``: the rank correlation of every score with the true mIoU, per pool; and of every rule of selection the mIoU
+lost to the best, how often it lies below the pool's mean, the worst case, and which part of what lies between last and
+best it recovers, over the pools of several runs, and over the runs alone. ``runs``: what the pick within a
 run is worth, from stored results (``summarize.py --json``). ``harm``: recall and false alarms of every symptom and of
 all; with ``--fit 0 1``, the limits are fitted to the runs of these seeds and measured on the runs of the others.
 ``cost``: seconds beside the bare forward passes. ``--json FILE`` keeps what was measured; ``--from FILE`` evaluates it
@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import time
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from pathlib import Path
 
@@ -101,14 +101,14 @@ def verdict(scores: list[Scores], runs: list[str], rule: Rule) -> dict[str, floa
 # -------------------------------------------------------------------------------------------------------------- pools
 
 
-def measure_pools(args: Namespace) -> dict[str, list[dict]]:
-    """Pool → a row of scores per snapshot, with its run and true mIoU."""
-    found = {}
+def measure_pools(args: Namespace) -> list[dict]:
+    """A row of scores per snapshot, with its pool, its run and its true mIoU."""
+    rows = []
     for name, *work_dirs in args.pool:
         result = compare(work_dirs, args.target, args.images, labels=True)
         print(*result.notes, sep='\n')
-        found[name] = [dict(s.as_dict(), run=run) for s, run in zip(result.scores, result.runs)]
-    return found
+        rows += [dict(pool=name, run=run, **s.as_dict()) for s, run in zip(result.scores, result.runs)]
+    return rows
 
 
 def stored_runs(file: Path) -> list[list[Scores]]:
@@ -139,46 +139,56 @@ def run_table(files: list[Path]) -> str:
     return '\n'.join(lines)
 
 
-def with_runs(pools: dict[str, list[dict]]) -> dict[str, list[dict]]:
-    """The pools of several runs, and every run of enough snapshots as a pool of its own."""
-    found = {}
-    for name, rows in pools.items():
-        runs = dict.fromkeys(row['run'] for row in rows)
-        if len(runs) > 1:
-            found[name] = rows
-        for run in runs:
-            own = [row for row in rows if row['run'] == run]
-            if len(own) >= LEAST:
-                found[f'{name}: {"/".join(Path(run).parts[-2:])}'] = own
+def groups(rows: Iterable[dict], key: str) -> dict[str, list[dict]]:
+    found: dict[str, list[dict]] = {}
+    for row in rows:
+        found.setdefault(row[key], []).append(row)
     return found
 
 
-def tables(pools: dict[str, list[dict]]) -> str:
-    """Markdown: correlations of every score per pool, then every rule over all pools and per pool."""
-    lines, verdicts = [], {rule: {} for rule in RULES}
-    lines += row('pool', 'snapshots', 'best', 'mean', 'last', 'worst', *(f'ρ {name}' for name in BETTER), head=True)
-    for name, rows in pools.items():
-        scores = [Scores(**{k: v for k, v in r.items() if k != 'run'}) for r in rows]
-        runs, miou = [r['run'] for r in rows], 100 * np.array([s.miou for s in scores])
-        rhos = [
-            rank_correlation([getattr(s, k) * (1 if more else -1) for s in scores], miou) for k, more in BETTER.items()
-        ]
-        ends = miou.max(), miou.mean(), miou[last(scores, runs)].mean(), miou.min()
-        lines += row(name, len(rows), *(f'{x:.1f}' for x in ends), *(f'{rho:+.2f}' for rho in rhos))
-        for rule, function in RULES.items():
-            if found := verdict(scores, runs, function):
-                verdicts[rule][name] = found
-    lines += ['', 'Over all pools:', '']
-    head = ('rule', 'pools', 'mean regret', 'worst regret', 'below the mean', 'recovered of last → best', 'over worst')
-    lines += row(*head, head=True)
-    for rule, by_pool in verdicts.items():
-        lines += row(rule, *summary(list(by_pool.values()))) if by_pool else []
-    lines += ['', 'Regret by pool:', '']
-    lines += row('pool', *RULES, head=True)
-    for name in pools:
-        cells = (f'{v[name]["regret"]:.1f}' if name in v else '–' for v in verdicts.values())
-        lines += row(name, *cells)
+def tables(rows: list[dict]) -> str:
+    """Markdown: what the default rule is worth, and the rank correlation of every score, per pool of several runs; then
+    every rule over these pools, and over the runs of at least three snapshots, each as a pool of its own."""
+    pools = {name: Measured(own) for name, own in groups(rows, 'pool').items() if len({r['run'] for r in own}) > 1}
+    once = {(row['run'], row['name']): row for row in rows}.values()  # a run may be in several pools
+    runs = {name: Measured(own) for name, own in groups(once, 'run').items() if len(own) >= LEAST}
+    lines = row('pool', 'snapshots', 'last', 'picked', 'best', 'mean', 'worst', *BETTER, head=True)
+    for name, pool in pools.items():
+        ends = pool.last, pool.miou[pool.pick], pool.miou.max(), pool.miou.mean(), pool.miou.min()
+        rhos = pool.correlations()
+        lines += row(name, len(pool.miou), *(f'{x:.1f}' for x in ends), *(f'{rho:+.2f}' for rho in rhos))
+    if runs:
+        known = ([rho for rho in column if rho == rho] for column in zip(*(r.correlations() for r in runs.values())))
+        rhos = (sum(column) / len(column) if column else float('nan') for column in known)
+        lines += row(f'{len(runs)} runs, mean', *('',) * 6, *(f'{rho:+.2f}' for rho in rhos))
+    for title, found in (('pools of several runs', pools), ('single runs', runs)):
+        lines += ['', f'{len(found)} {title}:', ''] + rule_table(list(found.values())) if found else []
     return '\n'.join(lines)
+
+
+class Measured:
+    """The scored snapshots of a pool, with their true mIoU in percent."""
+
+    def __init__(self, rows: list[dict]) -> None:
+        self.scores = [Scores(**{k: v for k, v in r.items() if k not in ('pool', 'run')}) for r in rows]
+        self.runs, self.miou = [r['run'] for r in rows], 100 * np.array([r['miou'] for r in rows])
+        self.pick, self.last = pick(self.scores, self.runs), self.miou[last(self.scores, self.runs)].mean()
+
+    def correlations(self) -> list[float]:
+        """Of every score with the true mIoU; positive where the score points to the better snapshot."""
+        return [
+            rank_correlation([getattr(s, k) * (1 if more else -1) for s in self.scores], self.miou)
+            for k, more in BETTER.items()
+        ]
+
+
+def rule_table(pools: list[Measured]) -> list[str]:
+    head = ('rule', 'pools', 'mean regret', 'worst regret', 'below the mean', 'recovered of last → best', 'over worst')
+    lines = row(*head, head=True)
+    for name, rule in RULES.items():
+        verdicts = [v for pool in pools if (v := verdict(pool.scores, pool.runs, rule))]
+        lines += row(name, *summary(verdicts)) if verdicts else []
+    return lines
 
 
 def summary(verdicts: list[dict[str, float]]) -> tuple:
@@ -324,7 +334,6 @@ def main() -> None:
     pools, runs, harm, cost = (commands.add_parser(name) for name in ('pools', 'runs', 'harm', 'cost'))
     pools.add_argument('--pool', nargs='+', action='append', default=[], metavar=('NAME', 'WORK_DIR'))
     runs.add_argument('files', nargs='+', type=Path, metavar='FILE')
-    runs.add_argument('--into', type=Path, metavar='PAGE', help='put the table into this page')
     harm.add_argument('runs', nargs='*', type=Path, metavar='FOLDER', help='folders as spoil.py --out writes them')
     harm.add_argument('--fit', nargs='+', metavar='SEED', default=[], help='fit the limits to the runs of these seeds')
     cost.add_argument('work_dir', nargs=1)
@@ -333,19 +342,30 @@ def main() -> None:
         command.add_argument('--images', type=int, default=100)
         command.add_argument('--target', help="target images (default: the configs' own)")
     for command in (pools, harm):
-        command.add_argument('--json', type=Path, help='also write the measurements to this file')
+        command.add_argument('--json', type=Path, help='also write the measurements to this file, a line each')
         command.add_argument('--from', dest='stored', type=Path, help='read a file of --json instead of work dirs')
+    for command in (pools, runs, harm):
+        command.add_argument('--into', type=Path, metavar='PAGE', help='put the table into this page')
     args = parser.parse_args()
     if args.command == 'cost':
         return print(measure_cost(args))
-    if args.command == 'runs':
-        print(table := run_table(args.files))
-        return put(args.into, 'runs', table) if args.into else None
-    measure = measure_pools if args.command == 'pools' else measure_harm
-    found = json.loads(args.stored.read_text()) if args.stored else measure(args)
+    print(table := run_table(args.files) if args.command == 'runs' else measured_table(args))
+    if args.into:
+        put(args.into, args.command, table)
+
+
+def measured_table(args: Namespace) -> str:
+    if args.stored:
+        rows = [json.loads(line) for line in args.stored.read_text().splitlines()]
+    else:
+        rows = measure_pools(args) if args.command == 'pools' else measure_harm(args)
     if args.json:
-        args.json.write_text(json.dumps(found, indent=1))
-    print(tables(with_runs(found)) if args.command == 'pools' else alarms(found, args.fit))
+        args.json.write_text(''.join(json.dumps(rounded(row)) + '\n' for row in rows))
+    return tables(rows) if args.command == 'pools' else alarms(rows, args.fit)
+
+
+def rounded(row: dict) -> dict:
+    return {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
 
 
 if __name__ == '__main__':
