@@ -65,8 +65,8 @@ class Predictor:
         part: ``'teacher'`` to predict with a checkpoint's teacher instead of its segmentor.
 
     Raises:
-        UserError: a missing file, a checkpoint of another config or one that needs code to load, a missing part, a
-            missing device.
+        UserError: If a file, the part or the device is missing, or the checkpoint is of another config or needs code to
+            load.
 
     Example::
 
@@ -135,7 +135,7 @@ class Predictor:
             batch_size: number of images of equal size to predict at once.
 
         Raises:
-            UserError: an image that cannot be read, an array of another type or shape.
+            UserError: If an image cannot be read, or an array has another type or shape.
         """
         if isinstance(images, (list, tuple)):
             return list(self.stream(images, batch_size))

@@ -14,10 +14,13 @@ from mmengine.registry import init_default_scope
 import mmseg_adapt  # noqa: F401  (registration)
 from mmseg_adapt.demo import streets
 
+from .tiny import without_the_overhead_of_a_long_run
+
 
 @pytest.fixture(autouse=True, scope='session')
 def _mmseg_scope():
     init_default_scope('mmseg')
+    without_the_overhead_of_a_long_run()
     torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', 1)))
 
 

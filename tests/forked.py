@@ -20,6 +20,8 @@ from mmseg.registry import HOOKS
 
 import mmseg_adapt  # noqa: F401
 
+from .tiny import without_the_overhead_of_a_long_run
+
 REPO = Path(__file__).parents[1]
 
 
@@ -34,6 +36,7 @@ def run(jobs: list[dict], folder: Path) -> None:
 
 
 def main() -> None:
+    without_the_overhead_of_a_long_run()
     for job in json.loads(Path(sys.argv[1]).read_text()):
         codes = launch(**job)
         # the other ranks miss the one that was killed, and may end before they are killed too

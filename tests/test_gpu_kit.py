@@ -39,14 +39,14 @@ def test_an_output_folder_that_exists_and_an_unknown_stage_are_refused(monkeypat
 @pytest.mark.parametrize(('line', 'name'), [('no-such-thing', 'no-such-thing'), ('numpy==0.1', 'numpy 0.1')])
 def test_a_missing_wheel_is_named(line, name, monkeypatch, tmp_path):
     said = refusal(monkeypatch, tmp_path, '--out', tmp_path / 'out', '--kit', tmp_path, wheels=f'# all\n{line}\n')
-    start = f'{tmp_path}/wheels holds no wheel of {name}, which this Python lacks'
+    start = f'{tmp_path}/wheels contains no wheel for {name}, which is not installed'
     assert said == f'{start}: run tools/gpu/prepare.sh again'
 
 
 def test_a_package_that_the_machine_should_have_is_named(monkeypatch, tmp_path):
     tool = runpy.run_path(str(REPO / 'tools/gpu/run.py'), run_name='kit')
     monkeypatch.setitem(tool['install'].__globals__, 'EXPECTED', ('torch', 'no_such_thing'))
-    with pytest.raises(Exception, match='this Python lacks no_such_thing: install it, or add it to tools/gpu/wheels.t'):
+    with pytest.raises(Exception, match='no_such_thing is missing: install it, or add it to tools/gpu/wheels.t'):
         tool['install'](tmp_path, tmp_path)
 
 

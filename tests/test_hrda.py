@@ -18,12 +18,6 @@ from .test_resume import STATE, assert_equal, small
 from .tiny import load, random_checkpoint, train
 
 
-@pytest.fixture(autouse=True)
-def _unformatted(monkeypatch):
-    """mmengine formats the config's text several times per run, which takes seconds."""
-    monkeypatch.setattr('mmengine.config.config.FormatCode', lambda text, **_: (text, True), raising=False)
-
-
 @HOOKS.register_module(name='StopAfterIteration', force=True)
 class StopAfter(Hook):
     def __init__(self, iteration: int) -> None:

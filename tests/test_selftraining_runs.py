@@ -22,12 +22,6 @@ from .test_streams import streams_of
 from .tiny import load, random_checkpoint, tiny_config, train
 
 
-@pytest.fixture(autouse=True)
-def _unformatted(monkeypatch):
-    """mmengine formats the config's text several times per run, which takes seconds."""
-    monkeypatch.setattr('mmengine.config.config.FormatCode', lambda text, **_: (text, True), raising=False)
-
-
 def config_of(method: str, data: Path, folder: Path, iterations: int = 2, **model):
     """MIC (or DACS) of seconds, which logs every iteration and validates never."""
     cfg = small(f'demo/streets_{method}.py', data, folder)

@@ -26,12 +26,6 @@ STOCK = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), *LOAD[2:]
 SEEN: list[dict[str, list[str]]] = []
 
 
-@pytest.fixture(autouse=True)
-def _unformatted(monkeypatch):
-    """mmengine formats the config's text several times per run: seconds for one with as many data sets as here."""
-    monkeypatch.setattr('mmengine.config.config.FormatCode', lambda text, **_: (text, True), raising=False)
-
-
 @MODELS.register_module()
 class Recorder(BaseModel):
     """Stands in for a method: notes which images of which stream arrive, and learns the mean of all pixels."""

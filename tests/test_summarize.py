@@ -78,13 +78,13 @@ def test_a_line_that_a_kill_cut_short_is_left_out_and_an_average_needs_a_snapsho
     run_tool('analysis/summarize.py', tmp_path / 'a', monkeypatch=monkeypatch)
     assert tables(capsys.readouterr().out)[0]['last'] == '50.0'
     message = failure('analysis/summarize.py', tmp_path / 'a', '--last', 0, monkeypatch=monkeypatch, capsys=capsys)
-    assert '--last 0: average at least one snapshot' in message
+    assert '--last 0 must be at least 1' in message
 
 
 def test_a_folder_without_a_run_is_named(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         run_tool('analysis/summarize.py', tmp_path, monkeypatch=monkeypatch)
-    assert f'error: {tmp_path} holds no validated run' in capsys.readouterr().err
+    assert f'error: {tmp_path} contains no validated run' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('content', [None, 'text', '{"mIoU": 1}', '[1]'])

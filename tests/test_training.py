@@ -103,6 +103,10 @@ def test_a_stock_model_is_adapted_in_twelve_lines_and_trains(name, street_data, 
         part.update({k: None for k in ('init_cfg', 'pretrained') if k in part})
     for head in (segmentor.decode_head, segmentor.get('auxiliary_head') or {}):
         head.update(num_classes=8) if head else None
+    if segmentor.backbone.type == 'ResNetV1c':  # an eighth of the channels
+        segmentor.backbone.update(stem_channels=8, base_channels=8)
+        segmentor.decode_head.update(in_channels=256, c1_in_channels=32, c1_channels=6, channels=64)
+        segmentor.auxiliary_head.update(in_channels=128, channels=32)
     stock.model.discriminator.decode.update(in_channels=8, base_channels=4)
     cfg.model = stock.model
     cfg.optim_wrapper = stock.optim_wrapper

@@ -24,12 +24,6 @@ VIT = dict(type='FoundationViT', model_name='vit_small_patch14_dinov2', depth=2,
 VIT.update(patch_size=8, img_size=64)
 
 
-@pytest.fixture(autouse=True)
-def _unformatted(monkeypatch):
-    """mmengine formats the config's text several times per run, which takes seconds."""
-    monkeypatch.setattr('mmengine.config.config.FormatCode', lambda text, **_: (text, True), raising=False)
-
-
 def on_vit(segmentor: ConfigDict, folder: Path) -> None:
     """A tiny ViT with weights to start from, in place of a segmentor's network."""
     folder.mkdir(parents=True, exist_ok=True)

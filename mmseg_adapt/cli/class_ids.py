@@ -29,8 +29,8 @@ class ClassIds:
         """The classes in the order of the text. Names without ids get the ids 0, 1, 2, …
 
         Raises:
-            UserError: no class, or fewer than ``least``; a class or an id twice; ids for only some
-                classes; an invalid id.
+            UserError: If there are no classes or fewer than ``least``, a class or an id is given twice, only some
+                classes have ids, or an id is invalid.
         """
         entries = [entry.partition('=') for entry in text.split(',') if entry.strip()]
         names = [name.strip() for name, _, _ in entries]

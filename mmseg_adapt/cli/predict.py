@@ -129,7 +129,7 @@ def collect(inputs: list[str]) -> tuple[dict[str, Path], dict[str, Path]]:
     """Name below the output folders → file, for images and for videos. Folders are searched recursively.
 
     Raises:
-        UserError: a missing file, a file of another type, a folder without images, two files with the same name.
+        UserError: If a file is missing or has another type, a folder has no images, or two files have the same name.
     """
     images: dict[str, Path] = {}
     videos: dict[str, Path] = {}
@@ -181,7 +181,7 @@ def save(path: Path, image: Image.Image) -> None:
 def predict_video(
     predictor: Predictor, path: Path, out: Path, name: str, args: Namespace, done: list[Labelled]
 ) -> None:
-    """Raises: UserError: a video that OpenCV cannot read or write."""
+    """Raises: UserError: If OpenCV cannot read or write the video."""
     video = cv2.VideoCapture(str(path))
     count = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
     rate = video.get(cv2.CAP_PROP_FPS) or 25.0

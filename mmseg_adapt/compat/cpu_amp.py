@@ -23,7 +23,7 @@ class CPUAmpOptimWrapper(OptimWrapper):
         dtype: ``'bfloat16'``, which needs no loss scale, or ``'float16'``, whose loss is scaled dynamically.
 
     Raises:
-        UserError: an unknown dtype.
+        UserError: If the dtype is unknown.
     """
 
     def __init__(self, *args, dtype: str = 'bfloat16', **kwargs) -> None:

@@ -27,7 +27,7 @@ class ACDCDataset(CityscapesLabelsDataset):
         conditions: which of the four to use.
 
     Raises:
-        UserError: an unknown split or condition, no condition, or a missing folder.
+        UserError: If the split or a condition is unknown, no condition is given, or a folder is missing.
     """
 
     LABELS = '_gt'

@@ -46,7 +46,7 @@ class Cached(BaseTransform):
         transforms: steps without randomness: loading, ``CropBox``, ``Resize``.
 
     Raises:
-        UserError: a step that may not give the same result twice; a place other than the first.
+        UserError: If a step may not give the same result twice, or the cache is not the first step of the pipeline.
     """
 
     def __init__(self, folder: str, transforms: list[dict]) -> None:

@@ -47,8 +47,8 @@ def class_pixels(dataset: Any, folder: str | None = None) -> np.ndarray:
             the released code's ``sample_class_stats.json`` or ``samples_with_class.json``, that file is read instead.
 
     Raises:
-        UserError: a data set without classes, or without a step that loads labels; a label that cannot be read; files
-            of the released code that belong to another data set.
+        UserError: If the data set has no classes or no step that loads labels, if a label cannot be read, or if the
+            released code's files belong to another data set.
     """
     if (several := getattr(dataset, 'datasets', None)) is not None:
         return np.concatenate([class_pixels(part, folder) for part in several])
@@ -196,7 +196,8 @@ def released_pixels(files: list[str], labels: list[str], classes: int) -> np.nda
         labels: the data set's label files, matched by their names without ``_labelTrainIds`` or ``_labelIds``.
 
     Raises:
-        UserError: a label that is not listed, two of the same name, a class beyond ``classes``, files that disagree.
+        UserError: If a label is not listed, two labels have the same name, a class is beyond ``classes``, or the files
+            disagree.
     """
     tables = [_table(path) for path in files]
     if len(tables) == 2 and tables[0] != tables[1]:

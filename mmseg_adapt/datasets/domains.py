@@ -42,9 +42,9 @@ class DomainPairDataset(Dataset):
         **further: configs of further streams.
 
     Raises:
-        UserError: a stream's folder that is missing or has no matching image; a labelled stream without labels;
-            classes that differ from the source's; an unlabelled stream whose pipeline loads labels; a batch size of an
-            unknown stream, or below 1.
+        UserError: If a stream's folder is missing or has no matching image, a labelled stream has no labels, its
+            classes differ from the source's, the pipeline of an unlabelled stream loads labels, or a batch size is
+            below 1 or for an unknown stream.
     """
 
     def __init__(

@@ -38,9 +38,9 @@ class IdMappedDataset(BaseSegDataset):
             ``data_prefix.seg_map_path``, the images are unlabelled.
 
     Raises:
-        UserError: a missing folder or ``ann_file``, no image in it, an image without its label, two images that differ
-            only in their ending; an id map with an unknown class, an id beyond 255, or no class at all; fewer
-            than two classes; images and labels that are the same files.
+        UserError: If a folder or ``ann_file`` is missing or names no image, an image has no label, two images differ
+            only in their ending, the id map has an unknown class, an id beyond 255 or no class at all, there are fewer
+            than two classes, or images and labels are the same files.
     """
 
     ID_MAP: dict[int, int] | None = None

@@ -105,8 +105,8 @@ class RareClassOrder(Order):
             ``sample_class_stats.json``; see :func:`~mmseg_adapt.datasets.class_statistics.class_pixels`.
 
     Raises:
-        UserError: a stream without labels; an unknown class; a class in ``classes`` that never occurs, or has no image
-            with more than ``min_pixels``; a temperature that is not positive; statistics of another data set.
+        UserError: If the stream has no labels, a class is unknown, a class in ``classes`` never occurs or has no image
+            with more than ``min_pixels``, the temperature is not positive, or the statistics are of another data set.
     """
 
     BLOCK = 1024

@@ -68,7 +68,8 @@ class DomainPairSampler(_Endless):
             ``dict(source=dict(type='RareClassOrder', temperature=0.01))``.
 
     Raises:
-        UserError: an order for an unknown stream; ``RareClassCrop`` in a stream whose order does not draw a class.
+        UserError: If an order is for an unknown stream, or a stream has ``RareClassCrop`` but its order does not draw a
+            class.
     """
 
     def __init__(

@@ -31,7 +31,7 @@ class LoadImage(LoadImageFromFile):
     Added, if ``value_range`` or ``channels`` is set: these two keys, so that later steps can compare.
 
     Raises:
-        UserError: a missing or undecodable file, which is named; the errors of ``read_image``.
+        UserError: If the file is missing or cannot be decoded (the message names it), or as ``read_image``.
     """
 
     def __init__(
@@ -75,8 +75,8 @@ def read_label(path: str, channel: int | None = None) -> np.ndarray:
     An image with three equal channels holds ids; a palette PNG holds indices.
 
     Raises:
-        UserError: a file that cannot be read, a JPEG, channels that differ without a given ``channel``, ids above 255
-            or that are not integers.
+        UserError: If the file cannot be read or is a JPEG, its channels differ and no ``channel`` is given, or an id is
+            above 255 or is not an integer.
     """
     with readable(path):
         label = _stored(path)
@@ -135,8 +135,8 @@ class LoadLabels(BaseTransform):
     with the image; after them, it keeps its full resolution.
 
     Raises:
-        UserError: a file that cannot be read, has channels that differ or ids above 255, differs in size from its
-            image, or contains an id that is not in the map.
+        UserError: If the file cannot be read, its channels differ, its size is not that of the image, or an id is above
+            255 or not in the map.
     """
 
     def transform(self, results: dict) -> dict:
@@ -179,7 +179,7 @@ class CropBox(BaseTransform):
         top, bottom, left, right: keep rows top … bottom − 1 and columns left … right − 1; None is the image's edge.
 
     Raises:
-        UserError: a box that is not inside the image.
+        UserError: If the box is not inside the image.
     """
 
     def __init__(self, top: int = 0, bottom: int | None = None, left: int = 0, right: int | None = None) -> None:

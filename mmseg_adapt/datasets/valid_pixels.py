@@ -29,7 +29,7 @@ class PseudoLabelMargins(BaseTransform):
         top, bottom, left, right: margins in pixels of the image at this step.
 
     Raises:
-        UserError: a negative margin, or (for an image) margins that leave no pixel.
+        UserError: If a margin is negative, or the margins leave no pixel of an image.
     """
 
     def __init__(self, top: int = 0, bottom: int = 0, left: int = 0, right: int = 0) -> None:

@@ -29,7 +29,7 @@ class ActivationCheckpointHook(Hook):
             Every child of an ``nn.Sequential`` or ``nn.ModuleList`` is a separate block.
 
     Raises:
-        UserError: (before the first iteration) a name that the segmentor does not have.
+        UserError: Before the first iteration, if the segmentor has no part of that name.
     """
 
     def __init__(self, blocks: tuple[str, ...] = tuple(f'backbone.layer{i}' for i in range(1, 5))) -> None:  # type: ignore[name-defined]

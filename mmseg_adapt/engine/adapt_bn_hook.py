@@ -19,7 +19,7 @@ def target_loader(runner: Runner, dataset: dict, batch_size: int, num_workers: i
     """Batches of nearly equal size that contain every image of a data set's config once.
 
     Raises:
-        UserError: a pipeline that loads labels; no image.
+        UserError: If the pipeline loads labels, or the data set has no image.
     """
     if labels := [step for step in steps_of(dataset.get('pipeline', ())) if step in LABEL_LOADERS]:
         raise UserError(f"{labels[0]} is in the pipeline of the target's images: remove it, no labels are needed")

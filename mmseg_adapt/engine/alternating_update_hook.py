@@ -30,8 +30,8 @@ class AlternatingUpdateHook(Hook):
         every: player → period in iterations; 1 for a player that is not listed.
 
     Raises:
-        UserError: (before the first iteration) an unknown player, a player without an optimiser, an optimiser without
-            a player, a period below 1; a minimax game (``reversal=True``) whose players do not move, or step, together.
+        UserError: Before the first iteration, if a player is unknown or has no optimiser, an optimiser has no player, a
+            period is below 1, or the players of a minimax game (``reversal=True``) do not move or step together.
 
     Example: D warms up for 500 iterations, then S moves in every second iteration::
 

@@ -44,7 +44,7 @@ class FastSegmentorHook(Hook):
             each domain's size. By default the second size is compiled for all sizes, which runs slower.
 
     Raises:
-        UserError: a ``compile`` mode that captures CUDA graphs.
+        UserError: If the ``compile`` mode captures CUDA graphs.
     """
 
     priority = 'VERY_HIGH'  # before a hook that holds a wrapper

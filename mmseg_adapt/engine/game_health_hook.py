@@ -46,7 +46,7 @@ class GameHealthHook(Hook):
             gradient ratio.
 
     Raises:
-        UserError: (before the first iteration) ``layer`` is not a trained parameter of the segmentor.
+        UserError: Before the first iteration, if ``layer`` is not a trained parameter of the segmentor.
     """
 
     def __init__(

@@ -33,7 +33,8 @@ class ClassIoUMetric(IoUMetric):
     data set's folder. Without it, the image's name alone is used, as in ``IoUMetric``.
 
     Raises:
-        UserError: two predictions that would be the same file; a class in ``without`` that the data set does not have.
+        UserError: If two predictions would be the same file, or ``without`` names a class that the data set does not
+            have.
     """
 
     def __init__(self, *args, without: dict[str, tuple[str, ...]] | None = None, **kwargs) -> None:

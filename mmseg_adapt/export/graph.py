@@ -39,8 +39,8 @@ class ImageToLabels(nn.Module):
     for HRDA only N = 1 and the size of its sliding windows.
 
     Raises:
-        UserError: the head needs more than features; labels of a model that is tested in sliding windows, whose logits
-            are averaged; an HRDA that is not tested in sliding windows.
+        UserError: If the head needs more than features, if labels are requested of a model that is tested in sliding
+            windows (which average the logits), or if an HRDA model is not tested in sliding windows.
     """
 
     def __init__(self, segmentor: EncoderDecoder, output: str = 'probabilities') -> None:

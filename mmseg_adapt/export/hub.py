@@ -23,7 +23,7 @@ def is_hub(name: str | Path) -> bool:
 
 
 def check_push(repository: str) -> None:
-    """Raises: UserError: a later :func:`push` would fail, as far as this can be checked in advance."""
+    """Raises: UserError: If a later :func:`push` would fail, as far as this can be checked in advance."""
     if not REPOSITORY.fullmatch(repository):
         raise UserError(f'--push {repository} must be USER/NAME, the name of a repository on the Hub')
     if not _library().get_token():
@@ -37,7 +37,7 @@ def push(folder: Path, repository: str, private: bool = False) -> str:
         The address of the repository.
 
     Raises:
-        UserError: a folder without model.json, no network, no permission to write there.
+        UserError: If the folder has no model.json, there is no network, or you may not write to the repository.
     """
     if not (folder / NAME).is_file():
         raise UserError(f'{folder} has no {NAME}, so using it would mean running its config: export the model again')
@@ -59,7 +59,7 @@ def fetch(name: str) -> Path:
     """Download a model, or find it in the library's cache, and return the folder with the files of one commit.
 
     Raises:
-        UserError: an invalid name; a repository, revision or file that does not exist; no network.
+        UserError: If the name is invalid, the repository, revision or file does not exist, or there is no network.
     """
     repository, _, revision = name.removeprefix(PREFIX).partition('@')
     if not REPOSITORY.fullmatch(repository):

@@ -32,7 +32,7 @@ def write_model_json(plain: Config, meta: dict, file: Path) -> None:
         meta: ``classes`` and ``palette``.
 
     Raises:
-        UserError: a type that is not allowed, or a value that JSON cannot store.
+        UserError: If a type is not allowed, or JSON cannot store a value.
     """
     plain = plain.to_dict()
     steps = plain.get('test_dataloader', {}).get('dataset', {}).get('pipeline', [])
@@ -65,7 +65,7 @@ def read_model_json(file: Path) -> Config:
 
 
 def check_types(part: object, file: Path) -> None:
-    """Raises: UserError: a type that the frameworks and this package do not register, or that imports other code."""
+    """Raises: UserError: If the frameworks and this package do not register a type, or it imports other code."""
     if isinstance(part, (list, tuple)):
         for value in part:
             check_types(value, file)

@@ -38,7 +38,7 @@ def any_size() -> Iterator[None]:
 
 @contextmanager
 def readable(path: str) -> Iterator[None]:
-    """Raises: UserError: any error in the block, with the name of the file; image libraries raise almost anything."""
+    """Raises: UserError: If the block raises any error (image libraries raise almost all); it names the file."""
     try:
         with any_size():
             yield
@@ -79,8 +79,8 @@ def read_image(
         everywhere in OpenMMLab. Any other number of bands keeps the order of ``channels``.
 
     Raises:
-        UserError: the file cannot be read; floating point numbers without a range; a range that the file's type cannot
-            represent; bands or transparency that would be lost silently.
+        UserError: If the file cannot be read, contains floating point numbers and no range is given, has a type that
+            cannot represent the range, or would silently lose bands or transparency.
     """
     with readable(path):
         data = fileio.get(path, backend_args=backend_args)

@@ -34,7 +34,7 @@ class DomainAdapter(BaseModel):
         pretrained, train_cfg: must be None; ``mmseg.apis.init_model`` writes them into every model's config.
 
     Raises:
-        UserError: a segmentor that cannot be adapted, or that needs a missing package; the message names it.
+        UserError: If the segmentor cannot be adapted or needs a missing package; the message names it.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class DomainAdapter(BaseModel):
         self.clock = Clock(players)
 
     def check_levels(self, key: str, levels: Iterable[str]) -> None:
-        """Raises: UserError: ``model.<key>`` names a level that the segmentor does not produce."""
+        """Raises: UserError: If ``model.<key>`` names a level that the segmentor does not produce."""
         produced = getattr(self.segmentor, 'levels', None)
         if produced is None:
             ours = 'MultiLevelCascade' if isinstance(self.segmentor, CascadeEncoderDecoder) else 'MultiLevelSegmentor'

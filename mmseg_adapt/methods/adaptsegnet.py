@@ -20,7 +20,7 @@ class AdaptSegNet(AdversarialAdapter):
     Eq. 5). Arguments: :class:`~mmseg_adapt.methods.AdversarialAdapter`.
 
     Raises:
-        UserError: a discriminator whose ``in_channels`` is not the number of classes, or one on ``'backbone'``.
+        UserError: If the ``in_channels`` of a discriminator is not the number of classes, or it is on ``'backbone'``.
     """
 
     def __init__(self, *args, **kwargs) -> None:

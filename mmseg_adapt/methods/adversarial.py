@@ -51,8 +51,8 @@ class AdversarialAdapter(DomainAdapter):
         **kwargs: see :class:`~mmseg_adapt.methods.DomainAdapter`.
 
     Raises:
-        UserError: levels of ``discriminator`` and ``lambda_adv`` that differ or that the segmentor does not produce;
-            an unknown objective; ``reversal`` without a discriminator.
+        UserError: If the levels of ``discriminator`` and ``lambda_adv`` differ, the segmentor does not produce a level,
+            the objective is unknown, or ``reversal`` has no discriminator.
     """
 
     def __init__(

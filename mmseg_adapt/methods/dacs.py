@@ -29,7 +29,7 @@ class DACS(SelfTraining):
         **kwargs: :class:`~mmseg_adapt.methods.self_training.SelfTraining`'s.
 
     Raises:
-        UserError: an unknown ``mix``; ``jitter`` with a data preprocessor without mean.
+        UserError: If ``mix`` is unknown, or if there is ``jitter`` but the data preprocessor has no mean.
     """
 
     def __init__(

@@ -25,7 +25,7 @@ class DAFormer(DACS):
         **kwargs: :class:`~mmseg_adapt.methods.DACS`'s.
 
     Raises:
-        UserError: a feature distance whose frozen network has no initial weights.
+        UserError: If there is a feature distance, but the frozen network has no initial weights.
     """
 
     def __init__(self, segmentor: dict, feature_distance: dict | None = None, **kwargs) -> None:

@@ -26,7 +26,7 @@ class RAN(FeatureAdaptation):
     Arguments: :class:`~mmseg_adapt.methods.AdversarialAdapter`.
 
     Raises:
-        UserError: a discriminator on any other level.
+        UserError: If there is a discriminator on any other level.
     """
 
     def __init__(self, *args, **kwargs) -> None:

@@ -27,7 +27,7 @@ class MIC(DAFormer):
         **kwargs: :class:`~mmseg_adapt.methods.DAFormer`'s.
 
     Raises:
-        UserError: an unknown key of ``mask`` or a value outside its range.
+        UserError: If ``mask`` has an unknown key or a value outside its range.
     """
 
     def __init__(self, segmentor: dict, mask: dict | None = None, **kwargs) -> None:

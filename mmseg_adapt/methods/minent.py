@@ -19,7 +19,7 @@ class MinEnt(AdaptSegNet):
         lambda_ent: level → weight of the entropy, which is in units of log C and so lies in [0, 1].
 
     Raises:
-        UserError: a level that yields no logits; a discriminator.
+        UserError: If a level yields no logits, or there is a discriminator.
     """
 
     def __init__(self, segmentor: dict, lambda_ent: dict[str, float], **kwargs) -> None:

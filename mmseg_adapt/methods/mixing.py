@@ -35,7 +35,7 @@ def draw_classes(labels: Tensor, generator: Generator, of: str = 'batch') -> Ten
         (N, 256) bool: row i is True at the values drawn for image i.
 
     Raises:
-        UserError: an unknown ``of``.
+        UserError: If ``of`` is unknown.
     """
     if of not in ('batch', 'image'):
         raise UserError(f"mix.classes_of = {of!r} must be 'batch' or 'image'")
@@ -79,7 +79,7 @@ def draw_block_mask(n: int, size: tuple[int, int], block: int, ratio: float, gen
         (n, rows, columns) bool, True where visible.
 
     Raises:
-        UserError: a ``ratio`` outside [0, 1], or a block that is larger than the image.
+        UserError: If ``ratio`` is outside [0, 1], or a block is larger than the image.
     """
     if not 0 <= ratio <= 1:
         raise UserError(f'mask.ratio = {ratio} must be between 0 and 1')
@@ -146,7 +146,7 @@ def weights_with_margins(
         (N, H, W), in the precision of ``q``.
 
     Raises:
-        UserError: both kinds of margins, negative ones, or margins as high as the crop.
+        UserError: If both kinds of margins are given, or margins are negative or as high as the crop.
     """
     height = labels.shape[1]
     if valid is not None and (top or bottom):

@@ -67,8 +67,8 @@ class SelfTraining(DomainAdapter):
             Hooks that inspect the lessons register here. The model does not keep what it passes to them.
 
     Raises:
-        UserError: a number outside its range; a head whose losses do not accept a weight per pixel; (in the first
-            iteration) a missing clock, or domains of different sizes.
+        UserError: If a number is outside its range, or a head's losses do not accept a weight per pixel; in the first
+            iteration, if the clock is missing or the domains differ in size.
     """
 
     def __init__(

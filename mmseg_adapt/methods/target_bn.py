@@ -55,7 +55,8 @@ def adapt_bn(model: BaseModel, batches: Iterable[dict]) -> int:
         The number of images.
 
     Raises:
-        UserError: a model without BN, no image, images of several sizes in a batch, a batch too small to normalise by.
+        UserError: If the model has no BN, there is no image, the images of a batch differ in size, or a batch is too
+            small to normalise by.
             The model is then unchanged.
     """
     layers = {n: m for n, m in model.named_modules() if isinstance(m, _BatchNorm) and m.track_running_stats}

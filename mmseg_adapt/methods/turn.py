@@ -56,7 +56,7 @@ class Turn:
         """Run forward under the player's precision. All but the last forward before a step skip the all-reduce.
 
         Raises:
-            UserError: BN gets one value per channel, for example from a pooled batch of one image.
+            UserError: If BN gets one value per channel, for example from a pooled batch of one image.
         """
         with ExitStack() as stack:
             stack.enter_context(torch.set_grad_enabled(self.moves and learns))

@@ -33,7 +33,7 @@ class VFMUDA(MIC):
         **kwargs: :class:`~mmseg_adapt.methods.MIC`'s.
 
     Raises:
-        UserError: a feature distance without ``segmentor.projection``, or without initial weights.
+        UserError: If there is a feature distance, but no ``segmentor.projection`` or no initial weights.
     """
 
     def __init__(self, segmentor: dict, feature_distance: dict | None = None, **kwargs) -> None:

@@ -20,7 +20,7 @@ class BandsPreProcessor(SegDataPreProcessor):
         **kwargs: see ``SegDataPreProcessor``.
 
     Raises:
-        UserError: a mean and a std of different lengths; an image with a different number of bands.
+        UserError: If the mean and the std differ in length, or an image has a different number of bands.
     """
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], **kwargs) -> None:

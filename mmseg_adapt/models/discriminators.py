@@ -25,7 +25,7 @@ class OutputSpaceDiscriminator(BaseModule):
     Shape: (N, in_channels, H, W) → (N, 1, H/32, W/32), rounded down at each layer; (N, 1, H, W) with ``upsample``.
 
     Raises:
-        UserError: (in the first iteration) a different number of channels, or a map smaller than 32×32.
+        UserError: In the first iteration, if the number of channels differs, or the map is smaller than 32×32.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class RegionDiscriminator(BaseModule):
     Shape: (N, in_channels, h, w) → (N, 1, h, w).
 
     Raises:
-        UserError: no rate, or one below 1; (in the first iteration) a different number of channels.
+        UserError: If there is no rate, or one is below 1; in the first iteration, if the number of channels differs.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class ImageDiscriminator(BaseModule):
     Shape: (N, in_channels, h, w) → (N, 1, 1, 1).
 
     Raises:
-        UserError: (in the first iteration) a different number of channels.
+        UserError: In the first iteration, if the number of channels differs.
     """
 
     def __init__(self, in_channels: int, channels: int = 512, init_cfg: dict | None = None) -> None:
@@ -126,7 +126,7 @@ class ImageDiscriminator(BaseModule):
 
 
 def check_channels(x: Tensor, in_channels: int) -> None:
-    """Raises: UserError: ``x`` (N, C, h, w) with C other than ``in_channels``; it names the key to change."""
+    """Raises: UserError: If C of ``x`` (N, C, h, w) is not ``in_channels``; the message names the key to change."""
     if x.shape[1] != in_channels:
         raise UserError(
             f'the discriminator has in_channels = {in_channels}, but its input has {x.shape[1]} channels: '

@@ -34,7 +34,7 @@ class FoundationViT(TIMMBackbone):
     Shape: (N, 3, H, W) → maps (N, width, H / patch, W / patch), one per index.
 
     Raises:
-        UserError: timm is not installed; timm does not have this name; (for an image) sides that are not multiples.
+        UserError: If timm is not installed or has no model of this name, or the sides of an image are not multiples.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class FoundationViT(TIMMBackbone):
         """The tensors of a pretrained file under this module's keys (called by :class:`CheckedPretrainedInit`).
 
         Raises:
-            UserError: a file with another number of registers, or one that lacks a tensor.
+            UserError: If the file has another number of registers, or lacks a tensor.
         """
         prefix, vit = 'timm_model.model.', self.timm_model.model
         if any(key.startswith(prefix) for key in found):

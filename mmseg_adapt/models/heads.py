@@ -51,7 +51,7 @@ class HeadReader:
             *inputs: the features; for a later head of a cascade also the logits of the previous head.
 
         Raises:
-            UserError: a custom head that returns more than a map.
+            UserError: If a custom head returns more than a map.
         """
         logits = self.head(*inputs)
         if not isinstance(logits, Tensor):
@@ -253,7 +253,7 @@ def reader_of(head: nn.Module) -> type[HeadReader]:
     """The reader for a head.
 
     Raises:
-        UserError: a head without a reader; the message names it.
+        UserError: If a head has no reader; the message names it.
     """
     kind = type(head)
     for known, reader in READERS.items():

@@ -42,8 +42,8 @@ class HRDASegmentor(MultiLevelSegmentor):
             training mode BN then normalises by fewer windows, so a teacher's numbers change.
 
     Raises:
-        UserError: invalid scales or crops; a head with more than one map; (in the first iteration) an image smaller
-            than the crop, or with sides that do not halve evenly in either view.
+        UserError: If scales or crops are invalid, or a head has more than one map; in the first iteration, if an image
+            is smaller than the crop, or its sides do not halve evenly in either view.
     """
 
     generator: Generator | None = None  # draws the detail box; None is PyTorch's default
@@ -110,7 +110,7 @@ class HRDASegmentor(MultiLevelSegmentor):
         return fuse(context, attention, detail, size, stride, box), detail
 
     def _check(self, size: Sequence[int], stride: int) -> None:
-        """Raises: UserError: boxes, windows or halves of an image of ``size`` that do not align with the logits."""
+        """Raises: UserError: If boxes, windows or halves of an image of ``size`` do not align with the logits."""
         if GRID % stride:
             raise UserError(
                 f'HRDASegmentor places boxes at multiples of {GRID} pixels, but its logits have a stride of {stride} '
@@ -166,7 +166,7 @@ def draw_detail_box(size: Sequence[int], crop: Sequence[int], generator: Generat
     """A random box of ``crop`` in an image of ``size``, at multiples of 8; as released, never the very last one.
 
     Raises:
-        UserError: an image smaller than the crop.
+        UserError: If an image is smaller than the crop.
     """
     if any(side < window for side, window in zip(size, crop)):
         raise UserError(

@@ -66,7 +66,7 @@ def head_losses(
         accuracies: whether to return ``acc_seg`` too, which costs an argmax over all classes.
 
     Raises:
-        UserError: ``weight`` for a loss that is not computed per pixel.
+        UserError: If ``weight`` is given for a loss that is not computed per pixel.
     """
     if head.sampler is None and len(losses_of(head)) == 1 and sums_over_pixels(losses_of(head)[0]):
         return losses_by_image(head, logits, labels, weight, accuracies)

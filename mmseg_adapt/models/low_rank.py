@@ -40,7 +40,7 @@ def add_low_rank(
         name: the module's name, for messages.
 
     Raises:
-        UserError: a rank that is not low; no such layer.
+        UserError: If the rank is not low, or there is no such layer.
     """
     module.requires_grad_(False)
     found = [

@@ -20,7 +20,7 @@ class MultiLevelCascade(MultiLevelSegmentor, CascadeEncoderDecoder):
     ``'decode'`` is the last head's level, whose map testing uses; the earlier heads are ``'decode_0'``, ``'decode_1'``…
 
     Raises:
-        UserError: as :class:`MultiLevelSegmentor`; a ``decode_head`` that is not a list of ``num_stages`` heads.
+        UserError: As :class:`MultiLevelSegmentor`, or if ``decode_head`` is not a list of ``num_stages`` heads.
     """
 
     def _init_decode_head(self, decode_head: list[dict]) -> None:  # type: ignore[override]  # one per stage

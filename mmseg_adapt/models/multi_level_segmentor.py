@@ -36,7 +36,7 @@ class MultiLevelSegmentor(EncoderDecoder):
             distance; an export omits it.
 
     Raises:
-        UserError: a head that does not yield one map of logits; the message names it.
+        UserError: If a head does not yield one map of logits; the message names it.
     """
 
     def __init__(self, *args, low_rank: dict | None = None, projection: dict | None = None, **kwargs) -> None:
@@ -89,7 +89,7 @@ class MultiLevelSegmentor(EncoderDecoder):
         return (*self.heads, 'backbone')
 
     def check_weights(self) -> None:
-        """Raises: UserError: a head whose losses take no weight per pixel, which self-training needs."""
+        """Raises: UserError: If a head's losses take no weight per pixel, which self-training needs."""
         for level, reader in self.readers.items():
             if reason := reader.weightless():
                 raise UserError(

@@ -21,7 +21,7 @@ PACKAGES = ('mmdet', 'mmpretrain')
 
 
 def check_buildable(segmentor: dict) -> None:
-    """Raises: UserError: a head that cannot be adapted, or a part whose package is missing; the message names it."""
+    """Raises: UserError: If a head cannot be adapted, or a part's package is missing; the message names it."""
     for kind in types(segmentor):
         if kind in CANNOT:
             raise UserError(

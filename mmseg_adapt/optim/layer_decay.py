@@ -18,7 +18,7 @@ def layer_rates(module: nn.Module, decay: float) -> dict[str, float]:
     everything outside the backbone, or after its blocks, 1.
 
     Raises:
-        UserError: a backbone without numbered blocks; a decay outside (0, 1].
+        UserError: If the backbone has no numbered blocks, or the decay is outside (0, 1].
     """
     if not 0 < decay <= 1:
         raise UserError(f'paramwise_cfg.layer_decay = {decay} must be above 0 and at most 1')

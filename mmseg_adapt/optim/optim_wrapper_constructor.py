@@ -28,8 +28,8 @@ class PlayerOptimWrapperConstructor:
     as it removes D from the model.
 
     Raises:
-        UserError: a key that is not a player of the model, a player without a key, a parameter with two optimisers, a
-            count below 1.
+        UserError: If a key is not a player of the model, a player has no key, a parameter has two optimisers, or a
+            count is below 1.
     """
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None) -> None:

@@ -28,7 +28,8 @@ class RepeatedSGD(torch.optim.SGD):
             sees it k times (three repeats: 1 + 2 + 3), and the first step's repeats share their momentum.
 
     Raises:
-        UserError: ``fused=True``, which divides an fp16 gradient by its loss scale at every repeat; unknown ``decay``.
+        UserError: If ``decay`` is unknown, or if ``fused=True``, which divides an fp16 gradient by its loss scale at
+            every repeat.
     """
 
     def __init__(self, params, lr: float = 1e-3, repeats: int = 1, decay: str = 'once', **kwargs) -> None:

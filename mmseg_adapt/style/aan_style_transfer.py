@@ -37,9 +37,9 @@ class AANStyleTransfer(BaseTransform):
             keeps the original, ``'render'`` renders it now and adds it to the store (seconds to minutes per image).
 
     Raises:
-        UserError: the folder is not a store, or its images were read with other values or bands; an image has no
-            render; the transform follows Resize or a crop; rendering on a GPU in a worker of the data loader, or of a
-            file outside the folder that the store renders.
+        UserError: If the folder is not a store, or its images were read with other values or bands; if an image has no
+            render; if the transform follows Resize or a crop; if an image would be rendered on a GPU in a worker of the
+            data loader, or is outside the folder that the store renders.
     """
 
     def __init__(self, renders: str, prob: float = 1.0, missing: str = 'error') -> None:

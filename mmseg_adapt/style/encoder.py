@@ -32,7 +32,7 @@ class StyleEncoder(BaseModule):
     Shape: BGR 0–255 (N, 3, H, W) → layer → (N, C, h, w), after the layer's ReLU.
 
     Raises:
-        UserError: no layer, or a layer that the network does not have.
+        UserError: If there is no layer, or the network does not have one.
     """
 
     def __init__(

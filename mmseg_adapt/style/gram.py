@@ -69,7 +69,7 @@ def style_of(encoder: nn.Module, images: Iterable[Tensor]) -> Style:
         images: batches (N, 3, H, W) of BGR 0–255; sizes may differ from batch to batch.
 
     Raises:
-        UserError: an empty pool.
+        UserError: If the pool is empty.
     """
     sums: dict[str, Tensor] = {}
     count = 0

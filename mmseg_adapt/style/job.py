@@ -32,7 +32,7 @@ class RenderJob:
         device: the device to compute on.
 
     Raises:
-        UserError: an unknown or invalid setting.
+        UserError: If a setting is unknown or invalid.
     """
 
     def __init__(

@@ -29,7 +29,7 @@ def named(section: str) -> Iterator[None]:
 
 
 def loader(steps: Sequence[dict], section: str) -> Compose:
-    """Transforms that read an image. Raises: UserError: an unknown or invalid transform; names the section."""
+    """Transforms that read an image. Raises: UserError: If one is unknown or invalid; it names the section."""
     with named(section):
         return Compose([TRANSFORMS.build(dict(step)) for step in steps])
 

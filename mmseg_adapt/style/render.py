@@ -46,7 +46,7 @@ class AppearanceAdapter:
         **recipe: fields of :class:`Recipe` to change in it.
 
     Raises:
-        UserError: an unknown recipe or field; a start from the colours with an encoder that has no colour layer.
+        UserError: If the recipe or a field is unknown, or the start is the colours but the encoder has no colour layer.
     """
 
     def __init__(self, encoder: StyleEncoder, objective: Objective, fast: bool | str = False, **recipe) -> None:

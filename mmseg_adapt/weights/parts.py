@@ -96,7 +96,7 @@ def loaded(
 
 
 def check_whole(own: State, checkpoint: dict, path: str) -> None:
-    """Raises: UserError: a run of this model cannot resume from the file: other tensors, or not the state of a run."""
+    """Raises: UserError: If the file has other tensors than this model, or does not contain the state of a run."""
     mine, found = parts_of(own), parts_of(tensors_of(checkpoint, path))
     for name in sorted(mine.keys() ^ found.keys()):
         where = 'this config' if name in found else path
@@ -113,8 +113,8 @@ def check_fit(own: State, found: State, path: str, anew: tuple[str, ...] = ()) -
     """Check that a part of a file fits this model, tensor by tensor. It may have extra keys, except in the head.
 
     Raises:
-        UserError: no common key, a tensor with another shape, more convolutions in the main head than the model has, or
-            a missing tensor (only BN's ``num_batches_tracked`` may be missing).
+        UserError: If no key is common, a tensor has another shape, the file's main head has more convolutions than the
+            model's, or a tensor is missing (only BN's ``num_batches_tracked`` may be).
     """
     if not found.keys() & own.keys():
         raise UserError(

@@ -52,7 +52,7 @@ def fused(runs: list[Run]) -> dict[str, dict]:
     """Every run's metrics, and those of the average of their probabilities.
 
     Raises:
-        UserError: the images or classes of a run differ from those of the first run.
+        UserError: If the images or classes of a run differ from those of the first run.
     """
     first = runs[0]
     for run in runs[1:]:

@@ -22,7 +22,7 @@ def put(page: Path, name: str, content: object) -> None:
     """Replace what lies between ``<!-- NAME: begin -->`` and ``<!-- NAME: end -->`` in a page.
 
     Raises:
-        UserError: a page without these marks.
+        UserError: If the page does not have these marks.
     """
     begin, end = f'<!-- {name}: begin -->', f'<!-- {name}: end -->'
     before, _, rest = page.read_text(encoding='utf-8').partition(begin)

@@ -42,10 +42,14 @@ def image_flops(aan: dict, recipe: Recipe, width: int, height: int) -> int:
 
 def main() -> None:
     parser = ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('config', help='a config with a section aan')
+    parser.add_argument('config', help='a config with an aan section')
     parser.add_argument('--size', type=int, nargs=2, default=(1280, 720), metavar=('WIDTH', 'HEIGHT'))
-    parser.add_argument('--images', type=int, default=24966, help='in the data set; those of GTA5')
-    parser.add_argument('--tflops', type=float, default=50.0, help='what the GPU sustains, in 10^12 per second')
+    parser.add_argument(
+        '--images', type=int, default=24966, help='number of images in the data set (default: that of GTA5)'
+    )
+    parser.add_argument(
+        '--tflops', type=float, default=50.0, help='operations that the GPU sustains, in 10^12 per second'
+    )
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='e.g. aan.objective.alpha=2')
     parser.set_defaults(launcher='none', work_dir=None, local_rank=0)
     args = parser.parse_args()

@@ -55,7 +55,7 @@ def validations(work_dir: Path) -> list[dict]:
     """Every validation of a run in the order of iterations; of an iteration that a resumed run repeated, the newest.
 
     Raises:
-        UserError: a folder without a validated run.
+        UserError: If the folder contains no validated run.
     """
     rows: dict[int, dict] = {}
     for file in sorted(work_dir.glob('*/vis_data/scalars.json')):
@@ -64,7 +64,7 @@ def validations(work_dir: Path) -> list[dict]:
                 rows[row['step']] = rows.get(row['step'], {}) | row
     rows = {step: row for step, row in rows.items() if 'mIoU' in row}
     if not rows:
-        raise UserError(f'{work_dir} holds no validated run: name work dirs of tools/train.py')
+        raise UserError(f'{work_dir} contains no validated run: pass work dirs of tools/train.py')
     return [rows[step] for step in sorted(rows)]
 
 
@@ -95,7 +95,7 @@ def last(run: dict) -> dict:
 
 
 def picked(run: dict) -> dict | None:
-    """The first snapshot of the highest flip consistency; None where it was not logged for every snapshot."""
+    """The first snapshot with the highest flip consistency; None where it was not logged for every snapshot."""
     snapshots = run['snapshots']
     return max(snapshots, key=lambda s: s['flip']) if all('flip' in s for s in snapshots) else None
 
@@ -147,7 +147,7 @@ def stored(file: Path) -> dict[str, list[dict]]:
     """The rows of a file that ``--json`` wrote.
 
     Raises:
-        UserError: a file that does not exist or has another content.
+        UserError: If the file does not exist, or ``--json`` did not write it.
     """
     rows: dict[str, list[dict]] = {}
     try:
@@ -155,7 +155,7 @@ def stored(file: Path) -> dict[str, list[dict]]:
             run = json.loads(line)
             rows.setdefault(run.pop('row'), []).append(run)
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise UserError(f'{file} is not a file of results, which --json writes ({type(error).__name__})') from None
+        raise UserError(f'{file} cannot be read ({type(error).__name__}): pass a file that --json wrote') from None
     return rows
 
 
@@ -165,13 +165,15 @@ def main() -> None:
     parser.add_argument('--last', type=int, default=3, help='how many of the last snapshots to average (default: 3)')
     parser.add_argument('--classes', action='store_true', help='also print the IoU of every class')
     parser.add_argument('--json', type=Path, metavar='FILE', help='also write one line of JSON per run')
-    parser.add_argument('--from', dest='stored', type=Path, metavar='FILE', help='a file of --json, for work dirs')
-    parser.add_argument('--into', type=Path, metavar='PAGE', help='with --from: put all tables into this page')
+    parser.add_argument(
+        '--from', dest='stored', type=Path, metavar='FILE', help='read a file of --json instead of work dirs'
+    )
+    parser.add_argument('--into', type=Path, metavar='PAGE', help='with --from: replace all tables of this page')
     args = parser.parse_args()
     if args.last < 1:
-        raise UserError(f'--last {args.last}: average at least one snapshot')
+        raise UserError(f'--last {args.last} must be at least 1')
     if bool(args.work_dirs) == bool(args.stored):
-        raise UserError('name work dirs, or a file with --from')
+        raise UserError('pass work dirs, or a file with --from')
     if args.into and not args.stored:
         raise UserError('--into needs --from')
     if args.stored:

@@ -111,7 +111,7 @@ def table() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('page', type=Path, help='docs/models.md; its table is replaced')
+    parser.add_argument('page', type=Path, help='page whose table is replaced: docs/models.md')
     put(parser.parse_args().page, 'zoo', table())
 
 

@@ -25,7 +25,7 @@ def arguments(description: str) -> Namespace:
     parser.add_argument('--out', type=Path, required=True)
     parser.add_argument('--kit', type=Path, default=ROOT / 'work_dirs/gpu_kit')
     parser.add_argument('--device', choices=['cuda', 'cpu'], default='cuda')
-    parser.add_argument('--seconds', type=float, default=600, help='after which the stage will be cut')
+    parser.add_argument('--seconds', type=float, default=600, help='time after which the stage is stopped')
     parser.add_argument('--tiny', action='store_true')
     args = parser.parse_args()
     args.ends = time.time() + args.seconds

@@ -28,14 +28,14 @@ def members(quality: int | None) -> dict[str, bytes]:
         for kind in ('images', 'labels'):
             folder = ROOT / part.format(kind)
             if not folder.is_dir():
-                sys.exit(f'error: {folder} does not exist: link the data as docs/real_images.md says')
+                sys.exit(f'error: {folder} does not exist: link the data as docs/real_images.md describes')
             for file in sorted(folder.iterdir()):
                 data = file.read_bytes()
                 if kind == 'images' and quality:
                     data = min(data, encoded(data, quality), key=len)
                 found[str(file.relative_to(ROOT))] = data
     if not (ROOT / WEIGHTS).exists():
-        sys.exit(f'error: {ROOT / WEIGHTS} does not exist: link it as docs/real_images.md says')
+        sys.exit(f'error: {ROOT / WEIGHTS} does not exist: link it as docs/real_images.md describes')
     return found
 
 
@@ -48,12 +48,12 @@ def encoded(data: bytes, quality: int) -> bytes:
 def main() -> None:
     parser = ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('out', type=Path)
-    parser.add_argument('--mib', type=float, default=40, help='that images and labels may take')
+    parser.add_argument('--mib', type=float, default=40, help='size limit of images and labels together (default: 40)')
     args = parser.parse_args()
     for quality in (None, 92, 88, 84, 80, 75, 70):
         found = members(quality)
         size = sum(-(-len(data) // 512) * 512 + 512 for data in found.values())
-        print(f'JPEG quality {quality or "as it is"}: {size / 2**20:.1f} MiB')
+        print(f'JPEG quality {quality or "unchanged"}: {size / 2**20:.1f} MiB')
         if size <= args.mib * 2**20:
             break
     else:

@@ -18,4 +18,4 @@ for part in "$kit"/*; do printf '%8.1f MiB  %s\n' "$(du -sb "$part" | awk '{prin
 printf '%8.1f MiB  the repository\n' "$(awk "BEGIN {print $code / 2^20}")"
 total=$(($(du -sb "$kit" | cut -f1) + code))
 printf '%8.1f MiB  together\n' "$(awk "BEGIN {print $total / 2^20}")"
-if [ "$total" -gt $((60 * 2 ** 20)) ]; then echo "error: more than 60 MiB: pack.py --mib takes less" >&2; exit 1; fi
+if [ "$total" -gt $((60 * 2 ** 20)) ]; then echo "error: more than 60 MiB: pack less with pack.py --mib" >&2; exit 1; fi

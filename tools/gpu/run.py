@@ -32,7 +32,7 @@ EXPECTED = ('torch', 'torchvision', 'numpy', 'scipy', 'cv2', 'matplotlib', 'PIL'
 
 
 class Refused(Exception):
-    """The kit does not find something that it needs; the message names it and the cure."""
+    """Something that the kit needs is missing; the message names it and the cure."""
 
 
 def missing(requirements: Path) -> list[str]:
@@ -52,10 +52,10 @@ def install(wheels: Path, site: Path) -> None:
     """Unpack the wheels of missing packages into ``site``. Nothing is downloaded.
 
     Raises:
-        Refused: a wheel is missing, or a package that the machine should have.
+        Refused: If a wheel is missing, or a package that the machine should have.
     """
     if absent := [name for name in EXPECTED if find_spec(name) is None]:
-        raise Refused(f'this Python lacks {absent[0]}: install it, or add it to tools/gpu/wheels.txt for prepare.sh')
+        raise Refused(f'{absent[0]} is missing: install it, or add it to tools/gpu/wheels.txt for prepare.sh')
     needed = missing(HERE / 'wheels.txt')
     files = [_wheel(wheels, *line.partition('==')[::2]) for line in needed]
     if files:
@@ -68,7 +68,7 @@ def _wheel(wheels: Path, name: str, wanted: str) -> Path:
     found = [file for file in sorted(wheels.glob('*.whl')) if pattern.match(file.name)]
     if not found:
         exact = f'{name} {wanted}'.strip()
-        raise Refused(f'{wheels} holds no wheel of {exact}, which this Python lacks: run tools/gpu/prepare.sh again')
+        raise Refused(f'{wheels} contains no wheel for {exact}, which is not installed: run tools/gpu/prepare.sh again')
     return found[-1]
 
 
@@ -76,7 +76,7 @@ def card(device: str) -> dict:
     """The hardware that the numbers were measured on.
 
     Raises:
-        Refused: there is no GPU that PyTorch can use, and the CPU was not requested.
+        Refused: If PyTorch finds no GPU, and the CPU was not requested.
     """
     import torch
 
@@ -98,7 +98,7 @@ def run_stage(name: str, limit: float, args: Namespace, env: dict, log) -> str:
         code = process.wait(limit)
         return 'done' if code == 0 else f'failed with {code}: see log.txt'
     except subprocess.TimeoutExpired:
-        return f'cut after {limit:g} s'
+        return f'stopped after {limit:g} s'
     finally:  # also what it started
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -107,12 +107,12 @@ def run_stage(name: str, limit: float, args: Namespace, env: dict, log) -> str:
 
 def parse() -> Namespace:
     parser = ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--out', type=Path, required=True, help='folder of the results, which must not exist')
-    parser.add_argument('--kit', type=Path, default=ROOT / 'work_dirs/gpu_kit', help='what prepare.sh wrote')
-    parser.add_argument('--stages', default=','.join(STAGES), help='some of them, in the order to run them in')
-    parser.add_argument('--limits', default='', help='seconds, as in speed=300,real=500')
+    parser.add_argument('--out', type=Path, required=True, help='new folder for the results')
+    parser.add_argument('--kit', type=Path, default=ROOT / 'work_dirs/gpu_kit', help='folder that prepare.sh wrote')
+    parser.add_argument('--stages', default=','.join(STAGES), help='stages to run, in this order')
+    parser.add_argument('--limits', default='', help='time limits in seconds, such as speed=300,real=500')
     parser.add_argument('--device', choices=['cuda', 'cpu'], default='cuda')
-    parser.add_argument('--tiny', action='store_true', help='small images, few iterations: a rehearsal')
+    parser.add_argument('--tiny', action='store_true', help='rehearse on small images with few iterations')
     args = parser.parse_args()
     args.out, args.kit = args.out.resolve(), args.kit.resolve()
     args.stages = args.stages.split(',')

@@ -61,7 +61,7 @@ def train(name: str, seed: int, folder: Path, tiny: bool) -> dict:
     """Train once in a separate process, in ``folder``; returns the results.
 
     Raises:
-        RuntimeError: the training failed; contains its last line of output.
+        RuntimeError: If the training failed; contains its last line of output.
     """
     config, work_dir = ROOT / f'configs/{name}.py', folder / f'{Path(name).name}_{seed}'
     command = [sys.executable, ROOT / 'tools/train.py', config, '--work-dir', work_dir]

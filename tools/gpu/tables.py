@@ -111,5 +111,5 @@ def report(folder: Path) -> str:
 
 if __name__ == '__main__':
     if len(sys.argv) != 2 or not Path(sys.argv[1]).is_dir():
-        sys.exit('error: name the folder that check.sh --out wrote: python tools/gpu/tables.py FOLDER')
+        sys.exit('error: pass the folder that check.sh --out wrote: python tools/gpu/tables.py FOLDER')
     print(report(Path(sys.argv[1])))
