@@ -150,10 +150,8 @@ NAMES = sorted(
     if not ELSEWHERE.search(path.name) and not SAME.search(path.name)
 )
 
-LONG = re.compile('(daformer|mic)/(synthia2cs|cs2)')  # as their neighbours on GTA5, of other data sets
 
-
-@pytest.mark.parametrize('name', [pytest.param(n, marks=pytest.mark.slow) if LONG.match(n) else n for n in NAMES])
+@pytest.mark.parametrize('name', NAMES)
 def test_a_benchmark_trains_and_tests_on_its_published_layout(name, trees, tmp_path):
     cfg = Config.fromfile(CONFIGS / name)
     shrink(cfg, trees)

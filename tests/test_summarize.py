@@ -105,8 +105,14 @@ def test_the_tables_in_the_docs_are_those_of_the_stored_results(tmp_path, monkey
     assert files
     choosing = tmp_path / 'choosing.md'
     choosing.write_text(rule := (DOCS / 'choosing.md').read_text(encoding='utf-8'), encoding='utf-8')
-    run_tool('analysis/bench_selection.py', 'runs', *files, '--into', choosing, monkeypatch=monkeypatch)
-    assert choosing.read_text(encoding='utf-8') == rule, 'run bench_selection.py runs … --into docs/choosing.md'
+    measured = DOCS / 'results' / 'selection'
+    for arguments in (
+        ('runs', *files),
+        ('pools', '--from', measured / 'pools.jsonl'),
+        ('harm', '--from', measured / 'harm.jsonl', '--fit', '0', '1'),
+    ):
+        run_tool('analysis/bench_selection.py', *arguments, '--into', choosing, monkeypatch=monkeypatch)
+    assert choosing.read_text(encoding='utf-8') == rule, 'run bench_selection.py … --into docs/choosing.md'
     assert page.read_text(encoding='utf-8') == text, 'run summarize.py --from FILE --into docs/results.md for each file'
 
 
