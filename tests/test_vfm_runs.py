@@ -1,5 +1,6 @@
 """Foundation models through whole runs: self-training and the game, adapters, resume, precision, ranks, export."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch import nn
 
 from mmseg_adapt import Predictor
 from mmseg_adapt.cli.launch import enable_amp
-from mmseg_adapt.errors import UserError
+from mmseg_adapt.errors import UserError, is_expected, sentence
 from mmseg_adapt.export import export_segmentor, graph, plain
 from mmseg_adapt.weights.segmentor import load_segmentor
 
@@ -180,7 +181,9 @@ def test_the_graph_of_a_vit_has_the_size_of_a_window_and_its_adapters(trained, t
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
     assert expected.std() > 1e-2
     cfg.model.segmentor.test_cfg = dict(mode='whole')
-    with pytest.raises(UserError, match="graph of FoundationViT takes one sliding window.* set test_cfg = dict.mode='sl"):
+    with pytest.raises(
+        UserError, match="graph of FoundationViT takes one sliding window.* set test_cfg = dict.mode='sl"
+    ):
         export_segmentor(cfg, str(checkpoint), tmp_path / 'none', onnx='probabilities')
     assert not (tmp_path / 'none').exists()
 
@@ -263,6 +266,31 @@ def test_what_does_not_fit_is_refused_in_one_sentence(change, message, street_da
     change(cfg)
     with pytest.raises(UserError, match=message):
         train(cfg)
+
+
+def test_ranks_that_differ_are_one_sentence():
+    for message in (
+        'DDP expects same model across all ranks, but Rank 0 has 9 params, while rank 1 has inconsistent 5 params.',
+        '[1]: params[3] in this process with sizes [4, 24] appears not to match sizes of the same param in process 0.',
+    ):
+        assert is_expected(RuntimeError(message))
+        assert sentence(RuntimeError(message)).endswith(
+            ': start all ranks with the same config (check model.segmentor and its low_rank)'
+        )
+
+
+@pytest.mark.slow
+def test_a_rank_whose_adapters_differ_stops_in_one_sentence(street_data, tmp_path):
+    cfg = config_of(street_data, tmp_path)
+    cfg.dump(tmp_path / 'run.py')
+    with open(tmp_path / 'run.py', 'a') as file:
+        file.write("\nmodel['segmentor']['low_rank']['rank'] = 3 + int(__import__('os').environ['RANK'])\n")
+    arguments = [str(tmp_path / 'run.py'), '--work-dir', str(tmp_path / 'two')]
+    job = dict(tool='train.py', arguments=arguments, ranks=2, log=str(tmp_path / 'two.log'))
+    with pytest.raises(AssertionError, match='ended with'):  # rank 0 only sees the other end
+        forked.run([job], tmp_path)
+    lines = (tmp_path / 'two.log').read_text().splitlines()
+    assert [line for line in lines if re.search('^error: .*params.*: start all ranks with the same config', line)]
 
 
 @pytest.mark.slow

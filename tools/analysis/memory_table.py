@@ -46,9 +46,11 @@ DINOV2 = ('vfm/gta2cs_vitb', 'VFM-UDA, DINOv2 ViT-B/14, 504²', VIT)
 DINOV3 = ('vfm/gta2cs_dinov3_vitb', 'VFM-UDA, DINOv3 ViT-B/16, 512²', VIT)
 ADAPTERS = ('vfm/gta2cs_vitl_lora', 'VFM-UDA, ViT-L/14 with adapters, 504²', VIT)
 LARGE = ('vfm/gta2cs_vitl', 'VFM-UDA, ViT-L/14, 504²', VIT)
+FULL = ('vfm/gta2cs_vitb_1022', 'VFM-UDA, ViT-B/14, 1022²', VIT)
+LARGE_FULL = ('vfm/gta2cs_vitl_1022', 'VFM-UDA, ViT-L/14, 1022²', VIT)
 ROWS = [
     row
-    for config, name, blocks in (DAFORMER, DACS, HRDA, DINOV2, DINOV3, ADAPTERS, LARGE)
+    for config, name, blocks in (DAFORMER, DACS, HRDA, DINOV2, DINOV3, ADAPTERS, LARGE, FULL, LARGE_FULL)
     for row in (Row(config, name), Row(config, name, blocks), Row(config, name, precision='bf16'))
 ]
 
