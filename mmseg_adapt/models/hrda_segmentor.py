@@ -115,19 +115,19 @@ class HRDASegmentor(MultiLevelSegmentor):
                 f'HRDASegmentor places boxes at multiples of {GRID} pixels, but its logits have a stride of {stride:g} '
                 f'pixels: choose a backbone and a head whose stride divides {GRID}'
             )
-        stride = int(stride)
-        if any(side % (2 * stride) for side in self.detail_crop):
+        step = int(stride)
+        if any(side % (2 * step) for side in self.detail_crop):
             raise UserError(
                 f'HRDASegmentor.detail_crop = {self.detail_crop}: windows overlap by half, so both sides must be '
-                f'multiples of {2 * stride}, twice the stride of the logits'
+                f'multiples of {2 * step}, twice the stride of the logits'
             )
-        cell = round(stride / self.context_scale)  # side of a context cell, in pixels of the image
+        cell = round(step / self.context_scale)  # side of a context cell, in pixels of the image
         if any(side % cell for side in size):
             raise UserError(
                 f'HRDASegmentor got an image of {size[0]}×{size[1]}: both sides must be multiples of {cell}; '
                 'crop or resize it'
             )
-        return stride
+        return step
 
     def _classify(self, images: Tensor) -> Tensor:
         return self.decode_head(self.extract_feat(images))
