@@ -23,7 +23,10 @@ EXPECTED = (UserError, FileNotFoundError)
 UNREGISTERED = re.compile(r'(\S+) is not in the (\S+) registry')  # mmengine's message for a type that does not exist
 UNIMPORTED = re.compile(r"Failed to import custom modules from \{'imports': (.+?), 'allow")
 FULL = (errno.ENOSPC, errno.EDQUOT)  # a full disk, or a user's full quota
+SAME_CONFIG = 'start all ranks with the same config (check model.segmentor and its low_rank)'
 CURES = {  # the frameworks' message → what to do
+    'DDP expects same model across all ranks': SAME_CONFIG,
+    'appears not to match': SAME_CONFIG,  # sizes of a parameter
     'persistent_workers option needs num_workers > 0': 'remove persistent_workers, or set num_workers to 1 or more',
     'prefetch_factor option could only be specified': 'remove prefetch_factor, or set num_workers to 1 or more',
     'Cannot infer the rule for key': "set default_hooks.checkpoint.rule to 'greater' or 'less'",

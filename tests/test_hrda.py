@@ -102,7 +102,7 @@ def test_an_hrda_that_is_not_tested_in_windows_has_no_graph(exported, tmp_path):
     cfg = Config.fromfile(folder / 'trained.py')
     cfg.model.segmentor.test_cfg = dict(mode='whole')
     with pytest.raises(
-        UserError, match='the graph of an HRDASegmentor takes one sliding window, so it needs its size: set'
+        UserError, match='the graph of HRDASegmentor takes one sliding window, so it needs its size: set'
     ):
         export_segmentor(cfg, str(folder / 'run/iter_2.pth'), tmp_path / 'out', onnx='probabilities')
     assert not list(tmp_path.iterdir())
@@ -113,7 +113,7 @@ def test_an_hrda_that_is_not_tested_in_windows_has_no_graph(exported, tmp_path):
     [
         (
             dict(strides=(1, 2, 2, 1), dilations=(1, 1, 1, 2)),
-            'its logits have a stride of 16 pixels: choose a backbone',
+            'its logits have a stride of 16 pixels: choose a backbone and a head whose stride divides 8',
         ),
         (
             dict(detail_crop=(24, 48)),

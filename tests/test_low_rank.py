@@ -135,6 +135,24 @@ def test_merged_adapters_are_the_same_function(student):
     assert before.std() > 1e-3
 
 
+def test_adapters_reach_an_attention_that_keeps_its_biases_apart():
+    """DINOv3 with biases, where timm applies the weight of ``qkv`` without calling the layer."""
+    torch.manual_seed(0)
+    cfg = segmentor()
+    cfg.backbone.model_name = 'vit_small_patch16_dinov3_qkvb'
+    model = MODELS.build(cfg).double().eval()
+    for name, parameter in model.named_parameters():
+        if 'lora_b' in name or 'gamma' in name:
+            nn.init.normal_(parameter, std=0.5)
+    images = torch.randn(1, 3, 64, 80).double()
+    before = model(images, mode='tensor')['decode']
+    before.square().sum().backward()
+    assert all(p.grad.abs().sum() > 0 for name, p in model.backbone.named_parameters() if 'lora' in name)
+    merge_low_rank(model)
+    after = model(images, mode='tensor')['decode']
+    assert (after - before).abs().max() < 1e-12 * before.abs().max()
+
+
 @pytest.mark.parametrize(
     ('low_rank', 'message'),
     [

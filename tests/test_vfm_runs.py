@@ -1,21 +1,29 @@
 """Foundation models through whole runs: self-training and the game, adapters, resume, precision, ranks, export."""
 
+import re
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
+import torch.nn.functional as F
 from mmengine.config import Config, ConfigDict
+from mmengine.hooks import Hook
+from mmengine.model import revert_sync_batchnorm
 from mmseg.apis import init_model
-from mmseg.registry import MODELS
+from mmseg.registry import HOOKS, MODELS
+from torch import nn
 
 from mmseg_adapt import Predictor
 from mmseg_adapt.cli.launch import enable_amp
-from mmseg_adapt.errors import UserError
-from mmseg_adapt.export import export_segmentor, plain
+from mmseg_adapt.errors import UserError, is_expected, sentence
+from mmseg_adapt.export import export_segmentor, graph, plain
+from mmseg_adapt.weights.segmentor import load_segmentor
 
 from . import forked
 from .test_hrda import StopAfter  # noqa: F401  (registration)
+from .test_hrda import config_of as hrda_of
 from .test_resume import STATE, assert_equal, small
 from .test_selftraining_runs import losses_of
 from .tiny import load, random_checkpoint, tiny_config, train
@@ -84,16 +92,61 @@ def test_a_resumed_run_on_a_foundation_model_is_the_uninterrupted_one_to_the_bit
     assert (f'teacher.{frozen}' in state) != low_rank  # shared, so saved once
 
 
-def test_mixed_precision_trains_adapters(street_data, tmp_path):
-    cfg = config_of(street_data, tmp_path)
+@pytest.mark.parametrize('network', ['adapters', 'vit', 'hrda'])
+def test_mixed_precision_trains_every_lesson(network, street_data, tmp_path):
+    cfg = hrda_of(street_data, tmp_path) if network == 'hrda' else config_of(street_data, tmp_path, 1, network != 'vit')
+    cfg.train_cfg.max_iters = 1
     enable_amp(cfg, 'bf16', gpu=False)
-    logged = losses_of(train(cfg))
+    cfg.custom_hooks = [*cfg.custom_hooks, dict(type='SeenTypes')]
+    SeenTypes.seen = set()
+    runner = train(cfg)
+    logged = losses_of(runner)
+    assert {'decode.loss_ce', 'mix.decode.loss_ce', 'masked.decode.loss_ce'} <= logged.keys()
     assert all(np.isfinite(values).all() for values in logged.values())
+    assert SeenTypes.seen == {torch.bfloat16}
+    state = {key: x for key, x in runner.model.state_dict().items() if x.is_floating_point()}
+    assert all(x.dtype == torch.float32 and x.isfinite().all() for x in state.values())
 
 
-@pytest.mark.parametrize('part', [None, 'teacher'])
-@torch.no_grad()
-def test_an_export_merges_adapters_into_a_model_of_mmsegmentation_s_own(part, street_data, tmp_path):
+@HOOKS.register_module(force=True)
+class SeenTypes(Hook):
+    """Notes the type of the logits of student and teacher in training."""
+
+    seen: set = set()
+
+    def before_train(self, runner):
+        for part in parts_of(runner.model):
+            part.decode_head.register_forward_hook(self.note)
+
+    def note(self, head, inputs, logits):
+        if head.training:
+            self.seen.add(logits.dtype)
+
+
+@pytest.mark.parametrize('network', ['adapters', 'hrda'])
+def test_synchronised_bn_is_built_and_goes_back_without_a_gpu_and_nothing_shared_is_copied(
+    network, street_data, tmp_path
+):
+    cfg = hrda_of(street_data, tmp_path) if network == 'hrda' else config_of(street_data, tmp_path)
+    cfg.model.segmentor['backbone' if network == 'hrda' else 'decode_head'].norm_cfg = dict(type='SyncBN')
+    model = MODELS.build(cfg.model)
+    student, teacher = (sum(isinstance(m, nn.SyncBatchNorm) for m in part.modules()) for part in parts_of(model))
+    assert student == teacher > 0
+    names = list(model.state_dict())
+    plain = revert_sync_batchnorm(model)
+    assert not any(isinstance(m, nn.SyncBatchNorm) for m in plain.modules())
+    assert list(plain.state_dict()) == names
+    for theirs, mine in zip(*(part.parameters() for part in parts_of(plain))):
+        assert (mine is theirs) == (not theirs.requires_grad)
+
+
+def parts_of(model) -> tuple[nn.Module, nn.Module]:
+    return model.segmentor, model.teacher
+
+
+@pytest.fixture
+def trained(street_data, tmp_path) -> tuple[Config, dict, Path]:
+    """A run with adapters: its config, as it was written, its weights and its checkpoint."""
     cfg = config_of(street_data, tmp_path / 'run')
     checkpoint = random_checkpoint(cfg, tmp_path / 'run/iter_2.pth')
     saved = load(checkpoint)
@@ -102,12 +155,43 @@ def test_an_export_merges_adapters_into_a_model_of_mmsegmentation_s_own(part, st
             value.normal_(std=0.3)
     torch.save(saved, checkpoint)
     cfg.dump(tmp_path / 'trained.py')
-    out = export_segmentor(Config.fromfile(tmp_path / 'trained.py'), str(checkpoint), tmp_path / 'out', part=part)
+    return Config.fromfile(tmp_path / 'trained.py'), saved['state_dict'], checkpoint
+
+
+@torch.no_grad()
+def test_the_graph_of_a_vit_has_the_size_of_a_window_and_its_adapters(trained, tmp_path):
+    """The window has another size than the positional embeddings."""
+    cfg, state, checkpoint = trained
+    out = export_segmentor(cfg, str(checkpoint), tmp_path / 'out', onnx='probabilities')
+    assert 'N = 1, 48×48' in (out / 'README.md').read_text() and (out / 'sliding.py').exists()
+    session = onnxruntime.InferenceSession(str(out / 'model.onnx'))
+    assert session.get_inputs()[0].shape == [1, 3, 48, 48]
+    (image,) = graph.images(((48, 48),), count=1)
+    found = torch.from_numpy(session.run(None, {'image': image.numpy()})[0])
+    model = MODELS.build(cfg.model).eval()
+    model.load_state_dict(state)
+    logits = model.segmentor.logits(model.data_preprocessor(dict(inputs=[image[0].flip(0)]))['inputs'])
+    expected = F.interpolate(logits, (48, 48), mode='bilinear').softmax(1)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+    assert expected.std() > 1e-2
+    cfg.model.segmentor.test_cfg = dict(mode='whole')
+    with pytest.raises(
+        UserError, match="graph of FoundationViT takes one sliding window.* set test_cfg = dict.mode='sl"
+    ):
+        export_segmentor(cfg, str(checkpoint), tmp_path / 'none', onnx='probabilities')
+    assert not (tmp_path / 'none').exists()
+
+
+@pytest.mark.parametrize('part', [None, 'teacher'])
+@torch.no_grad()
+def test_an_export_merges_adapters_into_a_model_of_mmsegmentation_s_own(part, trained, tmp_path):
+    cfg, state, checkpoint = trained
+    out = export_segmentor(cfg, str(checkpoint), tmp_path / 'out', part=part)
     exported = Config.fromfile(out / 'config.py')
     assert exported.model.type == 'EncoderDecoder' and exported.model.backbone.type == 'TIMMBackbone'
     assert not plain.ours(exported.model) and 'lora' not in str(load(out / 'model.pth')['state_dict'].keys())
     model = MODELS.build(cfg.model).eval()
-    model.load_state_dict(saved['state_dict'])
+    model.load_state_dict(state)
     images = torch.randn(1, 3, 48, 96)
     expected = getattr(model, part or 'segmentor').logits(images)
     stock = init_model(exported, str(out / 'model.pth'), device='cpu')
@@ -130,9 +214,21 @@ def test_adapters_of_another_rank_are_refused(street_data, tmp_path):
         train(cfg)
 
 
-def test_the_game_trains_on_a_foundation_model(street_data, tmp_path):
+def test_adapters_are_not_dropped_without_a_word(trained):
+    cfg, _, checkpoint = trained
+    del cfg.model.segmentor['low_rank']
+    with pytest.raises(UserError, match='has low-rank adapters, but this config has no backbone.*its low_rank.rank'):
+        load_segmentor(cfg, str(checkpoint))
+
+
+@pytest.mark.parametrize('network', ['vit', 'hrda'])
+def test_the_game_trains_on_these_networks_in_mixed_precision(network, street_data, tmp_path):
     cfg = tiny_config('demo/streets_singlelevel.py', street_data, tmp_path, 1)
-    on_vit(cfg.model.segmentor, tmp_path)
+    if network == 'vit':
+        on_vit(cfg.model.segmentor, tmp_path)
+    else:
+        cfg.model.segmentor = hrda_of(street_data, tmp_path).model.segmentor
+    enable_amp(cfg, 'bf16', gpu=False)
     cfg.model.discriminator.decode.base_channels = 2
     logged = losses_of(train(cfg))
     assert np.isfinite(logged['decode.loss_adv'] + logged['discriminator.decode.loss_dis']).all()
@@ -147,9 +243,14 @@ def odd_crops(cfg):
         cfg.train_dataloader.dataset[domain].pipeline.insert(-1, dict(type='Resize', scale=(90, 48)))
 
 
+def odd_windows(cfg):
+    cfg.model.segmentor.test_cfg.crop_size = (48, 50)
+
+
 @pytest.mark.parametrize(
     ('change', 'message'),
     [
+        (odd_windows, r'patches of 8 pixels, but a window \(test_cfg.crop_size\) is 48×50: set .* such as 48×48'),
         (no_projection, r'model.feature_distance compares projected features: set model.segmentor.projection = dict'),
         (odd_crops, 'has patches of 8 pixels, but an image is 48×90: set scale and crop_size to multiples of 8'),
     ],
@@ -161,12 +262,35 @@ def test_what_does_not_fit_is_refused_in_one_sentence(change, message, street_da
         train(cfg)
 
 
+def test_ranks_that_differ_are_one_sentence():
+    for message in (
+        'DDP expects same model across all ranks, but Rank 0 has 9 params, while rank 1 has inconsistent 5 params.',
+        '[1]: params[3] in this process with sizes [4, 24] appears not to match sizes of the same param in process 0.',
+    ):
+        assert is_expected(RuntimeError(message))
+        assert sentence(RuntimeError(message)).endswith(
+            ': start all ranks with the same config (check model.segmentor and its low_rank)'
+        )
+
+
+@pytest.mark.slow
+def test_a_rank_whose_adapters_differ_stops_in_one_sentence(street_data, tmp_path):
+    cfg = config_of(street_data, tmp_path)
+    cfg.dump(tmp_path / 'run.py')
+    with open(tmp_path / 'run.py', 'a') as file:
+        file.write("\nmodel['segmentor']['low_rank']['rank'] = 3 + int(__import__('os').environ['RANK'])\n")
+    arguments = [str(tmp_path / 'run.py'), '--work-dir', str(tmp_path / 'two')]
+    job = dict(tool='train.py', arguments=arguments, ranks=2, log=str(tmp_path / 'two.log'))
+    with pytest.raises(AssertionError, match='ended with'):  # rank 0 only sees the other end
+        forked.run([job], tmp_path)
+    lines = (tmp_path / 'two.log').read_text().splitlines()
+    assert [line for line in lines if re.search('^error: .*params.*: start all ranks with the same config', line)]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('network', ['vit', 'hrda'])
 def test_two_ranks_equal_one_process_that_accumulates(network, street_data, tmp_path):
     """BN in evaluation mode, so that the batch does not matter; the adapters' gradients are reduced once per step."""
-    from .test_hrda import config_of as hrda_of
-
     cfg = config_of(street_data, tmp_path, 4) if network == 'vit' else hrda_of(street_data, tmp_path)
     cfg.model.segmentor.decode_head.update(dropout_ratio=0.0)
     cfg.model.segmentor.backbone.pop('drop_path_rate', None)
@@ -192,7 +316,7 @@ def test_two_ranks_equal_one_process_that_accumulates(network, street_data, tmp_
         )
 
     accumulate = ('optim_wrapper.segmentor.accumulative_counts=2', 'train_cfg.max_iters=8')
-    forked.run([job('two', 2), job('one', 1, *accumulate)], tmp_path)
+    forked.run([job('two', 2, 'sync_bn=torch'), job('one', 1, *accumulate)], tmp_path)
     two, one = (load(tmp_path / file)['state_dict'] for file in ('two/iter_4.pth', 'one/iter_8.pth'))
     assert two.keys() == one.keys()
     for name, value in two.items():

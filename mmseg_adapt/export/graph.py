@@ -19,6 +19,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
 from ..errors import UserError, first_line
+from ..models.foundation_vit import FoundationViT
 from ..models.heads import MAP, reader_of
 from ..models.hrda_segmentor import HRDASegmentor
 from ..models.probabilities import class_probabilities, predicted_probabilities
@@ -26,6 +27,7 @@ from ..models.probabilities import class_probabilities, predicted_probabilities
 OUTPUTS = ('probabilities', 'labels')
 SIZES = ((128, 256), (160, 96), (131, 203))  # height, width: sizes at which a graph is checked
 TOLERANCE = 1e-4  # of a probability
+FIXED = (HRDASegmentor, FoundationViT)  # their graphs have one size
 
 
 class ImageToLabels(nn.Module):
@@ -36,18 +38,19 @@ class ImageToLabels(nn.Module):
         output: ``'probabilities'`` or ``'labels'``, the most probable class.
 
     Shape: image (N, 3, H, W) float32, RGB, 0–255 → (N, classes, H, W) float32 or (N, H, W) int64, for any N, H and W;
-    for HRDA only N = 1 and the size of its sliding windows.
+    for HRDA and a ``FoundationViT`` only N = 1 and the size of the sliding windows.
 
     Raises:
         UserError: If the head needs more than features, if labels are requested of a model that is tested in sliding
-            windows (which average the logits), or if an HRDA model is not tested in sliding windows.
+            windows (which average the logits), or if an HRDA model or a ``FoundationViT`` is not tested in sliding
+            windows.
     """
 
     def __init__(self, segmentor: EncoderDecoder, output: str = 'probabilities') -> None:
         super().__init__()
         head = segmentor.decode_head
-        fixed = isinstance(segmentor, HRDASegmentor)
-        own = type(segmentor).encode_decode is not EncoderDecoder.encode_decode and not fixed
+        fixed = next((part for part in (segmentor, segmentor.backbone) if isinstance(part, FIXED)), None)
+        own = type(segmentor).encode_decode is not EncoderDecoder.encode_decode and fixed is not segmentor
         if own or not isinstance(head, BaseDecodeHead):
             raise UserError(f'{type(segmentor).__name__} cannot be exported as a graph: remove --onnx')
         if output == 'labels' and slides(segmentor):
@@ -55,12 +58,14 @@ class ImageToLabels(nn.Module):
                 '--onnx labels does not work with sliding windows, whose logits are averaged: pass --onnx '
                 'probabilities, or set test_cfg.mode of the segmentor to whole'
             )
-        if fixed and not slides(segmentor):
+        if fixed is not None and not slides(segmentor):
             raise UserError(
-                '--onnx: the graph of an HRDASegmentor takes one sliding window, so it needs its size: set test_cfg = '
-                "dict(mode='slide', crop_size=…, stride=…) of the segmentor"
+                f'--onnx: the graph of {type(fixed).__name__} takes one sliding window, so it needs its size: set '
+                "test_cfg = dict(mode='slide', crop_size=…, stride=…) of the segmentor"
             )
-        self.size = tuple(segmentor.test_cfg.crop_size) if fixed else None
+        self.size = None if fixed is None else tuple(segmentor.test_cfg.crop_size)
+        if fixed is segmentor.backbone:
+            fixed.fix_size(self.size)
         self.segmentor = revert_sync_batchnorm(segmentor)
         self.output = output
         order, mean, std = preprocessing(segmentor.data_preprocessor)
@@ -72,7 +77,7 @@ class ImageToLabels(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         x = (image[:, self.order] - self.mean) / self.std
         head = self.segmentor.decode_head
-        if self.size:
+        if isinstance(self.segmentor, HRDASegmentor):
             logits = self.segmentor.logits(x)
         else:
             logits = reader_of(head)(head).outputs(self.segmentor.extract_feat(x))[MAP]

@@ -190,6 +190,7 @@ class SelfTraining(DomainAdapter):
     def study(self, lesson: Lesson) -> dict[str, Tensor]:
         """The segmentation losses of a lesson, weighted per pixel."""
         outputs = self.segmentor(lesson.images, mode='tensor')
+        outputs.pop('backbone', None)  # memory peaks in the loss
         losses = scaled(self.supervised(outputs, lesson.labels, lesson.weight), lesson.importance)
         if self.clock.logs:
             losses['agreement'] = agreement(outputs['decode'], lesson)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 
 import torch
 from mmseg.models.backbones import TIMMBackbone
@@ -53,14 +54,21 @@ class FoundationViT(TIMMBackbone):
             recompute(self)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        patch = self.timm_model.model.patch_embed.patch_size
-        if x.shape[2] % patch[0] or x.shape[3] % patch[1]:
-            raise UserError(
-                f'{self.model_name} has patches of {patch[0]} pixels, but an image is {x.shape[2]}×{x.shape[3]}: set '
-                f'scale and crop_size to multiples of {patch[0]}, such as {x.shape[2] // patch[0] * patch[0]}×'
-                f'{x.shape[3] // patch[1] * patch[1]}'
-            )
+        self.check_size(x.shape[2:])
         return tuple(self.timm_model(x))
+
+    def check_size(self, size: Sequence[int], what: str = 'an image') -> None:
+        """Raises: UserError: a height or width that is not a multiple of the patch size."""
+        (height, width), (patch, _) = size, self.timm_model.model.patch_embed.patch_size
+        if height % patch or width % patch:
+            raise UserError(
+                f'{self.model_name} has patches of {patch} pixels, but {what} is {height}×{width}: set scale and '
+                f'crop_size to multiples of {patch}, such as {height // patch * patch}×{width // patch * patch}'
+            )
+
+    def fix_size(self, size: tuple[int, int]) -> None:
+        """Resize the positional embeddings once, for images of ``size`` (H, W): ONNX lacks timm's interpolation."""
+        self.timm_model.model.set_input_size(img_size=size)
 
     def own_keys(self, found: dict[str, Tensor], path: str) -> dict[str, Tensor]:
         """The tensors of a pretrained file under this module's keys (called by :class:`CheckedPretrainedInit`).
@@ -78,7 +86,8 @@ class FoundationViT(TIMMBackbone):
                 f'{path} has {theirs} registers, but {self.model_name} has {mine}: use the file of this model, or set '
                 'model_name to a model with as many registers (reg4 has 4)'
             )
-        converted = sys.modules[type(vit).__module__].checkpoint_filter_fn(dict(found), vit)  # timm's converter
+        with redirect_stdout(None):  # timm's converter prints which biases DINOv3 lacks
+            converted = sys.modules[type(vit).__module__].checkpoint_filter_fn(dict(found), vit)
         converted = {f'{prefix}{key}': value for key, value in converted.items()}
         own = [key for key in self.state_dict() if 'lora_' not in key]
         if lacking := [key for key in own if key not in converted]:

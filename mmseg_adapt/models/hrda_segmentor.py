@@ -105,28 +105,29 @@ class HRDASegmentor(MultiLevelSegmentor):
         context, attention = self.decode_head(features), self.attention_head(features).sigmoid()
         # BN of the shared head sees the context first, as in the release
         detail = self.detail_by_windows(inputs) if box is None else self._classify(inputs[place(box)])
-        stride = (size[0] if box is None else self.detail_crop[0]) // int(detail.shape[2])
-        self._check(size, stride)
+        stride = self._checked((size[0] if box is None else self.detail_crop[0]) / int(detail.shape[2]), size)
         return fuse(context, attention, detail, size, stride, box), detail
 
-    def _check(self, size: Sequence[int], stride: int) -> None:
+    def _checked(self, stride: float, size: Sequence[int]) -> int:
         """Raises: UserError: If boxes, windows or halves of an image of ``size`` do not align with the logits."""
         if GRID % stride:
             raise UserError(
-                f'HRDASegmentor places boxes at multiples of {GRID} pixels, but its logits have a stride of {stride} '
-                f'pixels: choose a backbone and a head with a stride of at most {GRID}'
+                f'HRDASegmentor places boxes at multiples of {GRID} pixels, but its logits have a stride of {stride:g} '
+                f'pixels: choose a backbone and a head whose stride divides {GRID}'
             )
-        if any(side % (2 * stride) for side in self.detail_crop):
+        step = int(stride)
+        if any(side % (2 * step) for side in self.detail_crop):
             raise UserError(
                 f'HRDASegmentor.detail_crop = {self.detail_crop}: windows overlap by half, so both sides must be '
-                f'multiples of {2 * stride}, twice the stride of the logits'
+                f'multiples of {2 * step}, twice the stride of the logits'
             )
-        cell = round(stride / self.context_scale)  # side of a context cell, in pixels of the image
+        cell = round(step / self.context_scale)  # side of a context cell, in pixels of the image
         if any(side % cell for side in size):
             raise UserError(
                 f'HRDASegmentor got an image of {size[0]}×{size[1]}: both sides must be multiples of {cell}; '
                 'crop or resize it'
             )
+        return step
 
     def _classify(self, images: Tensor) -> Tensor:
         return self.decode_head(self.extract_feat(images))

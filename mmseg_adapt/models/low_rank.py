@@ -50,6 +50,9 @@ def add_low_rank(
     ]
     if not found:
         raise UserError(f'low_rank.layers = {list(layers)}: {name} has no linear layer with such a suffix: correct it')
+    for part in module.modules():
+        if getattr(part, 'q_bias', None) is not None:  # then timm's attention uses the weight alone, without the layer
+            part.qkv_bias_separate = True
     for key, layer in found:
         if not 1 <= rank < min(layer.weight.shape):
             raise UserError(f'low_rank.rank = {rank} must be at least 1 and less than the sides of {name}.{key}')

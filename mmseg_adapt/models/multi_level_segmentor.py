@@ -13,6 +13,7 @@ from mmseg.utils import add_prefix
 from torch import Tensor, nn
 
 from ..errors import UserError
+from .foundation_vit import FoundationViT
 from .heads import MAP, HeadReader, reader_of
 from .low_rank import add_low_rank
 
@@ -36,11 +37,15 @@ class MultiLevelSegmentor(EncoderDecoder):
             distance; an export omits it.
 
     Raises:
-        UserError: If a head does not yield one map of logits; the message names it.
+        UserError: If a head does not yield one map of logits (the message names it), or if a ViT cannot divide the
+            sliding windows into patches.
     """
 
     def __init__(self, *args, low_rank: dict | None = None, projection: dict | None = None, **kwargs) -> None:
         super().__init__(*args, **kwargs)
+        tested = self.test_cfg or {}
+        if isinstance(self.backbone, FoundationViT) and tested.get('mode') == 'slide':
+            self.backbone.check_size(tested['crop_size'], 'a window (test_cfg.crop_size)')
         if low_rank is not None:
             add_low_rank(self.backbone, **low_rank)
         if projection is not None:

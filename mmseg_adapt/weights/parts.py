@@ -110,7 +110,8 @@ def check_whole(own: State, checkpoint: dict, path: str) -> None:
 
 
 def check_fit(own: State, found: State, path: str, anew: tuple[str, ...] = ()) -> None:
-    """Check that a part of a file fits this model, tensor by tensor. It may have extra keys, except in the head.
+    """Check that a part of a file fits this model, tensor by tensor. It may have extra keys, except in the head and
+    adapters.
 
     Raises:
         UserError: If no key is common, a tensor has another shape, the file's main head has more convolutions than the
@@ -132,6 +133,11 @@ def check_fit(own: State, found: State, path: str, anew: tuple[str, ...] = ()) -
             raise UserError(
                 f'{path}: this config has no {key}: use the config that the checkpoint was trained with (check '
                 'decode_head.type and dilations)'
+            )
+        if '.lora_' in key and not key.startswith(anew):
+            raise UserError(
+                f'{path} has low-rank adapters, but this config has no {key}: use the config that the checkpoint was '
+                'trained with and its low_rank.rank'
             )
     if missing := [key for key in _lacking(own, found) if not key.startswith(anew)]:
         raise UserError(

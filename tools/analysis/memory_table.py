@@ -2,14 +2,14 @@
 
     python tools/analysis/memory_table.py docs/long_runs.md
 
-A row is an iteration of a config at its published size, measured by memory.py.
+A row is an iteration of a config at its published size, measured by memory.py. One takes a minute or more.
 """
 
 import argparse
 from pathlib import Path
 from typing import NamedTuple
 
-from markdown_table import put
+from markdown_table import put, rows_of
 from memory import measure
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
@@ -46,9 +46,11 @@ DINOV2 = ('vfm/gta2cs_vitb', 'VFM-UDA, DINOv2 ViT-B/14, 504²', VIT)
 DINOV3 = ('vfm/gta2cs_dinov3_vitb', 'VFM-UDA, DINOv3 ViT-B/16, 512²', VIT)
 ADAPTERS = ('vfm/gta2cs_vitl_lora', 'VFM-UDA, ViT-L/14 with adapters, 504²', VIT)
 LARGE = ('vfm/gta2cs_vitl', 'VFM-UDA, ViT-L/14, 504²', VIT)
+FULL = ('vfm/gta2cs_vitb_1022', 'VFM-UDA, ViT-B/14, 1022²', VIT)
+LARGE_FULL = ('vfm/gta2cs_vitl_1022', 'VFM-UDA, ViT-L/14, 1022²', VIT)
 ROWS = [
     row
-    for config, name, blocks in (DAFORMER, DACS, HRDA, DINOV2, DINOV3, ADAPTERS, LARGE)
+    for config, name, blocks in (DAFORMER, DACS, HRDA, DINOV2, DINOV3, ADAPTERS, LARGE, FULL, LARGE_FULL)
     for row in (Row(config, name), Row(config, name, blocks), Row(config, name, precision='bf16'))
 ]
 
@@ -68,7 +70,11 @@ def cells(row: Row) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('page', type=Path, help='docs/long_runs.md; its table is replaced')
-    page = parser.parse_args().page
+    parser.add_argument(
+        '--missing', action='store_true', help='measure only rows that the page lacks; delete one to measure it again'
+    )
+    args = parser.parse_args()
+    known = {tuple(row[:2]): row for row in rows_of(args.page, 'memory')} if args.missing else {}
     init_default_scope('mmseg')
     MMLogger.get_instance('mmengine', log_level='ERROR')
     kinds = ['weights, optimiser', 'gradients', 'activations', 'sum, GiB', 'TFLOP', 'card']
@@ -77,9 +83,9 @@ def main() -> None:
     table.align = 'r'
     table.align[''] = table.align['how'] = 'l'
     for row in ROWS:
-        table.add_row(cells(row))
+        table.add_row(known.get((row.name, row.how)) or cells(row))
         print(*table.rows[-1], flush=True)
-    put(page, 'memory', table)
+    put(args.page, 'memory', table)
 
 
 if __name__ == '__main__':
