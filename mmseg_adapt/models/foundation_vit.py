@@ -58,7 +58,7 @@ class FoundationViT(TIMMBackbone):
         return tuple(self.timm_model(x))
 
     def check_size(self, size: Sequence[int], what: str = 'an image') -> None:
-        """Raises: UserError: a height or width that is not a multiple of the patch size."""
+        """Raises: UserError: If the height or width is not a multiple of the patch size."""
         (height, width), (patch, _) = size, self.timm_model.model.patch_embed.patch_size
         if height % patch or width % patch:
             raise UserError(
