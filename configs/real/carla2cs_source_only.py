@@ -1,4 +1,4 @@
-# No adaptation, CARLA → Cityscapes on the CPU. Ours: not measured yet.
+# No adaptation, CARLA → Cityscapes on the CPU. Ours: docs/results.md.
 #   python tools/train.py configs/real/carla2cs_source_only.py
 _base_ = './carla2cs_singlelevel.py'
 model = dict(_delete_=True, **_base_.model.segmentor)

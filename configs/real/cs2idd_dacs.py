@@ -1,4 +1,4 @@
-# DACS, Cityscapes → IDD-Lite on the CPU. Ours: not measured yet.
+# DACS, Cityscapes → IDD-Lite on the CPU. Ours: docs/results.md.
 #   python tools/train.py configs/real/cs2idd_dacs.py
 # Unlike in the release, the teacher's BN uses averaged statistics: those of four small images give poor labels.
 _base_ = './cs2idd_singlelevel.py'

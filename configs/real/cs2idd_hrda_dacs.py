@@ -1,5 +1,5 @@
 # DACS on two resolutions (HRDA's segmentor), Cityscapes → IDD-Lite on the CPU: the context at half size, detail from
-# windows of 128×64, one backbone and one head. Compare with cs2idd_dacs. Ours: not measured yet.
+# windows of 128×64, one backbone and one head. Compare with cs2idd_dacs. Ours: docs/results.md.
 #   python tools/train.py configs/real/cs2idd_hrda_dacs.py
 _base_ = './cs2idd_dacs.py'
 model = dict(

@@ -1,4 +1,4 @@
-# AdaptSegNet, multi-level, Cityscapes → IDD-Lite on the CPU. Ours: not measured yet.
+# AdaptSegNet, multi-level, Cityscapes → IDD-Lite on the CPU. Ours: docs/results.md.
 #   python tools/train.py configs/real/cs2idd_multilevel.py
 _base_ = './cs2idd_singlelevel.py'
 model = dict(

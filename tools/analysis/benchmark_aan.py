@@ -59,8 +59,8 @@ def methods(job: RenderJob, pool: list[Tensor], style: Style, args: Namespace) -
         colour=lambda x: Rendered(recoloured(x, colours).clamp(0, 255), None, 0, []),
     )
     if COLOUR in job.encoder.layers:
-        start = dict(fast=True, start='colour', plateau=0.0)
-        named |= {f'colour + {n}': adapter(**start, levels=((1.0, n),)) for n in (5, 10, 20)}
+        for start, count in (('colour', 5), ('colour', 10), ('colour', 20), ('best', 20)):
+            named[f'{start} + {count}'] = adapter(fast=True, start=start, plateau=0.0, levels=((1.0, count),))
         named['quick'] = adapter(fast='quick')
     named['fast'] = adapter(fast=True)
     if args.smoothness:
