@@ -18,7 +18,7 @@ from mmseg_adapt.methods.mixing import most_probable
 from mmseg_adapt.methods.self_training import Domain
 
 from .test_health import runner_of
-from .test_selftraining_runs import _unformatted, config_of, everything  # noqa: F401 (a fixture)
+from .test_selftraining_runs import config_of, everything
 from .tiny import REPO, load, run_tool, train
 
 CLASSES = ('road', 'car', 'train')
