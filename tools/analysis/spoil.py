@@ -87,7 +87,7 @@ SOUND = {  # name → (config, what is changed)
     'advent': ('singlelevel', set_(model__type='AdvEnt')),
     'lsgan': ('singlelevel', set_(model__objective='lsgan')),
     'slow': ('singlelevel', set_(optim_wrapper__segmentor__optimizer__lr=0.005)),
-    'multilevel': ('multilevel', nothing),
+    'd_faster': ('singlelevel', set_(optim_wrapper__discriminator__optimizer__lr=3e-4)),
     'singlelevel_double': ('singlelevel', set_(model__lambda_adv__decode=0.06)),
 }
 SPOILT = {
