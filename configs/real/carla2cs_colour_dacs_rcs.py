@@ -1,0 +1,6 @@
+# Colour transfer, then DACS with rare class sampling, CARLA → Cityscapes on the CPU. Ours: docs/results.md.
+#   python tools/train.py configs/real/carla2cs_colour_dacs_rcs.py
+_base_ = './carla2cs_dacs_rcs.py'
+load, *rest = _base_.source_pipeline
+colour = dict(type='ColourTransfer', target='data/cityscapes_small/images/train', read=[load, _base_.resize], prob=0.5)
+train_dataloader = dict(dataset=dict(source=dict(pipeline=[load, colour, *rest])))

@@ -1,0 +1,6 @@
+# Source-only training on images in the target's colours, CARLA → Cityscapes on the CPU. Ours: docs/results.md.
+#   python tools/train.py configs/real/carla2cs_colour_source_only.py
+_base_ = './carla2cs_source_only.py'
+load, *rest = _base_.source_pipeline
+colour = dict(type='ColourTransfer', target='data/cityscapes_small/images/train', read=[load, _base_.resize], prob=0.5)
+train_dataloader = dict(dataset=dict(pipeline=[load, colour, *rest]))
