@@ -277,17 +277,19 @@ def test_the_pick_s_margin_is_compared_with_what_other_images_would_have_given()
 
 def test_harm_is_told_by_its_symptoms_beside_the_baseline_and_a_sound_run_has_none():
     base, poor = notes_of('base', ROAD), notes_of('poor', WITHOUT, [torch.zeros(2, 4, dtype=torch.long)] * 2)
-    healthy, ill = score(flip=0.8, source=0.7, divergence=0.02), score(flip=0.6, source=0.5, divergence=0.3)
+    healthy, ill = score(flip=0.8, source=0.7, divergence=0.02), score(flip=0.6, source=0.4, divergence=0.3)
     assert symptoms(measures(base, healthy, base, healthy)) == []
     found = measures(poor, ill, base, healthy)
-    assert found == pytest.approx(dict(source=0.2, flip=0.2, changed=0.25, divergence=0.28, vanished=1))
+    assert found == pytest.approx(dict(source=0.3, flip=0.2, changed=0.25, divergence=0.28, vanished=1))
     assert symptoms(found) == [
-        'it lost 20.0 mIoU on the source',
+        'it lost 30.0 mIoU on the source',
         'its flip consistency is 20.0 lower',
         'its class shares moved 0.28 bits away from those of the source',
+    ]
+    assert symptoms(found, Limits(0.4, 0.3, 0.2, 0.3, 0)) == [
+        'it labels 25 % of the pixels differently',
         'it no longer predicts 1 of the classes',
     ]
-    assert symptoms(found, Limits(0.3, 0.3, 0.2, 0.3))[0] == 'it labels 25 % of the pixels differently'
     unknown = dict.fromkeys(found, float('nan')) | dict(vanished=0)
     assert symptoms(unknown) == []
 

@@ -17,13 +17,13 @@ LOST = 0.01  # a class has vanished if its share is below this fraction of its r
 
 @dataclass(frozen=True)
 class Limits:
-    """The largest changes that do not count as harm."""
+    """The largest changes that do not count as harm: fitted to 42 sound runs on three pairs of domains, rounded."""
 
-    source: float = 0.10  # loss of source mIoU
-    flip: float = 0.10  # loss of flip consistency
-    changed: float = 0.35  # share of the pixels that are labelled differently
-    divergence: float = 0.10  # increase, in bits, of the divergence from the source's class shares
-    vanished: float = 0  # number of classes that only the baseline predicts
+    source: float = 0.24  # loss of source mIoU
+    flip: float = 0.02  # loss of flip consistency
+    changed: float = 0.42  # share of the pixels that are labelled differently
+    divergence: float = 0.015  # increase, in bits, of the divergence from the source's class shares
+    vanished: float = 2  # number of classes that only the baseline predicts
 
 
 def changed(notes: Notes, baseline: Notes) -> float:
