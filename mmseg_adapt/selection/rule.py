@@ -70,28 +70,21 @@ def scores_of(pool: Pool, source_shares: np.ndarray | None = None) -> list[Score
     return found
 
 
-def guarded(scores: list[Scores], runs: list[str]) -> list[int]:
-    """The snapshots that may be picked. With one run, or fewer than three snapshots: all.
-
-    With several runs: those whose agreement with the pool's average is at least the median.
-    """
-    agreement = np.array([s.agreement for s in scores])
-    if len(set(runs)) < 2 or len(scores) < 3:
-        return list(range(len(scores)))
-    return np.flatnonzero(agreement >= np.median(agreement)).tolist()
+def candidates(runs: list[str]) -> list[int]:
+    """The snapshots that may be picked: of one run all, of several runs the last of each."""
+    if len(set(runs)) < 2:
+        return list(range(len(runs)))
+    return [max(i for i, other in enumerate(runs) if other == run) for run in dict.fromkeys(runs)]
 
 
 def pick(scores: list[Scores], runs: list[str]) -> int:
-    """The default rule: EnsV guards against the worst, flip consistency picks.
-
-    Within a run, it picks the snapshot with the highest flip consistency. With several runs, flip consistency alone may
-    choose a run that is consistent but wrong, and agreement alone prefers the average run. So it picks the highest flip
-    consistency among the snapshots whose agreement with the pool's average is at least the median. Ties: the first.
+    """The default rule: the highest flip consistency, within a run among its snapshots, over several runs among their
+    last ones. Early snapshots of a run may be consistent and poor. Ties: the first.
 
     Args:
-        runs: the run of each snapshot.
+        runs: the run of each snapshot; a run's snapshots stand in the order of their iterations.
     """
-    return max(guarded(scores, runs), key=lambda i: scores[i].flip)
+    return max(candidates(runs), key=lambda i: scores[i].flip)
 
 
 def certainty_of(notes: list[Notes], chosen: int, other: int, draws: int = 1000) -> float:

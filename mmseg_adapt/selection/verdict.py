@@ -8,7 +8,7 @@ import numpy as np
 
 from .harm import changed, measures, symptoms, vanished
 from .pool import Pool
-from .rule import Scores, certainty_of, guarded, pick
+from .rule import Scores, candidates, certainty_of, pick
 
 SURE = 0.9  # share of the bootstrap samples in which a pick must stay ahead
 
@@ -33,15 +33,15 @@ def words(
         baselines: the snapshots that were trained on the source only.
     """
     best = pick(scores, runs)
-    said = [of_pick(pool, scores, guarded(scores, runs)), *_of_adaptation(pool, scores, best, baselines)]
+    said = [of_pick(pool, scores, candidates(runs)), *_of_adaptation(pool, scores, best, baselines)]
     if len(pool.notes) < 2:
         said.append('agreement with the pool (EnsV) needs several snapshots: only flip consistency is used')
     return said + of_classes(pool, range(len(scores)), source_shares)
 
 
-def of_pick(pool: Pool, scores: list[Scores], candidates: Sequence[int]) -> str:
-    """The candidate with the highest flip consistency, its margin, and whether there are enough images to tell."""
-    best, *others = sorted(candidates, key=lambda i: -scores[i].flip)
+def of_pick(pool: Pool, scores: list[Scores], members: Sequence[int]) -> str:
+    """The snapshot with the highest flip consistency, its margin, and whether there are enough images to tell."""
+    best, *others = sorted(members, key=lambda i: -scores[i].flip)
     said = f'pick: {scores[best].name} (flip consistency {100 * scores[best].flip:.1f})'
     if not others:
         return said

@@ -57,15 +57,16 @@ def last(scores: list[Scores], runs: list[str]) -> list[int]:
     return [max(i for i, run in enumerate(runs) if run == own) for own in dict.fromkeys(runs)]
 
 
+def guarded(scores: list[Scores], runs: list[str]) -> list[int]:
+    """Flip consistency, among the snapshots whose agreement with the pool's average is at least the median."""
+    least = np.median([s.agreement for s in scores])
+    return [max((i for i, s in enumerate(scores) if s.agreement >= least), key=lambda i: scores[i].flip)]
+
+
 def rank_sum(scores: list[Scores], runs: list[str]) -> list[int]:
     """The best by the sum of the ranks in agreement and flip consistency."""
     ranks = [np.argsort(np.argsort([getattr(s, name) for s in scores])) for name in ('agreement', 'flip')]
     return [int(sum(ranks).argmax())]
-
-
-def last_by_flip(scores: list[Scores], runs: list[str]) -> list[int]:
-    """The run by flip consistency, its last snapshot."""
-    return [max(last(scores, runs), key=lambda i: scores[i].flip)]
 
 
 def every(scores: list[Scores], runs: list[str]) -> list[int]:
@@ -75,7 +76,7 @@ def every(scores: list[Scores], runs: list[str]) -> list[int]:
 RULES: dict[str, Rule] = {
     'default': lambda scores, runs: [pick(scores, runs)],
     'last': last,
-    'last, run by flip': last_by_flip,
+    'flip, guarded by agreement': guarded,
     'rank sum': rank_sum,
     'chance': every,
     **{name: by(name) for name in BETTER},
