@@ -1,4 +1,4 @@
-# DACS, CARLA → Cityscapes on the CPU. Ours: not measured yet.
+# DACS, CARLA → Cityscapes on the CPU. Ours: docs/results.md.
 #   python tools/train.py configs/real/carla2cs_dacs.py
 # Unlike in the release, the teacher's BN uses averaged statistics: those of four small images give poor labels.
 _base_ = './carla2cs_singlelevel.py'

@@ -1,4 +1,4 @@
-# Oracle: supervised on Cityscapes' own labels, tested like the others. Ours: not measured yet.
+# Oracle: supervised on Cityscapes' own labels, tested like the others. Ours: docs/results.md.
 #   python tools/train.py configs/real/carla2cs_oracle.py
 _base_ = './carla2cs_source_only.py'
 train_dataloader = dict(

@@ -1,4 +1,4 @@
-# AdaptSegNet, single-level, CARLA → Cityscapes on the CPU. Ours: not measured yet.
+# AdaptSegNet, single-level, CARLA → Cityscapes on the CPU. Ours: docs/results.md.
 #   python tools/train.py configs/real/carla2cs_singlelevel.py
 _base_ = [
     '../_base_/models/segformerhead_mobilenetv2.py',

@@ -1,4 +1,4 @@
-# AdvEnt, Cityscapes → IDD-Lite on the CPU. Ours: docs/results.md.
+# AdvEnt, Cityscapes → IDD-Lite on the CPU. Ours: not measured yet.
 #   python tools/train.py configs/real/cs2idd_advent.py
 _base_ = './cs2idd_singlelevel.py'
 model = dict(type='AdvEnt')

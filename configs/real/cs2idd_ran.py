@@ -1,4 +1,4 @@
-# FCAN's RAN in one stage, Cityscapes → IDD-Lite on the CPU. Ours: docs/results.md.
+# FCAN's RAN in one stage, Cityscapes → IDD-Lite on the CPU. Ours: not measured yet.
 #   python tools/train.py configs/real/cs2idd_ran.py
 _base_ = './cs2idd_singlelevel.py'
 model = dict(
