@@ -396,7 +396,7 @@ def test_the_bench_says_what_every_rule_loses_and_which_symptom_would_have_warne
     file.write_text('\n'.join(map(json.dumps, rows)))
     run_tool('analysis/bench_selection.py', 'pools', '--from', file, monkeypatch=monkeypatch)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[2].startswith('| demo | 4 | 47.5 | 40.0 | 60.0 | 51.2 | 40.0 | +0.00 | +0.40 | +0.00 | +nan |')
+    assert lines[2].startswith('| demo | 4 | 47.5 | 40.0 | 60.0 | -60 % | 51.2 | 40.0 | +0.00 | +0.40 | +0.00 | +nan |')
     assert lines[3].startswith('| 1 runs, mean |')
     pool, run = (line for line in lines if line.startswith('| default '))
     assert pool == '| default | 1 | 20.00 | 20.0 | 100 % | -60 % | 0.0 |'

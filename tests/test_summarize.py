@@ -116,6 +116,16 @@ def test_the_tables_in_the_docs_are_those_of_the_stored_results(tmp_path, monkey
     assert page.read_text(encoding='utf-8') == text, 'run summarize.py --from FILE --into docs/results.md for each file'
 
 
+def test_every_mean_of_the_readme_and_every_stored_attempt_stands_on_the_page_of_results():
+    page = (DOCS / 'results.md').read_text(encoding='utf-8')
+    means = re.findall(r'\d+\.\d ± \d+\.\d', (DOCS.parent / 'README.md').read_text(encoding='utf-8'))
+    assert len(means) > 30
+    assert [mean for mean in means if mean not in page] == []
+    attempts = map(json.loads, (DOCS / 'results/attempts/runs.jsonl').read_text().splitlines())
+    lasts = {(run['row'], f'{run["snapshots"][-1]["mIoU"]:.1f}') for run in attempts}
+    assert [(name, last) for name, last in sorted(lasts) if last not in page] == []
+
+
 def test_a_page_without_a_place_for_the_tables_is_named_and_kept(tmp_path, monkeypatch, capsys):
     write_run(tmp_path / 'a', [(10, 30.0)])
     run_tool('analysis/summarize.py', tmp_path / 'a', '--json', tmp_path / 'x.jsonl', monkeypatch=monkeypatch)

@@ -70,11 +70,14 @@ def scores_of(pool: Pool, source_shares: np.ndarray | None = None) -> list[Score
     return found
 
 
+def last_of_each(runs: list[str]) -> list[int]:
+    """The last snapshot of each run."""
+    return list({run: i for i, run in enumerate(runs)}.values())
+
+
 def candidates(runs: list[str]) -> list[int]:
     """The snapshots that may be picked: of one run all, of several runs the last of each."""
-    if len(set(runs)) < 2:
-        return list(range(len(runs)))
-    return [max(i for i, other in enumerate(runs) if other == run) for run in dict.fromkeys(runs)]
+    return last_of_each(runs) if len(set(runs)) > 1 else list(range(len(runs)))
 
 
 def pick(scores: list[Scores], runs: list[str]) -> int:

@@ -31,7 +31,7 @@ from mmseg_adapt.errors import UserError, one_sentence
 from mmseg_adapt.selection.compare import Comparison, compare
 from mmseg_adapt.selection.harm import Limits, measures, symptoms
 from mmseg_adapt.selection.pool import Pool, take
-from mmseg_adapt.selection.rule import BETTER, Scores, pick
+from mmseg_adapt.selection.rule import BETTER, Scores, last_of_each, pick
 from mmseg_adapt.selection.scores import rank_correlation
 
 Rule = Callable[[list[Scores], list[str]], list[int]]  # the snapshots that it may pick, all alike
@@ -54,7 +54,7 @@ def by(score: str) -> Rule:
 
 def last(scores: list[Scores], runs: list[str]) -> list[int]:
     """The last snapshot of each run, one as good as another: what is done today."""
-    return [max(i for i, run in enumerate(runs) if run == own) for own in dict.fromkeys(runs)]
+    return last_of_each(runs)
 
 
 def guarded(scores: list[Scores], runs: list[str]) -> list[int]:
@@ -134,7 +134,7 @@ def run_table(files: list[Path]) -> str:
         miou = [[100 * s.miou for s in run] for run in runs]
         ends = [(m[-1], m[pick(run, [''] * len(run))], max(m), np.mean(m)) for m, run in zip(miou, runs)]
         last_, picked, best, mean = np.array(ends).T
-        recovered = f'{100 * (picked - last_).mean() / max((best - last_).mean(), 1e-9):.0f} %'
+        recovered = share((picked - last_).mean(), (best - last_).mean())
         below = (f'{(picked < other - 1e-9).sum()}' for other in (mean, last_))
         lines += row(name, len(runs), *(f'{x.mean():.1f}' for x in (last_, picked, best)), *below, recovered)
     return '\n'.join(lines)
@@ -153,15 +153,17 @@ def tables(rows: list[dict]) -> str:
     pools = {name: Measured(own) for name, own in groups(rows, 'pool').items() if len({r['run'] for r in own}) > 1}
     once = {(row['run'], row['name']): row for row in rows}.values()  # a run may be in several pools
     runs = {name: Measured(own) for name, own in groups(once, 'run').items() if len(own) >= LEAST}
-    lines = row('pool', 'snapshots', 'last', 'picked', 'best', 'mean', 'worst', *BETTER, head=True)
+    lines = row('pool', 'snapshots', 'last', 'picked', 'best', 'recovered', 'mean', 'worst', *BETTER, head=True)
     for name, pool in pools.items():
-        ends = pool.last, pool.miou[pool.pick], pool.miou.max(), pool.miou.mean(), pool.miou.min()
-        rhos = pool.correlations()
-        lines += row(name, len(pool.miou), *(f'{x:.1f}' for x in ends), *(f'{rho:+.2f}' for rho in rhos))
+        last_, picked, best = pool.last, pool.miou[pool.pick], pool.miou.max()
+        ends = (f'{x:.1f}' for x in (last_, picked, best))
+        others = (f'{x:.1f}' for x in (pool.miou.mean(), pool.miou.min()))
+        rhos = (f'{rho:+.2f}' for rho in pool.correlations())
+        lines += row(name, len(pool.miou), *ends, share(picked - last_, best - last_), *others, *rhos)
     if runs:
         known = ([rho for rho in column if rho == rho] for column in zip(*(r.correlations() for r in runs.values())))
         rhos = (sum(column) / len(column) if column else float('nan') for column in known)
-        lines += row(f'{len(runs)} runs, mean', *('',) * 6, *(f'{rho:+.2f}' for rho in rhos))
+        lines += row(f'{len(runs)} runs, mean', *('',) * 7, *(f'{rho:+.2f}' for rho in rhos))
     for title, found in (('pools of several runs', pools), ('single runs', runs)):
         lines += ['', f'{len(found)} {title}:', ''] + rule_table(list(found.values())) if found else []
     return '\n'.join(lines)
@@ -194,10 +196,14 @@ def rule_table(pools: list[Measured]) -> list[str]:
 
 def summary(verdicts: list[dict[str, float]]) -> tuple:
     mean = {key: float(np.mean([v[key] for v in verdicts])) for key in verdicts[0]}
-    recovered = f'{100 * mean["over_last"] / mean["to_gain"]:.0f} %' if mean['to_gain'] > 1e-9 else '–'
+    recovered = share(mean['over_last'], mean['to_gain'])
     worst, least = max(v['regret'] for v in verdicts), min(v['over_worst'] for v in verdicts)
     below = f'{100 * mean["below"]:.0f} %'
     return len(verdicts), f'{mean["regret"]:.2f}', f'{worst:.1f}', below, recovered, f'{least:.1f}'
+
+
+def share(part: float, whole: float) -> str:
+    return f'{100 * part / whole:.0f} %' if whole > 1e-9 else '–'
 
 
 def row(*cells: object, head: bool = False) -> list[str]:
