@@ -1,13 +1,12 @@
 """The chain of FCAN's ablation on tiny data: stage 1, its BN statistics, a stage 2 from its checkpoint, the table."""
 
-import importlib.util
 import re
 
 import pytest
 import torch
 
 from .test_training import failure
-from .tiny import REPO, load, run_tool, tiny_config
+from .tiny import load, run_tool, tiny_config, tool
 
 
 @pytest.fixture(scope='module')
@@ -29,9 +28,7 @@ def setting(street_data, tmp_path_factory):
 
 
 def test_the_chain_trains_each_stage_once_and_prints_the_papers_table_beside_ours(setting, monkeypatch, capsys):
-    spec = importlib.util.spec_from_file_location('fcan_ablation', REPO / 'tools/fcan_ablation.py')
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+    chain = tool('fcan_ablation.py')
     ran = []
 
     def run(log, script, config, *arguments):  # in this process; mmengine keeps runners by name
@@ -41,11 +38,11 @@ def test_the_chain_trains_each_stage_once_and_prints_the_papers_table_beside_our
         log.parent.mkdir(parents=True, exist_ok=True)
         run_tool(script.removeprefix('tools/'), config, *arguments, *options, name, monkeypatch=monkeypatch)
 
-    monkeypatch.setattr(tool, 'run', run)
+    monkeypatch.setattr(chain, 'run', run)
     work_dir = setting.parent / 'work'
     command = ['fcan_ablation', '--setting', str(setting), '--rows', 'abn', 'ran', '--work-dir', str(work_dir)]
     monkeypatch.setattr('sys.argv', command)
-    tool.main()
+    chain.main()
     scripts = ('train.py', 'adapt_bn.py', 'test.py', 'train.py', 'test.py')
     assert ran == [(f'tools/{s}', row) for s, row in zip(scripts, ('fcn', 'abn', 'abn', 'ran', 'ran'))]
     table = capsys.readouterr().out
@@ -57,7 +54,7 @@ def test_the_chain_trains_each_stage_once_and_prints_the_papers_table_beside_our
     assert 0 < distance < 0.01  # it started there
     assert any(not torch.equal(v, stage1[k]) for k, v in load(work_dir / 'abn/seed0/iter_2.pth')['state_dict'].items())
     monkeypatch.setattr('sys.argv', command)
-    tool.main()
+    chain.main()
     assert len(ran) == 5  # all was there
     assert capsys.readouterr().out.split('paper, GTA5')[1] == table.split('paper, GTA5')[1]
 

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from .test_training import failure
-from .tiny import CONFIGS, run_tool
+from .tiny import CONFIGS, run_tool, tool
 
 DOCS = CONFIGS.parent / 'docs'
 
@@ -124,6 +124,15 @@ def test_every_mean_of_the_readme_and_every_stored_attempt_stands_on_the_page_of
     attempts = map(json.loads, (DOCS / 'results/attempts/runs.jsonl').read_text().splitlines())
     lasts = {(run['row'], f'{run["snapshots"][-1]["mIoU"]:.1f}') for run in attempts}
     assert [(name, last) for name, last in sorted(lasts) if last not in page] == []
+
+
+def test_a_table_in_a_page_is_replaced_and_read_again(tmp_path):
+    markdown_table, page = tool('analysis/markdown_table.py'), tmp_path / 'page.md'
+    page.write_text('before\n<!-- a: begin -->\nold\n<!-- a: end -->\nafter')
+    markdown_table.put(page, 'a', markdown_table.markdown(['', 'x'], [['one', 1], ['two', 2]]))
+    text = page.read_text()
+    assert text.startswith('before\n<!-- a: begin -->\n|') and text.endswith('|\n<!-- a: end -->\nafter')
+    assert markdown_table.rows_of(page, 'a') == [['one', '1'], ['two', '2']]
 
 
 def test_a_page_without_a_place_for_the_tables_is_named_and_kept(tmp_path, monkeypatch, capsys):

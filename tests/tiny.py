@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
 import itertools
 import runpy
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import mmengine.config.config
 import mmengine.runner.runner
@@ -77,6 +78,14 @@ def run_tool(name: str, *arguments, monkeypatch) -> None:
     monkeypatch.setattr(sys, 'argv', [name, *map(str, arguments)])
     monkeypatch.chdir(REPO)
     runpy.run_path(str(REPO / 'tools' / name), run_name='__main__')
+
+
+def tool(name: str) -> ModuleType:
+    """``tools/NAME`` as a module, to call its functions."""
+    spec = importlib.util.spec_from_file_location(Path(name).stem, REPO / 'tools' / name)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def random_checkpoint(cfg: Config, path: Path) -> Path:
