@@ -8,6 +8,7 @@ import runpy
 import shutil
 import socket
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -329,6 +330,7 @@ def test_a_broken_target_image_leaves_no_store_and_can_be_removed(world, tmp_pat
     argv = [world / 'aan.py', '--source', world / 'source', '--target', target, '--out', tmp_path / 'store']
     message = failure(*argv, '--count', 1, monkeypatch=monkeypatch, capsys=capsys)
     assert f'{broken} cannot be read' in message
+    assert not [t for t in threading.enumerate() if type(t).__name__ == '_RefreshThread']  # the progress bar has ended
     broken.unlink()
     run_tool('render_aan.py', *argv, '--count', 1, monkeypatch=monkeypatch)
     assert json.loads((tmp_path / 'store' / MANIFEST).read_text())['settings']['target_images'] == 2

@@ -119,6 +119,24 @@ def test_a_work_dir_that_is_none_is_one_sentence(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_no_figure_mixes_shares_with_percent_or_shows_a_single_snapshot(work_dirs, tmp_path, monkeypatch):
+    folder = tmp_path / 'dacs'
+    shutil.copytree(work_dirs / 'dacs', folder)
+    rows = [{'iter': i, 'step': i, 'mix.agreement': 0.5, 'teacher_agreement': 90.0} for i in (2, 4)]
+    (folder / '1/vis_data/scalars.json').write_text('\n'.join(map(json.dumps, rows)))
+    drawn = {}
+    monkeypatch.setattr(figures, 'curves', lambda title, series, *_: drawn.setdefault(title, set(series)) and '')
+    main([str(folder), '--images', '3'])
+    assert drawn['teacher'] == {'mix.agreement'}
+    assert drawn['student and teacher, mIoU'] == {'teacher_agreement'}
+    assert 'scores' in drawn
+    for file in sorted(folder.glob('iter_*.pth'))[1:]:
+        file.unlink()
+    drawn.clear()
+    main([str(folder), '--images', '3'])
+    assert 'teacher' in drawn and 'scores' not in drawn
+
+
 def test_what_a_run_left_is_read_from_its_folder(work_dirs):
     run = run_in(work_dirs / 'dacs')
     assert run.curves('loss') == {'decode.loss_ce': [(2, 0.5), (4, 0.25)]}

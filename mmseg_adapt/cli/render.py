@@ -11,6 +11,7 @@ import os
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -166,7 +167,8 @@ def main() -> None:
     store.check(settings)
     if index == 0 or args.shard is not None:
         if not store.has_style:  # before the manifest: an unreadable target image leaves no store
-            style = job.style_of(targets, lambda files: tracked(files, len(files), 'style of the target'))
+            with closing(tracked(targets, len(targets), 'style of the target')) as shown:  # an error ends the bar
+                style = job.style_of(targets, lambda _: shown)
         store.create(settings, dict(config=args.config, source=str(args.source), target=str(args.target)))
         if not store.has_style:
             store.add_style(style)

@@ -201,7 +201,8 @@ def _training(run: Run, judged: Judged | None) -> str:
     groups: dict[str, dict] = {}
     for name, points in losses.items():
         groups.setdefault(_kind_of_loss(name), {})[name] = points
-    groups['teacher'] = {**run.curves('teacher.confident'), **run.curves('agreement')}
+    groups['teacher'] = {**run.curves('teacher.confident'), **run.curves('.agreement')}  # shares
+    groups['student and teacher, mIoU'] = run.curves('teacher_agreement')  # percent
     groups['accuracy of the discriminator'] = run.curves('accuracy')
     mark = (judged.found.snapshots[judged.best].iteration, 'pick') if judged else None
     drawn = [figures.curves(title, series, mark) for title, series in groups.items() if series]
@@ -228,9 +229,10 @@ def _snapshots(judged: Judged | None) -> str:
         name: list(zip(steps, (100 * getattr(found.scores[i], key) for i in judged.own)))
         for key, name in columns.items()
     }
-    drawn = figures.curves('scores', series, (found.snapshots[judged.best].iteration, 'pick'))
+    mark = (found.snapshots[judged.best].iteration, 'pick')
+    drawn = [figures.curves('scores', series, mark)] if len(steps) > 1 else []
     return page.section(
-        'Snapshots, in percent', page.table(['', *columns.values()], rows, judged.best), page.grid([drawn])
+        'Snapshots, in percent', page.table(['', *columns.values()], rows, judged.best), page.grid(drawn)
     )
 
 
