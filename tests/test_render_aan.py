@@ -330,7 +330,10 @@ def test_a_broken_target_image_leaves_no_store_and_can_be_removed(world, tmp_pat
     argv = [world / 'aan.py', '--source', world / 'source', '--target', target, '--out', tmp_path / 'store']
     message = failure(*argv, '--count', 1, monkeypatch=monkeypatch, capsys=capsys)
     assert f'{broken} cannot be read' in message
-    assert not [t for t in threading.enumerate() if type(t).__name__ == '_RefreshThread']  # the progress bar has ended
+    bars = [thread for thread in threading.enumerate() if type(thread).__name__ == '_RefreshThread']
+    for bar in bars:
+        bar.join(timeout=5)
+    assert not any(bar.is_alive() for bar in bars)  # each ended with its loop
     broken.unlink()
     run_tool('render_aan.py', *argv, '--count', 1, monkeypatch=monkeypatch)
     assert json.loads((tmp_path / 'store' / MANIFEST).read_text())['settings']['target_images'] == 2
