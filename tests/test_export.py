@@ -388,12 +388,13 @@ np.save('labels.npy', SlidingModel()(np.asarray(Image.open(sys.argv[1]).convert(
 
 
 def test_a_model_tested_in_sliding_windows_is_exported_with_a_wrapper_that_labels_every_pixel_as_pytorch_does(
-    deeplab, street_data, tmp_path, monkeypatch, capsys
+    deeplab, street_data, tmp_path, monkeypatch
 ):
     config, checkpoint = changed(deeplab, tmp_path, slide)
-    out, image = tmp_path / 'out', val_image(street_data)
+    out, image, logged = tmp_path / 'out', val_image(street_data), []
+    monkeypatch.setattr('mmseg_adapt.export.print_log', lambda message, *_, **__: logged.append(message))
     run_tool('export_segmentor.py', config, checkpoint, out, '--onnx', monkeypatch=monkeypatch)
-    said = ''.join(capsys.readouterr())
+    (said,) = logged
     assert 'model.onnx takes the whole image at once, but' in said
     assert 'Use sliding.py, which agrees with PyTorch to' in said
     assert 'Use sliding.py' in (out / 'README.md').read_text()

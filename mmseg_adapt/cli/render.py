@@ -10,7 +10,7 @@ another config.
 import os
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -53,7 +53,7 @@ def spread(names: list[str], count: int | None) -> list[str]:
     return [names[i * len(names) // count] for i in range(count)]
 
 
-def tracked(items: Iterable, total: int, title: str) -> Iterator:
+def tracked(items: Iterable, total: int, title: str) -> Generator:
     """The items, with a progress bar that shows the rate and the remaining time."""
     rate = TextColumn('{task.fields[rate]} images/s')
     columns = TextColumn(title), BarColumn(), MofNCompleteColumn(), rate, TimeElapsedColumn(), TimeRemainingColumn()
