@@ -213,6 +213,26 @@ def test_a_store_of_other_settings_is_refused_with_the_difference_named(
     assert content(undisturbed) == before
 
 
+@pytest.mark.parametrize('recipe', [{}, dict(solver='lbfgs', start='content', plateau=0.01, patience=5)])
+def test_a_batch_renders_images_of_one_size_as_one_by_one(recipe, world, tmp_path, monkeypatch, capsys):
+    source = shutil.copytree(world / 'source', tmp_path / 'source')
+    for i in (4, 5, 12):  # neighbours of another size
+        file = next(source.rglob(f'{i:03d}.png'))
+        cv2.imwrite(str(file), cv2.resize(cv2.imread(str(file)), (64, 32)))
+    next(source.rglob('008.png')).write_text('no image')
+    options = [f'aan.recipe.{key}={value}' for key, value in recipe.items()]
+    for out, *more in (['alone'], ['batches', '--batch-size', '3']):
+        argv = [world / 'aan.py', '--source', source, '--target', world / 'target', '--out', tmp_path / out, '--count']
+        argv += [20, *more, *(['--cfg-options', *options] if options else [])]
+        assert '1 images were skipped' in failure(*argv, monkeypatch=monkeypatch, capsys=capsys)
+    alone, batches = (sorted((tmp_path / out).rglob('*.png')) for out in ('alone', 'batches'))
+    assert len(alone) == len(batches) == 19
+    for a, b in zip(alone, batches):
+        a, b = (cv2.imread(str(file)).astype(int) for file in (a, b))
+        assert a.shape == b.shape
+        assert abs(a - b).mean() < 0.5  # float32 sums in another order
+
+
 def test_a_broken_source_image_is_skipped_listed_and_ends_in_an_error(world, tmp_path, monkeypatch, capsys):
     source = tmp_path / 'source'
     shutil.copytree(world / 'source' / 'town0', source)
@@ -230,6 +250,7 @@ def test_a_broken_source_image_is_skipped_listed_and_ends_in_an_error(world, tmp
         (['--shard', '2/2'], '--shard 2/2: write i/n with 0 ≤ i < n'),
         (['--shard', 'half'], '--shard half: write i/n'),
         (['--count', '0'], '--count 0 must be at least 1'),
+        (['--batch-size', '0'], '--batch-size 0 must be at least 1'),
         (['--source', 'nowhere'], 'nowhere does not exist: set --source to a folder'),
         (['--target', 'configs'], 'configs contains no images'),
         (

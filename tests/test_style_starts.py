@@ -1,5 +1,7 @@
 """AAN: where a render starts, the smoothness term, and that keeping L-BFGS's last gradient changes nothing."""
 
+from functools import partial
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -123,7 +125,7 @@ def test_a_store_notes_where_a_render_started(tmp_path):
 # ---- L-BFGS ----
 
 
-def plain_lbfgs(loss, x, iterations, recipe):
+def plain_lbfgs(evaluate, x, iterations, recipe):
     """Without a memory for the point at which a step of the optimiser ended."""
     unit = recipe.beta * x[0].numel() ** 0.5
     z = (x / unit).contiguous()
@@ -131,7 +133,7 @@ def plain_lbfgs(loss, x, iterations, recipe):
     optimiser = torch.optim.LBFGS([z], lr=1, **options)
 
     def closure():
-        values, gradient = value_and_gradient(loss, z * unit)
+        values, gradient = evaluate(z * unit)
         z.grad = (gradient * unit).contiguous()
         return values.sum()
 
@@ -154,7 +156,7 @@ def test_a_gradient_that_is_known_is_not_computed_again_and_the_render_stays_the
             calls.append(image)
             return BALANCED(encoder(image), content, style)
 
-        list(solver(loss, x, 16, recipe) or ())
+        list(solver(partial(value_and_gradient, loss), x, 16, recipe) or ())
         counts.append(len(calls))
         ends.append(x)
     assert torch.equal(*ends)

@@ -10,7 +10,7 @@ another config.
 import os
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +21,7 @@ import torch
 from mmengine.config import Config, DictAction
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from torch import Tensor
 
 from ..errors import UserError
 from ..style.job import RenderJob
@@ -84,27 +85,46 @@ def announce(count: int, seconds: float, size: int, preview: Path) -> None:
     )
 
 
-def render_all(job: RenderJob, store: RenderStore, todo: dict[str, Path], targets: list[Path]) -> list[str]:
+def batches(images: Iterable[tuple[str, Path, Tensor]], count: int) -> Iterator[tuple]:
+    """Names, files and images (N, 3, H, W), N ≤ count, of neighbours that have one size."""
+    batch: list[tuple[str, Path, Tensor]] = []
+    for item in images:
+        if batch and (len(batch) == count or item[2].shape != batch[0][2].shape):
+            yield tuple(zip(*batch))
+            batch = []
+        batch.append(item)
+    if batch:
+        yield tuple(zip(*batch))
+
+
+def render_all(
+    job: RenderJob, store: RenderStore, todo: dict[str, Path], targets: list[Path], batch_size: int
+) -> list[str]:
     """Render what is missing. Returns one sentence per image that could not be rendered."""
     style, broken = store.style(), []
     folder = store.folder.resolve()  # so that '.' has a name
     preview = folder.with_name(f'{folder.name}.preview.png')
     announced = False
-    for name, file in tracked(todo.items(), len(todo), 'rendering'):
-        if store.holds(name, file):  # another process has rendered it
-            continue
+
+    def loaded(items: Iterable[tuple[str, Path]]) -> Iterator[tuple[str, Path, Tensor]]:
+        for name, file in items:
+            if store.holds(name, file):  # another process has rendered it
+                continue
+            try:
+                yield name, file, job.load(file, 'content')
+            except UserError as error:
+                CONSOLE.print(f'skipped: {error}')
+                broken.append(str(error))
+
+    with closing(tracked(todo.items(), len(todo), 'rendering')) as items:  # an error ends the bar
         started = time.time()
-        try:
-            image, start = job.render(file, name, style)
-        except UserError as error:
-            CONSOLE.print(f'skipped: {error}')
-            broken.append(str(error))
-            continue
-        size, seconds = store.add(name, image, file, start), time.time() - started
-        if not announced:
-            write_preview(preview, job, file, image, targets[len(targets) // 2])
-            announce(len(todo) - 1, seconds, size, preview)
-            announced = True
+        for names, files, images in batches(loaded(items), batch_size):
+            renders = job.render(torch.cat(images), names, style)
+            sizes = [store.add(name, image, file, start) for name, file, (image, start) in zip(names, files, renders)]
+            if not announced:
+                write_preview(preview, job, files[0], renders[0][0], targets[len(targets) // 2])
+                announce(len(todo) - len(names), (time.time() - started) / len(names), sizes[0], preview)
+                announced = True
     return broken
 
 
@@ -124,6 +144,7 @@ def parse() -> ArgumentParser:
     parser.add_argument('--target', type=Path, required=True, help='folder of images that define the style')
     parser.add_argument('--out', type=Path, required=True, help='folder of the renders (the store)')
     parser.add_argument('--paper', action='store_true', help="the paper's recipe: white noise, 1000 iterations")
+    parser.add_argument('--batch-size', type=int, default=1, help='render up to this many images of one size at once')
     parser.add_argument('--count', type=int, help='render only this many images, evenly spaced')
     parser.add_argument('--shard', help='i/n renders only every n-th image, starting with the i-th')
     parser.add_argument('--device', help='default: the GPU of this process, or cpu')
@@ -156,6 +177,8 @@ def main() -> None:
     aan = cfg.to_dict().get('aan')
     if aan is not None and args.paper:
         aan.update(fast=False, recipe={})
+    if args.batch_size < 1:
+        raise UserError(f'--batch-size {args.batch_size} must be at least 1')
     check_out(args)
     sources, targets = images_in(args.source, '--source'), list(images_in(args.target, '--target').values())
     names = spread(list(sources), args.count)
@@ -175,6 +198,6 @@ def main() -> None:
     gathered([])  # the other ranks wait for the style
     todo = {name: sources[name] for name in names[index::shards] if not store.holds(name, sources[name])}
     CONSOLE.print(f'{store.folder}: {len(names[index::shards]) - len(todo)} rendered, {len(todo)} to render')
-    broken = gathered(render_all(job, store, todo, targets))  # torchrun ends all ranks if one fails
+    broken = gathered(render_all(job, store, todo, targets, args.batch_size))  # torchrun ends all ranks if one fails
     if broken:
         raise UserError(f'{len(broken)} images were skipped: ' + '; '.join(broken))

@@ -104,7 +104,7 @@ class AANStyleTransfer(BaseTransform):
         name = below[0].with_suffix('').as_posix()
         if not self.store.holds(name, file):
             self._job = self._job or RenderJob.from_settings(manifest['settings'], device)
-            image, start = self._job.render(file, name, self.store.style())
+            [(image, start)] = self._job.render(self._job.load(file, 'content'), [name], self.store.style())
             self.store.add(name, image, file, start)
         return self.store.path(name)
 

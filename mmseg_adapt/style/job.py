@@ -111,11 +111,15 @@ class RenderJob:
         style.about.update(about, files=fingerprint_of(files))
         return style
 
-    def render(self, file: Path, name: str, style: Style) -> tuple[np.ndarray, str]:
-        """Render a file: BGR (H, W, 3) uint8, and the start used. The noise depends only on the file's name."""
-        seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], 'big')
-        rendered = self.adapter.render(self.load(file, 'content'), style, [seed])
-        return rendered.images[0].round().byte().permute(1, 2, 0).cpu().numpy(), rendered.starts[0]
+    def render(self, images: Tensor, names: Sequence[str], style: Style) -> list[tuple[np.ndarray, str]]:
+        """Render images (N, 3, H, W) BGR 0–255 at once: for each, BGR (H, W, 3) uint8 and the start used.
+
+        The noise of an image depends only on its name.
+        """
+        seeds = [int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], 'big') for name in names]
+        rendered = self.adapter.render(images, style, seeds)
+        pixels = rendered.images.round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        return list(zip(pixels, rendered.starts))
 
 
 def fingerprint_of(files: list[Path]) -> str:

@@ -6,8 +6,9 @@ minimises :mod:`~mmseg_adapt.style.objective`. No network is trained: the image 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -20,7 +21,8 @@ from .encoder import StyleEncoder
 from .gram import Style
 from .objective import Objective
 from .recipe import RECIPES
-from .solvers import SOLVERS
+from .solvers import SOLVERS, value_and_gradient
+from .together import Together
 
 SMALLEST = 32  # pixels: coarse levels with a shorter side below this are skipped
 
@@ -64,6 +66,9 @@ class AppearanceAdapter:
     def render(self, source: Tensor, style: Style, seeds: Sequence[int] | None = None) -> Rendered:
         """Render a batch: (N, 3, H, W) BGR 0–255. Images are independent; ``seeds[n]`` sets the noise of image n.
 
+        The solvers of a batch take turns with the encoder, which computes all images' features in one pass. Their sums
+        are rounded in another order than those of one image.
+
         Raises:
             UserError: the layers of the style are not those of the encoder.
         """
@@ -74,13 +79,15 @@ class AppearanceAdapter:
         seeds = range(len(source)) if seeds is None else seeds
         style = style.to(source.device)
         apart = self.recipe.solver == 'lbfgs' or self.recipe.plateau > 0  # these depend on the objective's value
-        groups = [[n] for n in range(len(source))] if apart else [list(range(len(source)))]
-        parts = [self._render(source[group], style, [seeds[n] for n in group]) for group in groups]
+        if not apart or len(source) == 1:
+            return self._render(source, style, seeds, value_and_gradient)
+        solvers = [partial(self._render, source[n : n + 1], style, [seed]) for n, seed in enumerate(seeds)]
+        parts = Together(_values_and_gradients).run(solvers)
         images, objective = (torch.cat([part[i] for part in parts]) for i in (0, 1))
         starts = [start for part in parts for start in part.starts]
         return Rendered(images, objective, sum(part.evaluations for part in parts), starts)
 
-    def _render(self, source: Tensor, style: Style, seeds: list[int]) -> Rendered:
+    def _render(self, source: Tensor, style: Style, seeds: Sequence[int], evaluate: Callable) -> Rendered:
         x, before, evaluations = None, None, 0
         for scale, iterations in self.recipe.levels:
             size = [round(scale * n) for n in source.shape[2:]]
@@ -92,14 +99,14 @@ class AppearanceAdapter:
                 x, starts = self._start(loss, seeds)
             else:
                 x = content + interpolate(x - before, size, mode='bilinear')
-            self._descend(loss, x, iterations)
-            evaluations, before = evaluations + loss.evaluations, content
+            evaluations += self._descend(partial(evaluate, loss), x, iterations)
+            before = content
         with torch.no_grad():
             image = x.clamp(0, 255)
             return Rendered(image, loss(image), evaluations, starts)
 
     @torch.no_grad()
-    def _start(self, loss: _Loss, seeds: list[int]) -> tuple[Tensor, list[str]]:
+    def _start(self, loss: _Loss, seeds: Sequence[int]) -> tuple[Tensor, list[str]]:
         """The images to start from, and the kind of each."""
         start, content = self.recipe.start, loss.source
         if start == 'content':
@@ -119,30 +126,54 @@ class AppearanceAdapter:
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.recipe.amp and x.is_cuda):
             return self.encoder(x)
 
-    def _descend(self, loss: _Loss, x: Tensor, iterations: int) -> None:
-        recipe, best = self.recipe, None
-        steps = SOLVERS[recipe.solver](loss, x, iterations, recipe)
+    def _descend(self, evaluate: Callable[[Tensor], tuple[Tensor, Tensor]], x: Tensor, iterations: int) -> int:
+        """Change x; returns the number of gradients computed."""
+        recipe, best, gradients = self.recipe, None, 0
+
+        def counted(x: Tensor) -> tuple[Tensor, Tensor]:
+            nonlocal gradients
+            gradients += 1
+            return evaluate(x)
+
+        steps = SOLVERS[recipe.solver](counted, x, iterations, recipe)
         for i, values in enumerate(steps):
             if not recipe.plateau or (recipe.solver != 'lbfgs' and i % recipe.patience):
                 continue
             if best is not None and (values > (1 - recipe.plateau) * best).all():
                 break
             best = values
+        return gradients
 
 
 class _Loss:
     """The objective as a function of x only. It computes the content's features once."""
 
-    def __init__(self, adapter: AppearanceAdapter, content: Tensor, style: Style) -> None:
+    def __init__(
+        self, adapter: AppearanceAdapter, source: Tensor, style: Style, content: dict[str, Tensor] | None = None
+    ) -> None:
         self.adapter = adapter
         self.style = style
-        self.source = content
-        self.evaluations = 0
+        self.source = source
         with torch.no_grad():
-            self.content = adapter.features(content)
+            self.content = content or adapter.features(source)
 
     def __call__(self, x: Tensor) -> Tensor:
-        self.evaluations += x.requires_grad
         objective = self.adapter.objective
         loss = objective(self.adapter.features(x), self.content, self.style)
         return loss + objective.roughness(x, self.source) if objective.smoothness else loss
+
+
+def _values_and_gradients(questions: list[tuple[_Loss, Tensor]]) -> list[tuple[Tensor, Tensor]]:
+    """:func:`~.solvers.value_and_gradient` of several losses: one pass through the encoder for images of one size."""
+    answers: list = [None] * len(questions)
+    sizes: dict[torch.Size, list[int]] = {}  # an image that reached its plateau is a level further
+    for i, (_, x) in enumerate(questions):
+        sizes.setdefault(x.shape, []).append(i)
+    for group in sizes.values():
+        losses, images = zip(*(questions[i] for i in group))
+        content = {name: torch.cat([loss.content[name] for loss in losses]) for name in losses[0].content}
+        joined = _Loss(losses[0].adapter, torch.cat([loss.source for loss in losses]), losses[0].style, content)
+        values, gradients = value_and_gradient(joined, torch.cat(images))
+        for i, value, gradient in zip(group, values.split(1), gradients.split(1)):
+            answers[i] = value, gradient
+    return answers

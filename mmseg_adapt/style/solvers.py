@@ -1,4 +1,7 @@
-"""Solvers: generators that change ``x`` in place and yield the objective, (N,), before each step."""
+"""Solvers: generators that change ``x`` in place and yield the objective, (N,), before each step.
+
+They ask ``evaluate`` for the objective's value and gradient: :func:`value_and_gradient` of a loss.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from torch import Tensor
 from .recipe import Recipe
 
 Loss = Callable[[Tensor], Tensor]  # (N, 3, H, W) → (N,)
+Evaluate = Callable[[Tensor], tuple[Tensor, Tensor]]  # (N, 3, H, W) → (N,), (N, 3, H, W)
 
 
 def value_and_gradient(loss: Loss, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -20,14 +24,14 @@ def value_and_gradient(loss: Loss, x: Tensor) -> tuple[Tensor, Tensor]:
     return values.detach(), torch.autograd.grad(values.sum(), leaf)[0]
 
 
-def normalised_gradient(loss: Loss, x: Tensor, iterations: int, recipe: Recipe) -> Iterator[Tensor]:
+def normalised_gradient(evaluate: Evaluate, x: Tensor, iterations: int, recipe: Recipe) -> Iterator[Tensor]:
     """The paper's solver: x^i = x^{i−1} − w^{i−1} g^{i−1} / ‖g^{i−1}‖_1 with w^{i−1} = β (I − i) / I.
 
     ``norm='mean'`` divides by the mean absolute gradient, so that a pixel moves by about w grey levels. ``'sum'`` is
     the literal formula: a pixel of a photograph then moves by about 1e-3 grey levels in all iterations together.
     """
     for i in range(1, iterations + 1):
-        values, gradient = value_and_gradient(loss, x)
+        values, gradient = evaluate(x)
         size = gradient.abs().flatten(1)
         size = size.mean(1) if recipe.norm == 'mean' else size.sum(1)
         step = recipe.beta * (iterations - i) / iterations
@@ -35,18 +39,18 @@ def normalised_gradient(loss: Loss, x: Tensor, iterations: int, recipe: Recipe) 
         yield values
 
 
-def adam(loss: Loss, x: Tensor, iterations: int, recipe: Recipe) -> Iterator[Tensor]:
+def adam(evaluate: Evaluate, x: Tensor, iterations: int, recipe: Recipe) -> Iterator[Tensor]:
     """Adam with a step that falls from β grey levels to 0, as in the paper."""
     optimiser = torch.optim.Adam([x])
     for i in range(1, iterations + 1):
         optimiser.param_groups[0]['lr'] = recipe.beta * (iterations - i) / iterations
-        values, x.grad = value_and_gradient(loss, x)
+        values, x.grad = evaluate(x)
         optimiser.step()
         yield values
     x.grad = None
 
 
-def lbfgs(loss: Loss, x: Tensor, iterations: int, recipe: Recipe) -> Iterator[Tensor]:
+def lbfgs(evaluate: Evaluate, x: Tensor, iterations: int, recipe: Recipe) -> Iterator[Tensor]:
     """L-BFGS with a line search (strong Wolfe conditions) on one image, yielding every ``patience`` iterations.
 
     The variable is x in units of ``β √(3HW)`` grey levels, so that a first step of length 1 is large enough. A line
@@ -63,7 +67,7 @@ def lbfgs(loss: Loss, x: Tensor, iterations: int, recipe: Recipe) -> Iterator[Te
     def closure() -> Tensor:
         nonlocal last
         if last is None or not torch.equal(last[0], z):
-            values, gradient = value_and_gradient(loss, z * unit)
+            values, gradient = evaluate(z * unit)
             last = z.clone(), values, (gradient * unit).contiguous()
         z.grad = last[2]
         return last[1].sum()

@@ -9,10 +9,11 @@ from mmseg_adapt.style import AppearanceAdapter, style_of
 from mmseg_adapt.style.colour import colour_gram, recoloured
 from mmseg_adapt.style.job import RenderJob
 
-RECIPES = {  # name → arguments of AppearanceAdapter; one line per row
-    'paper': dict(),
-    'fast': dict(fast=True),
-    'quick': dict(fast='quick'),
+RECIPES = {  # name → arguments of AppearanceAdapter, images at once; one line per row
+    'paper': (dict(), 1),
+    'fast': (dict(fast=True), 1),
+    'quick': (dict(fast='quick'), 1),
+    'quick, 4 at once': (dict(fast='quick'), 4),
 }
 
 
@@ -34,14 +35,15 @@ def main() -> None:
     source, *pool = (255 * torch.rand(1, 3, height, width, generator=generator).to(args.device) for _ in range(5))
     style = style_of(job.encoder, pool)
     few = dict(levels=((1.0, 3),)) if args.tiny else {}
-    recipes = {f'{name}, VGG-16, {weights}': {**recipe, **few} for name, recipe in RECIPES.items()}
     timed(lambda: job.encoder(source), args.device)  # warm up
-    for name, recipe in recipes.items():
+    for name, (recipe, count) in RECIPES.items():
+        name = f'{name}, VGG-16, {weights}'
         with results.row(name):
-            adapter = AppearanceAdapter(job.encoder, job.objective, **recipe)
-            rendered, seconds = timed(lambda adapter=adapter: adapter.render(source, style), args.device)
-            done = dict(seconds=seconds, evaluations=rendered.evaluations, objective=rendered.objective.item())
-            results.add(name=name, **done, size=[width, height])
+            adapter = AppearanceAdapter(job.encoder, job.objective, **recipe, **few)
+            images = source.repeat(count, 1, 1, 1)
+            rendered, seconds = timed(lambda adapter=adapter, x=images: adapter.render(x, style), args.device)
+            per_image = dict(seconds=seconds / count, evaluations=rendered.evaluations // count)
+            results.add(name=name, **per_image, objective=rendered.objective.mean().item(), size=[width, height])
     with results.row('colour map'):
         target = sum(colour_gram(image) for image in pool)[0] / len(pool)
         recoloured(source, target)  # warm up
