@@ -6,6 +6,7 @@ carla_ids = {0: 0, 1: 1, 2: 2, 3: 1, 255: 255}  # road marking (3) is road
 camvid_ids = {0: 0, 1: 0, 2: 0, 3: 1, 4: 2, 5: 0, 6: 0, 7: 0, 8: 0, 9: 0, 10: 0, 255: 255}
 resize = dict(type='Resize', scale=(160, 80), keep_ratio=False, interpolation='bicubic', backend='pillow')
 crop = dict(type='CropBox', top=52, bottom=212)  # CARLA's frames are 2:1, CamVid's 4:3
+augment = [dict(type='RandomFlip', prob=0.5), dict(type='PhotoMetricDistortion')]  # the source in *_aug_*
 
 source_pipeline = [dict(type='LoadImage'), dict(type='LoadLabels'), resize, dict(type='PackSegInputs')]
 target_pipeline = [dict(type='LoadImage'), crop, resize, dict(type='PackSegInputs')]

@@ -35,6 +35,8 @@ labelled_target_pipeline = [  # for the oracle
 test_pipeline = [dict(type='LoadImage'), resize, dict(type='LoadLabels'), dict(type='PackSegInputs')]
 
 rare_class_order = dict(type='RareClassOrder', temperature=0.1, min_pixels=200)  # for cs2idd_*_rcs
+# for cs2idd_weighted_*: about (share of the source's pixels)^(-1/4), with a mean over pixels of 1
+class_weight = [0.88, 1.33, 2.03, 1.31, 1.59, 0.87, 1.54]
 
 train_dataloader = dict(
     batch_size=4,

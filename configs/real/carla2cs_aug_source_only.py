@@ -1,0 +1,5 @@
+# No adaptation, flipped images and varied colours, CARLA → Cityscapes on the CPU. Ours: docs/results.md.
+#   python tools/train.py configs/real/carla2cs_aug_source_only.py
+_base_ = './carla2cs_source_only.py'
+*load, pack = _base_.source_pipeline
+train_dataloader = dict(dataset=dict(pipeline=[*load, *_base_.augment, pack]))
