@@ -109,6 +109,8 @@ def test_the_default_network_is_the_papers_with_as_many_classes_as_were_named(he
     assert model.decode_head.num_classes == model.segmentor.auxiliary_head.num_classes == 3
     assert cfg.train_dataloader.batch_size == 1
     assert re.findall(r'model\.lambda_adv\.(\w+)=0', GUIDE) == list(cfg.model.lambda_adv)  # no level plays on
+    steps = [step.type for step in cfg.train_dataloader.dataset.source.pipeline]
+    assert steps == ['LoadImage', 'LoadLabels', 'Resize', 'RandomFlip', 'PhotoMetricDistortion', 'PackSegInputs']
 
 
 @pytest.mark.parametrize('method', ['dacs', 'daformer', 'mic'])
@@ -150,6 +152,12 @@ def test_a_config_of_self_training_for_the_papers_network_is_built(method, here,
             'RandomCrop',
             'RandomFlip',
         ]
+    assert [step.type for step in cfg.train_dataloader.dataset.source.pipeline][:4] == [
+        'LoadImage',
+        'LoadLabels',
+        'Resize',
+        'PhotoMetricDistortion',
+    ]
     assert [step.type for step in cfg.test_dataloader.dataset.pipeline] == ['LoadImage', 'Resize', 'PackSegInputs']
 
 

@@ -261,6 +261,7 @@ def test_a_pair_of_domains_trains_validates_renders_and_predicts(kind, street_da
     cfg = Config.fromfile('own.py')
     loader = cfg.train_dataloader.dataset.source.pipeline[0]
     assert loader == cfg.val_dataloader.dataset.pipeline[0]
+    assert cfg.augment == [dict(type='RandomFlip', prob=0.5)]  # colours vary only in images of 8 bits and three bands
     assert tuple(loader.value_range) == (0, high)
     assert cfg.model.segmentor.backbone.get('in_channels', 3) == count
     files = sorted(str(p) for part in ('source', 'target/train') for p in Path('w', part, 'images').iterdir())

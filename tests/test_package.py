@@ -22,14 +22,14 @@ sys.path.insert(0, str(REPO / 'tools/analysis'))
 import model_index  # noqa: E402
 
 
-def call(*arguments, cwd: Path, path: Path = REPO) -> str:
-    """``python …`` with the package below ``path``; what it prints."""
+def call(*arguments, cwd: Path, path: Path = REPO, fails: bool = False) -> str:
+    """``python …`` with the package below ``path``; what it prints, or the error of a call that fails."""
     environment = {**os.environ, 'PYTHONPATH': str(path), 'OMP_NUM_THREADS': '1', 'PYTHONWARNINGS': 'ignore'}
     run = subprocess.run(
         [sys.executable, *map(str, arguments)], cwd=cwd, env=environment, capture_output=True, text=True
     )
-    assert run.returncode == 0, run.stderr[-2000:]
-    return run.stdout
+    assert (run.returncode != 0) == fails, run.stderr[-2000:]
+    return run.stderr if fails else run.stdout
 
 
 @pytest.fixture(scope='module')

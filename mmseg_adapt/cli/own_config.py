@@ -80,7 +80,7 @@ source_ids = {source_ids}
 source_resize = dict(type='Resize', scale={source_scale}, keep_ratio=False, {source_how})
 target_resize = dict(type='Resize', scale={target_scale}, keep_ratio=False, {target_how})
 {loads}
-source_pipeline = [source_load, dict(type='LoadLabels'), source_resize, dict(type='PackSegInputs')]
+{augment}source_pipeline = [source_load, dict(type='LoadLabels'), source_resize, *augment, dict(type='PackSegInputs')]
 target_pipeline = [target_load, target_resize, dict(type='PackSegInputs')]
 train_dataloader = dict(
     batch_size={batch_size},  # images of each domain
@@ -193,6 +193,7 @@ def config_text(
         source_how=PILLOW if readings['source'].plain else AREA,
         target_how=PILLOW if readings['target'].plain else AREA,
         loads=loads_of(readings),
+        augment=augment_of(readings['source'], method),
         batch_size=batch_size,
         source_dataset=dataset_of(source, ids, 12),
         target_dataset=dataset_of(target, None, 12),
@@ -216,6 +217,15 @@ def loads_of(readings: dict[str, Reading]) -> str:
     if not all(reading.plain for reading in readings.values()):
         lines.insert(0, '# value_range is mapped to 0…255; channels lists the bands to use')
     return '\n'.join(lines)
+
+
+def augment_of(source: Reading, method: str) -> str:
+    """Random changes of the source's images. Self-training flips both domains where it crops them."""
+    steps = ["dict(type='RandomFlip', prob=0.5)"] if method == 'adaptsegnet' else []
+    if source.plain:  # other values and bands have no hue
+        steps.append("dict(type='PhotoMetricDistortion')")
+    why = '# The source varies: this can gain more than any method (docs/results.md)\n' if steps else ''
+    return f'{why}augment = [{", ".join(steps)}]\n'
 
 
 def images_of(network: str, looks: dict[str, Look], readings: dict[str, Reading], method: str = 'adaptsegnet') -> str:
