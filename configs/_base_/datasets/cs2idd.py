@@ -14,6 +14,7 @@ cityscapes_ids = {  # train id → class
 idd_ids = {**{i: i for i in range(7)}, 255: 255}
 crop = dict(type='RandomCrop', crop_size=(128, 256))  # the same for both domains, as mixing requires
 flip = dict(type='RandomFlip', prob=0.5)
+augment = [dict(type='PhotoMetricDistortion')]  # the source in *_aug_*
 
 source_pipeline = [
     dict(type='LoadImage'),
