@@ -109,6 +109,7 @@ def test_the_tables_in_the_docs_are_those_of_the_stored_results(tmp_path, monkey
     for arguments in (
         ('runs', *files),
         ('pools', '--from', measured / 'pools.jsonl'),
+        ('pools', '--from', measured / 'held_out.jsonl'),
         ('harm', '--from', measured / 'harm.jsonl', '--fit', '0', '1'),
     ):
         run_tool('analysis/bench_selection.py', *arguments, '--into', choosing, monkeypatch=monkeypatch)

@@ -352,13 +352,14 @@ def main() -> None:
         command.add_argument('--json', type=Path, help='also write the measurements to this file, a line each')
         command.add_argument('--from', dest='stored', type=Path, help='read a file of --json instead of work dirs')
     for command in (pools, runs, harm):
-        command.add_argument('--into', type=Path, metavar='PAGE', help='put the table into this page')
+        command.add_argument('--into', type=Path, metavar='PAGE', help='put the table of FILE into this page')
     args = parser.parse_args()
     if args.command == 'cost':
         return print(measure_cost(args))
     print(table := run_table(args.files) if args.command == 'runs' else measured_table(args))
     if args.into:
-        put(args.into, args.command, table)
+        stored = getattr(args, 'stored', None)
+        put(args.into, stored.stem if stored else args.command, table)
 
 
 def measured_table(args: Namespace) -> str:
