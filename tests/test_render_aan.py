@@ -20,6 +20,7 @@ from mmengine.config import Config
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from mmseg_adapt.cli.render import batches
 from mmseg_adapt.errors import UserError
 from mmseg_adapt.files.whole import _machine
 from mmseg_adapt.style import RenderStore, VGGStyleEncoder
@@ -211,6 +212,20 @@ def test_a_store_of_other_settings_is_refused_with_the_difference_named(
     weights = f'aan.encoder.init_cfg.checkpoint={tmp_path / "vgg.pth"}'
     assert 'encoder_fingerprint is' in failure(*arguments(world, undisturbed, '--cfg-options', weights), **kwargs)
     assert content(undisturbed) == before
+
+
+def test_a_batch_is_rendered_before_the_next_image_is_read():
+    read = []
+
+    def images():
+        for i, width in enumerate((8, 8, 8, 16, 8)):
+            read.append(i)
+            yield f'{i}', Path(f'{i}.png'), torch.zeros(1, 3, 8, width)
+
+    at_each_batch = [(names, len(read)) for names, _, _ in batches(images(), 2)]
+    assert at_each_batch == [(('0', '1'), 2), (('2',), 4), (('3',), 5), (('4',), 5)]
+    read.clear()
+    assert [(len(names), len(read)) for names, _, _ in batches(images(), 1)] == [(1, i) for i in range(1, 6)]
 
 
 @pytest.mark.parametrize('recipe', [{}, dict(solver='lbfgs', start='content', plateau=0.01, patience=5)])

@@ -220,11 +220,15 @@ def loads_of(readings: dict[str, Reading]) -> str:
 
 
 def augment_of(source: Reading, method: str) -> str:
-    """Random changes of the source's images. Self-training flips both domains where it crops them."""
+    """The lines that vary the source images at random. Self-training flips both domains where it crops them."""
     steps = ["dict(type='RandomFlip', prob=0.5)"] if method == 'adaptsegnet' else []
     if source.plain:  # other values and bands have no hue
         steps.append("dict(type='PhotoMetricDistortion')")
-    why = '# The source varies: this can gain more than any method (docs/results.md)\n' if steps else ''
+    why = (
+        '# Random changes of the source images. They can gain more than a method does (docs/results.md)\n'
+        if steps
+        else ''
+    )
     return f'{why}augment = [{", ".join(steps)}]\n'
 
 

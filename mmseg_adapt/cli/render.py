@@ -10,10 +10,11 @@ another config.
 import os
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -54,15 +55,17 @@ def spread(names: list[str], count: int | None) -> list[str]:
     return [names[i * len(names) // count] for i in range(count)]
 
 
-def tracked(items: Iterable, total: int, title: str) -> Generator:
-    """The items, with a progress bar that shows the rate and the remaining time."""
+def tracked(items: Iterable, total: int, title: str, size: Callable[[Any], int] = lambda item: 1) -> Generator:
+    """The items, with a progress bar that shows the rate and the remaining time; an item counts as ``size`` images."""
     rate = TextColumn('{task.fields[rate]} images/s')
     columns = TextColumn(title), BarColumn(), MofNCompleteColumn(), rate, TimeElapsedColumn(), TimeRemainingColumn()
     with Progress(*columns, console=CONSOLE, speed_estimate_period=3600) as progress:
         task, started = progress.add_task('', total=total, rate='–'), time.time()
-        for i, item in enumerate(items, start=1):
+        done = 0
+        for item in items:
             yield item
-            progress.update(task, completed=i, rate=f'{i / (time.time() - started):.2f}')
+            done += size(item)
+            progress.update(task, completed=done, rate=f'{done / (time.time() - started):.2f}')
 
 
 def write_preview(path: Path, job: RenderJob, source: Path, render: np.ndarray, target: Path) -> None:
@@ -89,10 +92,13 @@ def batches(images: Iterable[tuple[str, Path, Tensor]], count: int) -> Iterator[
     """Names, files and images (N, 3, H, W), N ≤ count, of neighbours that have one size."""
     batch: list[tuple[str, Path, Tensor]] = []
     for item in images:
-        if batch and (len(batch) == count or item[2].shape != batch[0][2].shape):
+        if batch and item[2].shape != batch[0][2].shape:
             yield tuple(zip(*batch))
             batch = []
         batch.append(item)
+        if len(batch) == count:
+            yield tuple(zip(*batch))
+            batch = []
     if batch:
         yield tuple(zip(*batch))
 
@@ -106,19 +112,22 @@ def render_all(
     preview = folder.with_name(f'{folder.name}.preview.png')
     announced = False
 
-    def loaded(items: Iterable[tuple[str, Path]]) -> Iterator[tuple[str, Path, Tensor]]:
-        for name, file in items:
+    def loaded() -> Iterator[tuple[str, Path, Tensor]]:
+        for name, file in todo.items():
             if store.holds(name, file):  # another process has rendered it
                 continue
             try:
-                yield name, file, job.load(file, 'content')
+                image = job.load(file, 'content')
             except UserError as error:
                 CONSOLE.print(f'skipped: {error}')
                 broken.append(str(error))
+            else:
+                yield name, file, image
 
-    with closing(tracked(todo.items(), len(todo), 'rendering')) as items:  # an error ends the bar
+    shown = tracked(batches(loaded(), batch_size), len(todo), 'rendering', size=lambda batch: len(batch[0]))
+    with closing(shown):  # an error ends the bar
         started = time.time()
-        for names, files, images in batches(loaded(items), batch_size):
+        for names, files, images in shown:
             renders = job.render(torch.cat(images), names, style)
             sizes = [store.add(name, image, file, start) for name, file, (image, start) in zip(names, files, renders)]
             if not announced:

@@ -66,8 +66,8 @@ class AppearanceAdapter:
     def render(self, source: Tensor, style: Style, seeds: Sequence[int] | None = None) -> Rendered:
         """Render a batch: (N, 3, H, W) BGR 0–255. Images are independent; ``seeds[n]`` sets the noise of image n.
 
-        The solvers of a batch take turns with the encoder, which computes all images' features in one pass. Their sums
-        are rounded in another order than those of one image.
+        The encoder computes the features of all images in one pass, so a render of a batch differs from one rendered
+        alone by rounding.
 
         Raises:
             UserError: the layers of the style are not those of the encoder.
