@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from mmseg_adapt.errors import UserError
+
 from .test_training import failure
 from .tiny import CONFIGS, run_tool, tool
 
@@ -96,25 +98,18 @@ def test_a_file_that_holds_no_results_is_named(tmp_path, content, monkeypatch, c
     assert str(file) in message and '--json' in message
 
 
-def test_the_tables_in_the_docs_are_those_of_the_stored_results(tmp_path, monkeypatch):
-    page = tmp_path / 'results.md'
-    page.write_text(text := (DOCS / 'results.md').read_text(encoding='utf-8'), encoding='utf-8')
-    files = sorted((DOCS / 'results').glob('*.jsonl'))
-    for file in files:
-        run_tool('analysis/summarize.py', '--from', file, '--into', page, monkeypatch=monkeypatch)
-    assert files
-    choosing = tmp_path / 'choosing.md'
-    choosing.write_text(rule := (DOCS / 'choosing.md').read_text(encoding='utf-8'), encoding='utf-8')
-    measured = DOCS / 'results' / 'selection'
-    for arguments in (
-        ('runs', *files),
-        ('pools', '--from', measured / 'pools.jsonl'),
-        ('pools', '--from', measured / 'held_out.jsonl'),
-        ('harm', '--from', measured / 'harm.jsonl', '--fit', '0', '1'),
-    ):
-        run_tool('analysis/bench_selection.py', *arguments, '--into', choosing, monkeypatch=monkeypatch)
-    assert choosing.read_text(encoding='utf-8') == rule, 'run bench_selection.py … --into docs/choosing.md'
-    assert page.read_text(encoding='utf-8') == text, 'run summarize.py --from FILE --into docs/results.md for each file'
+def test_the_tables_of_the_pages_are_those_of_the_stored_results(tmp_path, monkeypatch):
+    pages = tool('analysis/pages.py')
+    texts = {page: (pages.ROOT / page).read_text(encoding='utf-8') for page, *_ in pages.tables(DOCS / 'results')}
+    for page, text in texts.items():
+        (tmp_path / page).parent.mkdir(exist_ok=True)
+        (tmp_path / page).write_text(text, encoding='utf-8')
+    (tmp_path / 'docs/results').symlink_to(DOCS / 'results')
+    monkeypatch.setattr(pages, 'ROOT', tmp_path)
+    pages.main()
+    assert 'README.md' in texts
+    for page, text in texts.items():
+        assert (tmp_path / page).read_text(encoding='utf-8') == text, 'run tools/analysis/pages.py'
 
 
 def test_every_mean_of_the_readme_and_every_stored_attempt_stands_on_the_page_of_results():
@@ -136,13 +131,9 @@ def test_a_table_in_a_page_is_replaced_and_read_again(tmp_path):
     assert markdown_table.rows_of(page, 'a') == [['one', '1'], ['two', '2']]
 
 
-def test_a_page_without_a_place_for_the_tables_is_named_and_kept(tmp_path, monkeypatch, capsys):
-    write_run(tmp_path / 'a', [(10, 30.0)])
-    run_tool('analysis/summarize.py', tmp_path / 'a', '--json', tmp_path / 'x.jsonl', monkeypatch=monkeypatch)
+def test_a_page_without_a_place_for_the_table_is_named_and_kept(tmp_path):
     page = tmp_path / 'page.md'
-    page.write_text('<!-- y.jsonl: begin -->')
-    message = failure(
-        'analysis/summarize.py', '--from', tmp_path / 'x.jsonl', '--into', page, monkeypatch=monkeypatch, capsys=capsys
-    )
-    assert str(page) in message and '<!-- x.jsonl: begin -->' in message
-    assert page.read_text() == '<!-- y.jsonl: begin -->'
+    page.write_text('<!-- y: begin -->')
+    with pytest.raises(UserError, match=r'page.md has no table x: add the lines <!-- x: begin -->'):
+        tool('analysis/markdown_table.py').put(page, 'x', 'table')
+    assert page.read_text() == '<!-- y: begin -->'

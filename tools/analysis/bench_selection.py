@@ -1,7 +1,7 @@
 """Evaluate label-free scores on work dirs with target labels: rules of selection, and the alarm for harm.
 
     python tools/analysis/bench_selection.py pools --pool demo work_dirs/demo/* --pool camvid work_dirs/carla2camvid_*
-    python tools/analysis/bench_selection.py runs docs/results/*.jsonl [--into docs/choosing.md]
+    python tools/analysis/bench_selection.py runs docs/results/*.jsonl
     python tools/analysis/bench_selection.py harm FOLDER_OF_SPOIL… [--fit 0 1]
     python tools/analysis/bench_selection.py cost WORK_DIR
 
@@ -24,7 +24,6 @@ from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
-from markdown_table import put
 from summarize import stored
 
 from mmseg_adapt.errors import UserError, one_sentence
@@ -351,15 +350,10 @@ def main() -> None:
     for command in (pools, harm):
         command.add_argument('--json', type=Path, help='also write the measurements to this file, a line each')
         command.add_argument('--from', dest='stored', type=Path, help='read a file of --json instead of work dirs')
-    for command in (pools, runs, harm):
-        command.add_argument('--into', type=Path, metavar='PAGE', help='put the table of FILE into this page')
     args = parser.parse_args()
     if args.command == 'cost':
         return print(measure_cost(args))
-    print(table := run_table(args.files) if args.command == 'runs' else measured_table(args))
-    if args.into:
-        stored = getattr(args, 'stored', None)
-        put(args.into, stored.stem if stored else args.command, table)
+    print(run_table(args.files) if args.command == 'runs' else measured_table(args))
 
 
 def measured_table(args: Namespace) -> str:

@@ -1,13 +1,13 @@
 """What runs reached, and how sure that is: last, picked and best snapshot, over seeds.
 
     python tools/analysis/summarize.py work_dirs/real/*/seed* [--classes] [--json docs/results/NAME.jsonl]
-    python tools/analysis/summarize.py --from docs/results/NAME.jsonl [--into docs/results.md]
+    python tools/analysis/summarize.py --from docs/results/NAME.jsonl [--classes]
 
 Runs of one config that differ only in the seed, and in where files lie, share a row: mean ± sample standard deviation
 over runs. Every other difference makes a row of its own, named after the folder of its first run. "picked" is the
 snapshot with the highest flip consistency, which ``LabelFreeHook`` logs: the rule that ``select`` follows within a run.
 "best*" is the best snapshot by validation labels, which an unsupervised method does not have. ``--json`` keeps one line
-of scalars per run, from which ``--from`` prints the same tables; ``--into`` puts all of them into a page.
+of scalars per run, from which ``--from`` prints the same tables, and ``pages.py`` writes them into the docs.
 """
 
 import json
@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from markdown_table import markdown, put
+from markdown_table import markdown
 
 from mmseg_adapt.errors import UserError, one_sentence
 from mmseg_adapt.files.config import config_of
@@ -168,24 +168,19 @@ def main() -> None:
     parser.add_argument(
         '--from', dest='stored', type=Path, metavar='FILE', help='read a file of --json instead of work dirs'
     )
-    parser.add_argument('--into', type=Path, metavar='PAGE', help='with --from: replace all tables of this page')
     args = parser.parse_args()
     if args.last < 1:
         raise UserError(f'--last {args.last} must be at least 1')
     if bool(args.work_dirs) == bool(args.stored):
         raise UserError('pass work dirs, or a file with --from')
-    if args.into and not args.stored:
-        raise UserError('--into needs --from')
     if args.stored:
         rows = stored(args.stored)
     else:
         rows = {name: [summary_of(run) for run in runs] for name, runs in rows_of(args.work_dirs).items()}
     tables = [str(miou_table(rows, args.last))]
-    if args.classes or args.into:
+    if args.classes:
         tables += [f'{name}:\n\n{class_table(rows, of)}' for name, of in (('last', last), ('picked', picked))]
     print('\n\n'.join([*tables, NOTE]))
-    if args.into:
-        put(args.into, args.stored.name, '\n' + '\n\n'.join(tables) + '\n')
     if args.json:
         lines = [json.dumps(dict(row=name, **run), ensure_ascii=False) for name, runs in rows.items() for run in runs]
         args.json.write_text('\n'.join(lines) + '\n')
