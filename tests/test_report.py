@@ -79,7 +79,7 @@ def test_a_page_has_its_parts_and_loads_nothing(work_dirs, capsys):
     ):
         assert text.count(words) >= 1
     assert text.count('lost &lt;car&gt;') == 1
-    assert re.search(r'Pick: \w+/dacs/iter_[24] \(flip consistency ', text)
+    assert re.search(r'Pick: \w+/dacs/iter_[24] \(InfoMax ', text)
     assert 'Largest change compared with the baseline' in text
     assert 'python tools/train.py config.py --work-dir' in text
     assert '(the run is not finished)' not in text

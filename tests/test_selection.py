@@ -65,10 +65,9 @@ def test_entropy_and_infomax_are_between_0_and_1_and_as_written():
     np.testing.assert_allclose(ours.numpy(), expected, atol=1e-12)
     mean = p.mean((1, 2))
     marginal = -(mean * np.log(mean)).sum() / np.log(4)
-    found = formulas.infomax(torch.from_numpy(mean), expected.mean())
-    assert found == pytest.approx(marginal - expected.mean(), abs=1e-12)
-    one_hot = torch.eye(4, dtype=torch.float64).repeat_interleave(3, 1)
-    assert formulas.infomax(one_hot.mean(1), float(formulas.entropy(one_hot).mean())) == pytest.approx(1)
+    found = formulas.infomax(np.stack([p.sum((1, 2)), [5, 0, 0, 0]]), np.array([expected.sum(), 0]))
+    np.testing.assert_allclose(found, [marginal - expected.mean(), 0], atol=1e-12)  # one class in all pixels: 0
+    assert formulas.infomax(np.full(4, 3.0), 0.0) == pytest.approx(1)  # every class, each pixel certain
 
 
 def test_the_density_of_soft_neighbourhoods_is_the_papers():
@@ -153,10 +152,8 @@ def test_every_number_of_a_pool_is_that_of_a_plain_transcription(runs, found):
         assert score.flip == pytest.approx(miou_of(list(zip(own, mirrored)), shown), abs=1e-9)
         assert score.agreement == pytest.approx(miou_of(list(zip(own, average)), shown), abs=1e-9)
         p = np.stack([softmax(predictor, x) for x in pictures])
-        entropies = -(p * np.log(p)).sum(1) / np.log(8)
-        assert score.entropy == pytest.approx(entropies.mean(), abs=1e-5)
-        mean = p.mean((0, 2, 3))
-        assert score.infomax == pytest.approx(-(mean * np.log(mean)).sum() / np.log(8) - entropies.mean(), abs=1e-5)
+        assert score.entropy == pytest.approx(entropy_of(p).mean(), abs=1e-5)
+        assert score.infomax == pytest.approx(infomax_of(p), abs=1e-5)
         np.testing.assert_allclose(
             found.pool.notes[i].shares, [np.mean(np.stack(own) == c) for c in range(8)], atol=1e-12
         )
@@ -170,6 +167,15 @@ def softmax(predictor: Predictor, picture: np.ndarray) -> np.ndarray:
     with torch.no_grad():
         (result,) = predictor.segmentor.test_step(data)
     return result.seg_logits.data.double().softmax(0).numpy()
+
+
+def entropy_of(p: np.ndarray, axis: int = 1) -> np.ndarray:
+    return -(p * np.log(p)).sum(axis) / np.log(p.shape[axis])
+
+
+def infomax_of(p: np.ndarray) -> float:
+    """Of (images, C, H, W)."""
+    return entropy_of(p.mean((0, 2, 3)), 0) - entropy_of(p).mean()
 
 
 def mixed_pair(predictor, a, b, labels_a, labels_b, number) -> tuple[np.ndarray, np.ndarray]:
@@ -202,14 +208,14 @@ def test_the_source_is_scored_on_its_labels_at_the_size_that_training_sees(found
 # ------------------------------------------------------------------------------------------------- the rule, the words
 
 
-def score(name='x', agreement=0.5, flip=0.5, **others) -> Scores:
-    unknown = dict.fromkeys(('entropy', 'infomax', 'snd', 'classmix', 'divergence', 'source'), float('nan'))
-    return Scores(**{**unknown, **others}, name=name, agreement=agreement, flip=flip)
+def score(name='x', agreement=0.5, flip=0.5, infomax=0.5, **others) -> Scores:
+    unknown = dict.fromkeys(('entropy', 'snd', 'classmix', 'divergence', 'source'), float('nan'))
+    return Scores(**{**unknown, **others}, name=name, agreement=agreement, flip=flip, infomax=infomax)
 
 
-def test_flip_consistency_picks_within_a_run_and_over_several_among_their_last_snapshots():
-    scores = [score(flip=f) for f in (0.5, 0.9, 0.6, 0.8, 0.7)]
-    assert pick(scores, ['a'] * 5) == 1
+def test_infomax_picks_within_a_run_and_flip_consistency_among_the_last_snapshots_of_several():
+    scores = [score(flip=f, infomax=m) for f, m in ((0.5, 0.3), (0.9, 0.2), (0.6, 0.4), (0.8, 0.4), (0.7, 0.1))]
+    assert pick(scores, ['a'] * 5) == 2
     assert candidates(['a', 'a', 'a', 'b', 'b']) == [2, 4]
     assert pick(scores, ['a', 'a', 'a', 'b', 'b']) == 4
     assert pick([score(agreement=float('nan'))], ['a']) == 0
@@ -219,7 +225,8 @@ def notes_of(name, maps, mirrored=None, classes=3) -> Notes:
     maps = [torch.as_tensor(m, dtype=torch.uint8) for m in maps]
     flips = [formulas.areas(a.long(), b.long(), classes) for a, b in zip(maps, mirrored or maps)]
     shares = np.bincount(torch.stack(maps).flatten().numpy(), minlength=classes)
-    return Notes(name, maps, np.stack(flips), shares=shares / shares.sum())
+    p = np.stack([np.bincount(m.flatten().numpy(), minlength=classes) for m in maps]).astype(float)
+    return Notes(name, maps, np.stack(flips), p=p, uncertain=np.zeros(len(maps)), shares=shares / shares.sum())
 
 
 def pool_of(*notes: Notes) -> Pool:
@@ -269,9 +276,11 @@ def test_what_changed_what_vanished_and_whether_it_may_have_hurt_is_said_in_word
 
 def test_the_pick_s_margin_is_compared_with_what_other_images_would_have_given():
     clear = [notes_of('a', ROAD), notes_of('b', ROAD, [torch.zeros(2, 4, dtype=torch.long)] * 2)]
-    assert certainty_of(clear, 0, 1) == 1
-    assert certainty_of(clear, 1, 0) == 0
-    assert certainty_of([clear[0]] * 2, 0, 1) == 0.5
+    assert certainty_of(clear, 0, 1, 'flip') == 1
+    assert certainty_of(clear, 1, 0, 'flip') == 0
+    assert certainty_of([clear[0]] * 2, 0, 1, 'flip') == 0.5
+    clear[1].uncertain = np.array([0.1, 0.0])  # less certain in one of the two images: a quarter of the draws lacks it
+    assert certainty_of(clear, 0, 1, 'infomax') == pytest.approx(0.75 + 0.25 / 2, abs=0.03)
 
 
 def test_harm_is_told_by_its_symptoms_beside_the_baseline_and_a_sound_run_has_none():
@@ -313,10 +322,10 @@ def test_the_command_prints_scores_pick_and_words_and_writes_them(runs, found, t
         main([*arguments, str(tmp_path / 'scores.json')])
 
 
-def test_one_snapshot_uses_flip_consistency_and_says_that_agreement_needs_several(runs, capsys):
+def test_one_snapshot_has_no_agreement_and_that_is_said(runs, capsys):
     main([str(runs / 'dacs/iter_2.pth'), '--images', '100'])
     text = capsys.readouterr().out
-    assert 'agreement with the pool (EnsV) needs several snapshots: only flip consistency is used' in text
+    assert 'agreement with the pool (EnsV) needs several snapshots' in text
     assert 'agree ' not in text
     assert 'the target has only 4 images, not 100: all are used' in text
 
@@ -389,14 +398,16 @@ def test_a_source_that_is_not_there_is_left_out_and_named(runs, tmp_path):
 
 def test_the_bench_says_what_every_rule_loses_and_which_symptom_would_have_warned(tmp_path, monkeypatch, capsys):
     values = [(0.50, 0.80, 0.9), (0.60, 0.85, 0.8), (0.40, 0.70, 0.7), (0.55, 0.60, 0.6)]  # miou, flip, agreement
-    rows = [score(str(i), a, f, miou=m, entropy=0.1 * i).as_dict() for i, (m, f, a) in enumerate(values)]
+    rows = [score(str(i), a, f, f / 2, miou=m, entropy=0.1 * i).as_dict() for i, (m, f, a) in enumerate(values)]
     for row, run in zip(rows, 'aaab'):
         row |= dict(pool='demo', run=f'dirs/{run}')
     file = tmp_path / 'pools.jsonl'
     file.write_text('\n'.join(map(json.dumps, rows)))
     run_tool('analysis/bench_selection.py', 'pools', '--from', file, monkeypatch=monkeypatch)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[2].startswith('| demo | 4 | 47.5 | 40.0 | 60.0 | -60 % | 51.2 | 40.0 | +0.00 | +0.40 | +0.00 | +nan |')
+    assert lines[2].startswith(
+        '| demo | 4 | 47.5 | 40.0 | 60.0 | -60 % | 51.2 | 40.0 | +0.00 | +0.40 | +0.00 | +0.40 |'
+    )
     assert lines[3].startswith('| 1 runs, mean |')
     pool, run = (line for line in lines if line.startswith('| default '))
     assert pool == '| default | 1 | 20.00 | 20.0 | 100 % | -60 % | 0.0 |'
@@ -431,19 +442,22 @@ def test_limits_fitted_to_the_sound_runs_of_some_seeds_are_measured_on_the_other
 
 def test_the_pick_within_a_run_is_compared_with_its_last_best_and_mean_snapshot(tmp_path, monkeypatch, capsys):
     runs = [
-        [(40, 5), (60, 9), (50, 7)],
-        [(50, 9), (40, 2), (60, 8)],
-        [(1, 1), (2, 2)],
-    ]  # mIoU, flip
+        [(40, 5, 5), (60, 9, 1), (50, 7, 9)],
+        [(50, 9, 1), (40, 2, 9), (60, 8, 5)],
+        [(1, 1, 1), (2, 2, 2)],
+    ]  # mIoU, InfoMax, flip
     lines = [
-        dict(row='a', work_dir='a/0', snapshots=[dict(iteration=i, mIoU=m, flip=f) for i, (m, f) in enumerate(run)])
-        for run in runs
+        dict(row='a', work_dir='a/0', snapshots=[dict(mIoU=m, infomax=i, flip=f) for m, i, f in run]) for run in runs
     ]
     file = tmp_path / 'x.jsonl'
     file.write_text('\n'.join(map(json.dumps, lines)))
     run_tool('analysis/bench_selection.py', 'runs', file, monkeypatch=monkeypatch)
     last = capsys.readouterr().out.splitlines()[-1]
-    assert last == '| all | 2 | 55.0 | 55.0 | 60.0 | 0 | 1 | 0 % |'  # picked 60 and 50; last 50 and 60; mean 50 twice
+    # picked 60 and 50, by flip 50 and 40; last 50 and 60; the mean is 50 twice
+    assert last == '| all | 2 | 55.0 | 55.0 | 60.0 | 0 | 1 | 0 % | 45.0 | -200 % |'
+    file.write_text(json.dumps(lines[2]))
+    message = failure('analysis/bench_selection.py', 'runs', file, monkeypatch=monkeypatch, capsys=capsys)
+    assert f'{file} contains no run of 3 snapshots' in message
 
 
 def test_a_folder_without_spoilt_runs_is_named(tmp_path, monkeypatch, capsys):

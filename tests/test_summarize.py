@@ -19,7 +19,7 @@ def write_run(folder, *values, config='method', text=''):
     for i, part in enumerate(values):
         (folder / f'2026010{i}_000000/vis_data').mkdir(parents=True)
         lines = [json.dumps({'step': row[0], 'mIoU': row[1], 'IoU.road': row[1] + 1}) for row in part]
-        lines += [json.dumps(dict(step=row[0], flip_consistency=row[2])) for row in part if row[2:]]
+        lines += [json.dumps(dict(step=row[0], infomax=row[2], flip_consistency=1)) for row in part if row[2:]]
         lines.insert(0, json.dumps(dict(step=1, loss=0.5, time=2.0)))
         (folder / f'2026010{i}_000000/vis_data/scalars.json').write_text('\n'.join(lines))
 
@@ -54,7 +54,7 @@ def test_last_picked_best_and_spread_over_seeds(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out == printed
 
 
-def test_nothing_is_picked_where_a_snapshot_has_no_flip_consistency(tmp_path, monkeypatch, capsys):
+def test_nothing_is_picked_where_a_snapshot_has_no_infomax(tmp_path, monkeypatch, capsys):
     write_run(tmp_path / 'a', [(10, 30.0, 7), (20, 50.0)])
     run_tool('analysis/summarize.py', tmp_path / 'a', monkeypatch=monkeypatch)
     assert tables(capsys.readouterr().out)[0]['picked'] == '–'

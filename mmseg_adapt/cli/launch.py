@@ -95,7 +95,7 @@ def _settle(cfg: Config) -> None:
     checkpoint = (cfg.get('default_hooks') or {}).get('checkpoint') or {}
     best = checkpoint.get('save_best')
     names = [best] if isinstance(best, str) else best or []
-    higher = ('IoU', 'flip_consistency', 'teacher_agreement')  # mmengine knows this only for mIoU
+    higher = ('IoU', 'infomax', 'flip_consistency', 'teacher_agreement')  # mmengine knows this only for mIoU
     if names and 'rule' not in checkpoint and all(any(word in name for word in higher) for name in names):
         checkpoint['rule'] = 'greater'
 

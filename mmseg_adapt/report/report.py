@@ -32,12 +32,12 @@ class Judged:
 
     @property
     def best(self) -> int:
-        return max(self.own, key=lambda i: self.found.scores[i].flip)
+        return max(self.own, key=lambda i: self.found.scores[i].infomax)
 
     def verdict(self) -> list[str]:
         """Two sentences."""
         pool, scores = self.found.pool, self.found.scores
-        said = of_pick(pool, scores, self.own)
+        said = of_pick(pool, scores, self.own, 'infomax')
         if self.baseline is None:
             return [said, 'to see what adaptation changed, pass a source-only run with --baseline']
         change = of_change(pool, scores, self.best, self.baseline)

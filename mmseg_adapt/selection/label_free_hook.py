@@ -21,7 +21,7 @@ from ..methods.turn import unwrapped
 from ..random_state import kept_random_state
 from ..runs.checkpoint_guard_hook import is_checkpoint_due
 from .samples import target_images
-from .scores import areas, miou
+from .scores import areas, infomax, miou
 from .views import both_ways, labels_of, predict, stride_of, thinned
 
 
@@ -29,12 +29,13 @@ from .views import both_ways, labels_of, predict, stride_of, thinned
 class LabelFreeHook(Hook):
     """Score a run on unlabelled target images, at every checkpoint and every validation.
 
-    It logs ``flip_consistency``, the mIoU between the labels of the images and of their mirror images. With a teacher
-    it also logs ``teacher_agreement``, the mIoU between the student's labels and the teacher's. Both are in percent,
-    over all classes: a class that occurs in neither counts 0, so that a model that loses classes is not rewarded.
+    It logs, in percent, ``infomax`` (:func:`~.scores.infomax`) and ``flip_consistency``, the mIoU between the labels of
+    the images and of their mirror images. With a teacher it also logs ``teacher_agreement``, the mIoU between the
+    student's labels and the teacher's. The mIoUs are over all classes: a class that occurs in neither counts 0, so that
+    a model that loses classes is not rewarded.
 
-    ``default_hooks.checkpoint.save_best='flip_consistency'`` keeps the best snapshot without using labels: the best of
-    all validations, whose metrics then include the scores, or, without a validation loop, of all checkpoints.
+    ``default_hooks.checkpoint.save_best='infomax'`` keeps the best snapshot without using labels: the best of all
+    validations, whose metrics then include the scores, or, without a validation loop, of all checkpoints.
 
     The hook does not affect training: it draws no random numbers, every module keeps its mode, and a resumed run is
     identical to an uninterrupted one. Several ranks share the images.
@@ -96,29 +97,32 @@ class LabelFreeHook(Hook):
         model = unwrapped(runner.model)
         student, teacher = unwrapped(getattr(model, 'segmentor', model)), getattr(model, 'teacher', None)
         with evaluating(model), kept_random_state():
-            flip, taught = self._areas(student, teacher)
-        self.step, everywhere = step, np.ones(self.count, bool)
-        self.values = {'flip_consistency': round(100 * miou(flip, everywhere), 2)}
+            flip, taught, p, uncertain = self._sums(student, teacher)
+        everywhere = np.ones(self.count, bool)
+        found = dict(infomax=float(infomax(p, uncertain)), flip_consistency=miou(flip, everywhere))
         if teacher is not None:
-            self.values['teacher_agreement'] = round(100 * miou(taught, everywhere), 2)
+            found['teacher_agreement'] = miou(taught, everywhere)
+        self.step, self.values = step, {key: round(100 * value, 2) for key, value in found.items()}
         runner.logger.info(f'iteration {step}: ' + ', '.join(f'{k} {v:.1f}' for k, v in self.values.items()))
         runner.visualizer.add_scalars(self.values, step=step)
 
-    def _areas(self, student: nn.Module, teacher: nn.Module | None) -> np.ndarray:
-        """(2, 2, C): areas for flips and for the teacher, over all ranks."""
-        total = np.zeros((2, 2, self.count))
+    def _sums(self, student: nn.Module, teacher: nn.Module | None) -> tuple[np.ndarray, ...]:
+        """Over the images of all ranks: areas for flips and for the teacher, (2, C) each; the sums of a view."""
+        sums = flip, taught, p, uncertain = [np.zeros(shape) for shape in ((2, self.count),) * 2 + ((self.count,), ())]
         for path in self.paths[get_rank() :: get_world_size()]:
             sample = self.pipeline(dict(img_path=path))
             inputs, meta = sample['inputs'], sample['data_samples'].metainfo
             view, mirrored = both_ways(student, inputs, meta)
-            total[0] += areas(view.labels, mirrored, self.count)
+            flip += areas(view.labels, mirrored, self.count)
+            for total, of_image in zip((p, uncertain), view.sums()):
+                total += of_image
             if teacher is not None:
                 labels = labels_of(predict(teacher, [inputs], [meta])[0])
-                total[1] += areas(view.labels, thinned(labels, stride_of(labels)), self.count)
-        device = next(student.parameters()).device
-        shared = torch.from_numpy(total).to(device)
+                taught += areas(view.labels, thinned(labels, stride_of(labels)), self.count)
+        shared = torch.from_numpy(np.concatenate([x.flatten() for x in sums])).to(next(student.parameters()).device)
         all_reduce(shared)
-        return shared.cpu().numpy()
+        parts = np.split(shared.cpu().numpy(), np.cumsum([x.size for x in sums])[:-1])
+        return tuple(part.reshape(x.shape) for part, x in zip(parts, sums))
 
 
 @contextmanager

@@ -18,9 +18,9 @@ from torch import Tensor
 from ..errors import UserError
 from ..predictor import Predictor
 from .samples import Sample
-from .scores import areas, entropy, infomax, points_of, soft_neighbourhood_density
+from .scores import areas, infomax, points_of, soft_neighbourhood_density
 from .snapshots import Snapshot
-from .views import View, both_ways, labels_of, mixture, predict
+from .views import both_ways, labels_of, mixture, predict
 
 Told = Callable[[str], None]
 
@@ -33,7 +33,8 @@ class Notes:
     labels: list[Tensor] = field(default_factory=list)  # (h, w) uint8 each
     flip: np.ndarray | None = None  # (images, 2, C)
     mix: np.ndarray | None = None  # (pairs, 2, C)
-    mean_p: np.ndarray | None = None  # (C,)
+    p: np.ndarray | None = None  # (images, C) probabilities, summed over the pixels of each image
+    uncertain: np.ndarray | None = None  # (images,) entropy, summed in the same way
     shares: np.ndarray | None = None  # (C,) class shares of the predicted pixels
     entropy: float = float('nan')
     infomax: float = float('nan')
@@ -82,7 +83,7 @@ def take(pool: Pool, snapshot: Snapshot, predictor: Predictor, images: list[str]
     """
     check_classes(pool, snapshot, predictor.classes)
     notes, count = Notes(snapshot.name), len(pool.classes)
-    flips, mixes, sums, before = [], [], Sums(count), None
+    flips, mixes, sums, shares, densities, before = [], [], [], [], [], None
     for number, image in enumerate(images):
         sample = predictor.read(image)[1]
         view, mirrored = both_ways(predictor.segmentor, sample['inputs'], sample['data_samples'].metainfo)
@@ -91,34 +92,18 @@ def take(pool: Pool, snapshot: Snapshot, predictor: Predictor, images: list[str]
             mixes.append(areas(*pair, count))
         notes.labels.append(view.labels.to(torch.uint8).cpu())
         pool.add(notes, number, view.p)
-        sums.add(view)
+        sums.append(view.sums())
+        shares.append(np.bincount(notes.labels[-1].flatten().numpy(), minlength=count))
+        densities.append(soft_neighbourhood_density(points_of(view.p)))
         before = view
     notes.flip, notes.mix = np.stack(flips), np.stack(mixes) if mixes else None
-    sums.write(notes)
+    notes.p, notes.uncertain = map(np.array, zip(*sums))
+    notes.shares, notes.snd = sum(shares) / np.sum(shares), float(np.mean(densities))
+    notes.entropy = float(notes.uncertain.sum() / notes.p.sum())
+    notes.infomax = float(infomax(notes.p.sum(0), notes.uncertain.sum()))
     notes.source = labelled_areas(predictor.segmentor, source, count) if source else None
     pool.notes.append(notes)
     return notes
-
-
-class Sums:
-    """Running means: over the pixels of the sample, and for SND over its images."""
-
-    def __init__(self, classes: int) -> None:
-        self.p = torch.zeros(classes, dtype=torch.float64)
-        self.pixels = torch.zeros(classes, dtype=torch.float64)
-        self.entropy, self.snd = 0.0, []
-
-    def add(self, view: View) -> None:
-        self.p += view.p.flatten(1).sum(1, dtype=torch.float64).cpu()
-        self.pixels += torch.bincount(view.labels.flatten(), minlength=len(self.p)).cpu()
-        self.entropy += float(entropy(view.p).sum(dtype=torch.float64))
-        self.snd.append(soft_neighbourhood_density(points_of(view.p)))
-
-    def write(self, notes: Notes) -> None:
-        count = float(self.pixels.sum())
-        notes.mean_p, notes.shares = (self.p / count).numpy(), (self.pixels / count).numpy()
-        notes.entropy, notes.snd = self.entropy / count, float(np.mean(self.snd))
-        notes.infomax = infomax(self.p / count, notes.entropy)
 
 
 def check_classes(pool: Pool, snapshot: Snapshot, classes: list[str]) -> None:

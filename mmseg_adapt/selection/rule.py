@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from .pool import Notes, Pool
-from .scores import areas, divergence, miou
+from .scores import areas, divergence, infomax, miou
 
 FEW = 1e-4  # classes with a smaller share of the pixels do not count as present in the pool
 BETTER = dict(  # score → whether larger should be better
@@ -80,23 +80,42 @@ def candidates(runs: list[str]) -> list[int]:
     return last_of_each(runs) if len(set(runs)) > 1 else list(range(len(runs)))
 
 
+def deciding(runs: list[str]) -> str:
+    """The score that decides: within a run InfoMax, over several runs flip consistency. InfoMax rewards confidence,
+    which is comparable within a run but not between methods: self-training raises it, right or wrong."""
+    return 'flip' if len(set(runs)) > 1 else 'infomax'
+
+
 def pick(scores: list[Scores], runs: list[str]) -> int:
-    """The default rule: the highest flip consistency, within a run among its snapshots, over several runs among their
-    last ones. Early snapshots of a run may be consistent and poor. Ties: the first.
+    """The default rule: within a run the snapshot with the highest InfoMax; over several runs, the last snapshot with
+    the highest flip consistency. Early snapshots of a run may be consistent and poor. Ties: the first.
 
     Args:
         runs: the run of each snapshot; a run's snapshots stand in the order of their iterations.
     """
-    return max(candidates(runs), key=lambda i: scores[i].flip)
+    return max(candidates(runs), key=lambda i: getattr(scores[i], deciding(runs)))
 
 
-def certainty_of(notes: list[Notes], chosen: int, other: int, draws: int = 1000) -> float:
-    """The share of bootstrap samples of the images in which ``chosen`` has a higher flip consistency than ``other``:
-    1 is certain, 0.5 is chance. mIoU is over the classes that occur in either."""
-    flips = np.stack([notes[i].flip for i in (chosen, other)])  # (2, images, 2, C)
-    images = flips.shape[1]
+def certainty_of(notes: list[Notes], chosen: int, other: int, by: str, draws: int = 1000) -> float:
+    """The share of bootstrap samples of the images in which ``chosen`` is ahead of ``other``: 1 is certain, 0.5 is
+    chance.
+
+    Args:
+        by: the score that is compared, ``'flip'`` or ``'infomax'``.
+    """
+    images, pair = len(notes[chosen].labels), [notes[chosen], notes[other]]
     weights = np.random.default_rng(0).multinomial(images, np.full(images, 1 / images), size=draws)
+    a, b = dict(flip=_flips, infomax=_infomaxes)[by](pair, weights)
+    return float((a > b).mean() + (a == b).mean() / 2)
+
+
+def _flips(pair: list[Notes], weights: np.ndarray) -> np.ndarray:
+    """(2, draws): flip consistency over the classes that occur in either; ``weights`` is (draws, images)."""
+    flips = np.stack([notes.flip for notes in pair])  # (2, images, 2, C)
     intersect, union = np.einsum('dn,snac->asdc', weights, flips)  # (2, draws, C) each
     counted = flips.sum((0, 1))[1] > 0
-    a, b = (intersect / np.maximum(union, 1))[..., counted].mean(-1)
-    return float((a > b).mean() + (a == b).mean() / 2)
+    return (intersect / np.maximum(union, 1))[..., counted].mean(-1)
+
+
+def _infomaxes(pair: list[Notes], weights: np.ndarray) -> list[np.ndarray]:
+    return [infomax(weights @ notes.p, weights @ notes.uncertain) for notes in pair]

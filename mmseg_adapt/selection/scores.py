@@ -48,17 +48,18 @@ def entropy(p: Tensor) -> Tensor:
     return torch.special.entr(p).sum(0) / log(len(p))
 
 
-def infomax(mean_p: Tensor, mean_entropy: float) -> float:
-    """H(mean of p) − mean of H(p), both divided by log C: in [0, 1], larger is better.
+def infomax(p: np.ndarray, uncertain: np.ndarray | float) -> np.ndarray:
+    """(…, C), (…) → (…): H(mean of p) − mean of H(p), both divided by log C: in [0, 1], larger is better.
 
     The mutual information of image and label (Bridle et al., NeurIPS 1991; Shi & Sha, ICML 2012). It is large if the
     model is certain about every pixel and uses every class.
 
     Args:
-        mean_p: (C,), the mean of the probabilities over all pixels.
-        mean_entropy: the mean of :func:`entropy` over the same pixels.
+        p: the sum of the probabilities over all pixels.
+        uncertain: the sum of :func:`entropy` over the same pixels.
     """
-    return float(entropy(mean_p)) - mean_entropy
+    pixels = p.sum(-1)
+    return entropy(torch.from_numpy(p / pixels[..., None]).movedim(-1, 0)).numpy() - uncertain / pixels
 
 
 def soft_neighbourhood_density(p: Tensor, temperature: float = 0.05) -> float:

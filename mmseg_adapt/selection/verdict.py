@@ -8,8 +8,9 @@ import numpy as np
 
 from .harm import changed, measures, symptoms, vanished
 from .pool import Pool
-from .rule import Scores, candidates, certainty_of, pick
+from .rule import Scores, candidates, certainty_of, deciding, pick
 
+NAMES = dict(flip='flip consistency', infomax='InfoMax')
 SURE = 0.9  # share of the bootstrap samples in which a pick must stay ahead
 
 
@@ -33,21 +34,26 @@ def words(
         baselines: the snapshots that were trained on the source only.
     """
     best = pick(scores, runs)
-    said = [of_pick(pool, scores, candidates(runs)), *_of_adaptation(pool, scores, best, baselines)]
+    said = [of_pick(pool, scores, candidates(runs), deciding(runs)), *_of_adaptation(pool, scores, best, baselines)]
     if len(pool.notes) < 2:
-        said.append('agreement with the pool (EnsV) needs several snapshots: only flip consistency is used')
+        said.append('agreement with the pool (EnsV) needs several snapshots')
     return said + of_classes(pool, range(len(scores)), source_shares)
 
 
-def of_pick(pool: Pool, scores: list[Scores], members: Sequence[int]) -> str:
-    """The snapshot with the highest flip consistency, its margin, and whether there are enough images to tell."""
-    best, *others = sorted(members, key=lambda i: -scores[i].flip)
-    said = f'pick: {scores[best].name} (flip consistency {100 * scores[best].flip:.1f})'
+def of_pick(pool: Pool, scores: list[Scores], members: Sequence[int], by: str) -> str:
+    """The snapshot that the deciding score puts first, its margin, and whether there are enough images to tell.
+
+    Args:
+        by: :func:`~.rule.deciding`.
+    """
+    values = {i: getattr(scores[i], by) for i in members}
+    best, *others = sorted(members, key=lambda i: -values[i])
+    said = f'pick: {scores[best].name} ({NAMES[by]} {100 * values[best]:.1f})'
     if not others:
         return said
-    sure = certainty_of(pool.notes, best, others[0])
+    sure = certainty_of(pool.notes, best, others[0], by)
     doubt = '' if sure >= SURE else ': these images cannot separate the two'
-    margin = 100 * (scores[best].flip - scores[others[0]].flip)
+    margin = 100 * (values[best] - values[others[0]])
     return f'{said}, {margin:.1f} above {scores[others[0]].name}; ahead in {100 * sure:.0f} % of resamples{doubt}'
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from mmengine.dataset import pseudo_collate
 from mmseg.models import EncoderDecoder
@@ -13,6 +14,7 @@ from torch import Tensor
 from ..methods.mixing import class_mask, draw_classes, mix
 from ..models.probabilities import predicted_probabilities
 from ..random_state import derived_seed
+from .scores import entropy
 
 PIXELS = 2**15  # compared per image, on a regular grid: all pixels of a 256×128 image
 
@@ -30,6 +32,11 @@ class View:
     @property
     def stride(self) -> int:
         return stride_of(self.whole)
+
+    def sums(self) -> tuple[np.ndarray, float]:
+        """Probabilities (C,) and :func:`~.scores.entropy`, summed over the compared pixels."""
+        p = self.p.flatten(1).sum(1, dtype=torch.float64).cpu().numpy()
+        return p, float(entropy(self.p).sum(dtype=torch.float64))
 
 
 def stride_of(labels: Tensor) -> int:

@@ -35,6 +35,7 @@ from mmseg_adapt.selection.scores import rank_correlation
 
 Rule = Callable[[list[Scores], list[str]], list[int]]  # the snapshots that it may pick, all alike
 LEAST = 3  # snapshots of a pool
+LOGGED = {'flip', 'infomax'}  # scores that LabelFreeHook logs, as summarize.py stores them
 MEASURES = tuple(field.name for field in fields(Limits))
 
 
@@ -115,27 +116,36 @@ def stored_runs(file: Path) -> list[list[Scores]]:
     """The snapshots of every run of a file of ``summarize.py --json`` with at least three scored ones."""
     unknown = dict.fromkeys(BETTER, float('nan'))
     runs = [
-        [Scores(**{**unknown, 'name': '', 'flip': s['flip'], 'miou': s['mIoU'] / 100}) for s in run['snapshots']]
+        [
+            Scores(**{**unknown, **{k: s[k] for k in LOGGED}, 'name': '', 'miou': s['mIoU'] / 100})
+            for s in run['snapshots']
+        ]
         for rows in stored(file).values()
         for run in rows
-        if all('flip' in s for s in run['snapshots'])
+        if all(s.keys() >= LOGGED for s in run['snapshots'])
     ]
-    return [run for run in runs if len(run) >= LEAST]
+    runs = [run for run in runs if len(run) >= LEAST]
+    if not runs:
+        raise UserError(f'{file} contains no run of {LEAST} snapshots that LabelFreeHook scored')
+    return runs
 
 
 def run_table(files: list[Path]) -> str:
-    """Markdown: what the pick by flip consistency is worth within a run, per file and over all."""
-    head = ('file', 'runs', 'last', 'picked', 'best', 'below the mean', 'below last', 'recovered of last → best')
+    """Markdown: what the pick within a run is worth, per file and over all, beside a pick by flip consistency."""
+    counts = ('below the mean', 'below last', 'recovered')
+    head = ('file', 'runs', 'last', 'picked', 'best', *counts, 'picked by flip', 'recovered by flip')
     lines, every_run = row(*head, head=True), []
     for name, runs in [*((file.name, stored_runs(file)) for file in files), ('all', every_run)]:
         if name != 'all':
             every_run += runs
         miou = [[100 * s.miou for s in run] for run in runs]
-        ends = [(m[-1], m[pick(run, [''] * len(run))], max(m), np.mean(m)) for m, run in zip(miou, runs)]
-        last_, picked, best, mean = np.array(ends).T
-        recovered = share((picked - last_).mean(), (best - last_).mean())
-        below = (f'{(picked < other - 1e-9).sum()}' for other in (mean, last_))
-        lines += row(name, len(runs), *(f'{x.mean():.1f}' for x in (last_, picked, best)), *below, recovered)
+        picks = [(m[pick(run, [''] * len(run))], m[by('flip')(run, [])[0]]) for m, run in zip(miou, runs)]
+        picked, flip = np.array(picks).T
+        last_, best, mean = np.array([(m[-1], max(m), np.mean(m)) for m in miou]).T
+        below = [f'{(picked < other - 1e-9).sum()}' for other in (mean, last_)]
+        ours, theirs = (share((x - last_).mean(), (best - last_).mean()) for x in (picked, flip))
+        values = [f'{x.mean():.1f}' for x in (last_, picked, best, flip)]
+        lines += row(name, len(runs), *values[:3], *below, ours, values[3], theirs)
     return '\n'.join(lines)
 
 

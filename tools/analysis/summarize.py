@@ -5,7 +5,7 @@
 
 Runs of one config that differ only in the seed, and in where files lie, share a row: mean ± sample standard deviation
 over runs. Every other difference makes a row of its own, named after the folder of its first run. "picked" is the
-snapshot with the highest flip consistency, which ``LabelFreeHook`` logs: the rule that ``select`` follows within a run.
+snapshot with the highest InfoMax, which ``LabelFreeHook`` logs: the rule that ``select`` follows within a run.
 "best*" is the best snapshot by validation labels, which an unsupervised method does not have. ``--json`` keeps one line
 of scalars per run, from which ``--from`` prints the same tables, and ``pages.py`` writes them into the docs.
 """
@@ -25,6 +25,7 @@ from mmseg_adapt.log.scalars import scalars_of
 from mmseg_adapt.runs.work_dir import VOLATILE
 
 PLACES = {*VOLATILE, 'randomness', 'checkpoint', 'data_root', 'renders', 'experiment_name'}  # differ within a row
+SCORES = dict(infomax='infomax', flip='flip_consistency')  # stored → logged
 
 NOTE = 'mIoU in percent, ± over runs; picked: without labels; best*: by validation labels; minutes: of training'
 
@@ -60,7 +61,7 @@ def validations(work_dir: Path) -> list[dict]:
     rows: dict[int, dict] = {}
     for file in sorted(work_dir.glob('*/vis_data/scalars.json')):
         for row in scalars_of(file):
-            if 'mIoU' in row or 'flip_consistency' in row:
+            if row.keys() & {'mIoU', *SCORES.values()}:
                 rows[row['step']] = rows.get(row['step'], {}) | row
     rows = {step: row for step, row in rows.items() if 'mIoU' in row}
     if not rows:
@@ -69,12 +70,12 @@ def validations(work_dir: Path) -> list[dict]:
 
 
 def summary_of(work_dir: Path) -> dict:
-    """One run: mIoU, IoU of the classes and flip consistency of every snapshot, and its training time in minutes."""
+    """One run: mIoU, IoU of the classes and label-free scores of every snapshot, and its training time in minutes."""
     snapshots = [
         dict(
             iteration=row['step'],
             mIoU=row['mIoU'],
-            **({'flip': row['flip_consistency']} if 'flip_consistency' in row else {}),
+            **{key: row[name] for key, name in SCORES.items() if name in row},
             classes={k.removeprefix('IoU.'): v for k, v in row.items() if k.startswith('IoU.')},
         )
         for row in validations(work_dir)
@@ -95,9 +96,9 @@ def last(run: dict) -> dict:
 
 
 def picked(run: dict) -> dict | None:
-    """The first snapshot with the highest flip consistency; None where it was not logged for every snapshot."""
+    """The first snapshot with the highest InfoMax; None where it was not logged for every snapshot."""
     snapshots = run['snapshots']
-    return max(snapshots, key=lambda s: s['flip']) if all('flip' in s for s in snapshots) else None
+    return max(snapshots, key=lambda s: s['infomax']) if all('infomax' in s for s in snapshots) else None
 
 
 def best(run: dict) -> dict:
