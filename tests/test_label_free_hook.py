@@ -91,7 +91,9 @@ def test_a_resumed_run_logs_and_keeps_what_the_uninterrupted_one_does(whole, str
     assert all(torch.equal(ours['state_dict'][name], value) for name, value in theirs['state_dict'].items())
     assert logged(folders[0]) == logged(folders[1])  # the validation at 2 is repeated
     best = (state['message_hub']['runtime_info'] for state in (ours, theirs))
-    assert len({(info['best_score'], Path(info['best_ckpt']).name) for info in best}) == 1  # which the checkpoint at 2 knows
+    assert (
+        len({(info['best_score'], Path(info['best_ckpt']).name) for info in best}) == 1
+    )  # which the checkpoint at 2 knows
 
 
 @pytest.mark.slow

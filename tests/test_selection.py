@@ -20,7 +20,7 @@ from mmseg_adapt.selection import scores as formulas
 from mmseg_adapt.selection.compare import compare
 from mmseg_adapt.selection.harm import Limits, changed, measures, symptoms, vanished
 from mmseg_adapt.selection.pool import Notes, Pool
-from mmseg_adapt.selection.rule import Scores, candidates, certainty_of, pick, scores_of
+from mmseg_adapt.selection.rule import Scores, best_run, certainty_of, pick, scores_of
 from mmseg_adapt.selection.samples import spread
 from mmseg_adapt.selection.snapshots import snapshots_of
 from mmseg_adapt.selection.verdict import of_classes, words
@@ -213,11 +213,11 @@ def score(name='x', agreement=0.5, flip=0.5, infomax=0.5, **others) -> Scores:
     return Scores(**{**unknown, **others}, name=name, agreement=agreement, flip=flip, infomax=infomax)
 
 
-def test_infomax_picks_within_a_run_and_flip_consistency_among_the_last_snapshots_of_several():
+def test_flip_consistency_of_the_last_snapshots_picks_the_run_and_infomax_the_snapshot():
     scores = [score(flip=f, infomax=m) for f, m in ((0.5, 0.3), (0.9, 0.2), (0.6, 0.4), (0.8, 0.4), (0.7, 0.1))]
     assert pick(scores, ['a'] * 5) == 2
-    assert candidates(['a', 'a', 'a', 'b', 'b']) == [2, 4]
-    assert pick(scores, ['a', 'a', 'a', 'b', 'b']) == 4
+    assert best_run(scores, ['a', 'a', 'a', 'b', 'b']) == [3, 4]  # 0.7 against 0.6
+    assert pick(scores, ['a', 'a', 'a', 'b', 'b']) == 3
     assert pick([score(agreement=float('nan'))], ['a']) == 0
 
 
@@ -226,7 +226,9 @@ def notes_of(name, maps, mirrored=None, classes=3) -> Notes:
     flips = [formulas.areas(a.long(), b.long(), classes) for a, b in zip(maps, mirrored or maps)]
     shares = np.bincount(torch.stack(maps).flatten().numpy(), minlength=classes)
     p = np.stack([np.bincount(m.flatten().numpy(), minlength=classes) for m in maps]).astype(float)
-    return Notes(name, maps, np.stack(flips), p=p, uncertain=np.zeros(len(maps)), shares=shares / shares.sum())
+    notes = Notes(name, maps, np.stack(flips), p=p, uncertain=np.zeros(len(maps)), shares=shares / shares.sum())
+    notes.infomax = float(formulas.infomax(p.sum(0), 0.0))
+    return notes
 
 
 def pool_of(*notes: Notes) -> Pool:
@@ -257,8 +259,9 @@ def test_what_changed_what_vanished_and_whether_it_may_have_hurt_is_said_in_word
     assert vanished(bad.shares, base.shares) == [2]
     scores, runs = scores_of(pool), ['base', 'a', 'b']
     said = words(pool, scores, runs, baselines=[0])
-    assert said[0].startswith('pick: base/iter_9 (flip consistency 100.0), 0.0 above a/iter_9; ahead in 50 % of resam')
+    assert said[0].startswith('best run: base/iter_9 (flip consistency 100.0), 0.0 above a/iter_9; ahead in 50 % of r')
     assert said[0].endswith('these images cannot separate the two')
+    assert said[1] == 'pick: base/iter_9 (InfoMax 94.6)'  # classes of 1/2, 1/4, 1/4
     assert 'adaptation changed 0.0 % of the pixels (a/iter_9 compared with base/iter_9)' in said
     vanish = "class 'train' has vanished from the predictions of b/iter_9 (0 % of the pixels, expected about 17 %)"
     assert vanish in said
@@ -398,20 +401,19 @@ def test_a_source_that_is_not_there_is_left_out_and_named(runs, tmp_path):
 
 def test_the_bench_says_what_every_rule_loses_and_which_symptom_would_have_warned(tmp_path, monkeypatch, capsys):
     values = [(0.50, 0.80, 0.9), (0.60, 0.85, 0.8), (0.40, 0.70, 0.7), (0.55, 0.60, 0.6)]  # miou, flip, agreement
-    rows = [score(str(i), a, f, f / 2, miou=m, entropy=0.1 * i).as_dict() for i, (m, f, a) in enumerate(values)]
+    scores = [score(str(i), a, f, 0.4 - i / 10, miou=m, entropy=0.1 * i) for i, (m, f, a) in enumerate(values)]
+    rows = [s.as_dict() for s in scores]
     for row, run in zip(rows, 'aaab'):
         row |= dict(pool='demo', run=f'dirs/{run}')
     file = tmp_path / 'pools.jsonl'
     file.write_text('\n'.join(map(json.dumps, rows)))
     run_tool('analysis/bench_selection.py', 'pools', '--from', file, monkeypatch=monkeypatch)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[2].startswith(
-        '| demo | 4 | 47.5 | 40.0 | 60.0 | -60 % | 51.2 | 40.0 | +0.00 | +0.40 | +0.00 | +0.40 |'
-    )
+    assert lines[2].startswith('| demo | 4 | 47.5 | 50.0 | 60.0 | 20 % | 51.2 | 40.0 | +0.00 | +0.40 | +0.00 | +0.00 |')
     assert lines[3].startswith('| 1 runs, mean |')
     pool, run = (line for line in lines if line.startswith('| default '))
-    assert pool == '| default | 1 | 20.00 | 20.0 | 100 % | -60 % | 0.0 |'
-    assert run == '| default | 1 | 0.00 | 0.0 | 0 % | 100 % | 20.0 |'
+    assert pool == '| default | 1 | 10.00 | 10.0 | 100 % | 20 % | 10.0 |'
+    assert run == '| default | 1 | 10.00 | 10.0 | 0 % | 50 % | 10.0 |'
     pool, run = (line for line in lines if line.startswith('| last |'))
     assert pool == '| last | 1 | 12.50 | 12.5 | 50 % | 0 % | 7.5 |'
     assert run == '| last | 1 | 20.00 | 20.0 | 100 % | 0 % | 0.0 |'

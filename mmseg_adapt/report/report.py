@@ -37,7 +37,7 @@ class Judged:
     def verdict(self) -> list[str]:
         """Two sentences."""
         pool, scores = self.found.pool, self.found.scores
-        said = of_pick(pool, scores, self.own, 'infomax')
+        said = of_pick(pool, scores, self.own)
         if self.baseline is None:
             return [said, 'to see what adaptation changed, pass a source-only run with --baseline']
         change = of_change(pool, scores, self.best, self.baseline)

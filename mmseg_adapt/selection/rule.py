@@ -75,25 +75,23 @@ def last_of_each(runs: list[str]) -> list[int]:
     return list({run: i for i, run in enumerate(runs)}.values())
 
 
-def candidates(runs: list[str]) -> list[int]:
-    """The snapshots that may be picked: of one run all, of several runs the last of each."""
-    return last_of_each(runs) if len(set(runs)) > 1 else list(range(len(runs)))
+def best_run(scores: list[Scores], runs: list[str]) -> list[int]:
+    """The snapshots of the run whose last snapshot has the highest flip consistency. Ties: the first.
 
-
-def deciding(runs: list[str]) -> str:
-    """The score that decides: within a run InfoMax, over several runs flip consistency. InfoMax rewards confidence,
-    which is comparable within a run but not between methods: self-training raises it, right or wrong."""
-    return 'flip' if len(set(runs)) > 1 else 'infomax'
+    Early snapshots do not compete: they may be consistent and poor. InfoMax does not decide between runs: it rewards
+    confidence, which self-training raises whether it is right or wrong.
+    """
+    chosen = runs[max(last_of_each(runs), key=lambda i: scores[i].flip)]
+    return [i for i, run in enumerate(runs) if run == chosen]
 
 
 def pick(scores: list[Scores], runs: list[str]) -> int:
-    """The default rule: within a run the snapshot with the highest InfoMax; over several runs, the last snapshot with
-    the highest flip consistency. Early snapshots of a run may be consistent and poor. Ties: the first.
+    """The default rule: of the :func:`best_run`, the snapshot with the highest InfoMax. Ties: the first.
 
     Args:
         runs: the run of each snapshot; a run's snapshots stand in the order of their iterations.
     """
-    return max(candidates(runs), key=lambda i: getattr(scores[i], deciding(runs)))
+    return max(best_run(scores, runs), key=lambda i: scores[i].infomax)
 
 
 def certainty_of(notes: list[Notes], chosen: int, other: int, by: str, draws: int = 1000) -> float:

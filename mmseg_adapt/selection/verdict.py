@@ -8,7 +8,7 @@ import numpy as np
 
 from .harm import changed, measures, symptoms, vanished
 from .pool import Pool
-from .rule import Scores, candidates, certainty_of, deciding, pick
+from .rule import Scores, best_run, certainty_of, last_of_each, pick
 
 NAMES = dict(flip='flip consistency', infomax='InfoMax')
 SURE = 0.9  # share of the bootstrap samples in which a pick must stay ahead
@@ -28,27 +28,29 @@ def words(
     source_shares: np.ndarray | None = None,
     baselines: Sequence[int] = (),
 ) -> list[str]:
-    """Sentences: the pick with its margin, what adaptation changed, lost classes, and whether it may have hurt.
+    """Sentences: the best run and the pick with their margins, what adaptation changed, lost classes, possible harm.
 
     Args:
         baselines: the snapshots that were trained on the source only.
     """
     best = pick(scores, runs)
-    said = [of_pick(pool, scores, candidates(runs), deciding(runs)), *_of_adaptation(pool, scores, best, baselines)]
+    said = [of_pick(pool, scores, best_run(scores, runs)), *_of_adaptation(pool, scores, best, baselines)]
+    if len(lasts := last_of_each(runs)) > 1:
+        said.insert(0, f'best run: {_first(pool, scores, lasts, "flip")}')
     if len(pool.notes) < 2:
         said.append('agreement with the pool (EnsV) needs several snapshots')
     return said + of_classes(pool, range(len(scores)), source_shares)
 
 
-def of_pick(pool: Pool, scores: list[Scores], members: Sequence[int], by: str) -> str:
-    """The snapshot that the deciding score puts first, its margin, and whether there are enough images to tell.
+def of_pick(pool: Pool, scores: list[Scores], members: Sequence[int]) -> str:
+    """The pick among the snapshots of one run, its margin, and whether there are enough images to tell."""
+    return f'pick: {_first(pool, scores, members, "infomax")}'
 
-    Args:
-        by: :func:`~.rule.deciding`.
-    """
+
+def _first(pool: Pool, scores: list[Scores], members: Sequence[int], by: str) -> str:
     values = {i: getattr(scores[i], by) for i in members}
     best, *others = sorted(members, key=lambda i: -values[i])
-    said = f'pick: {scores[best].name} ({NAMES[by]} {100 * values[best]:.1f})'
+    said = f'{scores[best].name} ({NAMES[by]} {100 * values[best]:.1f})'
     if not others:
         return said
     sure = certainty_of(pool.notes, best, others[0], by)
