@@ -83,6 +83,7 @@ def test_a_page_has_its_parts_and_loads_nothing(work_dirs, capsys):
     assert 'Largest change compared with the baseline' in text
     assert 'python tools/train.py config.py --work-dir' in text
     assert '(the run is not finished)' not in text
+    assert '<th>InfoMax</th>' in text
     assert '<th>mIoU</th>' in text
     assert '2.0 minutes' in text  # 4 iterations of 30 s
 

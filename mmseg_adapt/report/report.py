@@ -221,7 +221,9 @@ def _snapshots(judged: Judged | None) -> str:
     if judged is None:
         return ''
     found = judged.found
-    columns = {'agreement': 'agreement', 'flip': 'flip', 'classmix': 'ClassMix', 'entropy': 'entropy', 'miou': 'mIoU'}
+    columns = dict(
+        infomax='InfoMax', flip='flip', agreement='agreement', classmix='ClassMix', entropy='entropy', miou='mIoU'
+    )
     columns = {k: name for k, name in columns.items() if not np.isnan([getattr(s, k) for s in found.scores]).all()}
     rows = [[s.name, *(_percent(getattr(s, key)) for key in columns)] for s in found.scores]
     steps = [found.snapshots[i].iteration for i in judged.own]
