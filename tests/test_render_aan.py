@@ -26,7 +26,7 @@ from mmseg_adapt.files.whole import _machine
 from mmseg_adapt.style import RenderStore, VGGStyleEncoder
 from mmseg_adapt.style.store import MANIFEST, STYLE
 
-from .tiny import REPO, run_tool
+from .tiny import REPO, run_tool, tool
 
 STEPS = 20
 
@@ -483,7 +483,8 @@ def test_the_benchmark_prints_every_method_and_an_iteration(world, monkeypatch, 
     cfg.dump(world / 'coloured.py')
     argv = [world / 'coloured.py', *arguments(world, 'unused')[1:-2], '--judge', world / 'aan.py', '--device', 'cpu']
     size = ('--size', 48, 32, '--pool', 2, '--iterations', 3, '--frames', 2, '--smoothness', 1)
-    run_tool('analysis/benchmark_aan.py', *argv, *size, monkeypatch=monkeypatch)
+    (page := world / 'page.md').write_text('<!-- thin: begin -->\n<!-- thin: end -->\n')
+    run_tool('analysis/benchmark_aan.py', *argv, *size, '--into', page, 'thin', monkeypatch=monkeypatch)
     text = capsys.readouterr().out
     rows = {row[0]: row for line in text.splitlines() if len(row := [c.strip() for c in line.split('|')[1:-1]]) > 2}
     assert float(rows['naive'][1]) > 0 < float(rows['ours'][1])
@@ -492,6 +493,7 @@ def test_the_benchmark_prints_every_method_and_an_iteration(world, monkeypatch, 
     assert {*starts, 'quick', 'fast', 'fast, smoothness 1', paper} < set(rows)
     assert (rows['fast'][1], rows[paper][1]) == ('2', '1')
     assert rows[paper][4] == '3'
+    assert tool('analysis/markdown_table.py').rows_of(page, 'thin')[-1] == rows[paper]
     assert float(rows['colour + 20'][2]) < float(rows['colour + 5'][2]) < float(rows['colour'][2])
     assert rows['source'][4:7] == ['0', '1.00', '0.0']
     assert rows['fast'][9:] == ['1.00', '1.00']

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from markdown_table import markdown
+from markdown_table import markdown, put
 from mmengine.config import DictAction
 from prettytable import PrettyTable
 from render_quality import Judge, relative_variation, shift_error
@@ -134,6 +134,9 @@ def parse() -> Namespace:
     parser.add_argument('--smoothness', type=float, default=0.0, help='a row of fast with aan.objective.smoothness')
     parser.add_argument('--judge', help='a config whose aan.encoder looks at the renders: another network')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument(
+        '--into', nargs=2, metavar=('PAGE', 'TABLE'), help='put the last table between its marks in a page'
+    )
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='e.g. aan.objective.alpha=2')
     parser.set_defaults(launcher='none', work_dir=None, local_rank=0)
     return parser.parse_args()
@@ -154,7 +157,9 @@ def main() -> None:
     size, threads = '×'.join(map(str, args.size)), torch.get_num_threads()
     print(f'{type(job.encoder).__name__} at {size}, pool of {len(pool)}, {threads} threads, {args.device}')
     print(iterations(job, sources[0], pool[:8], style, count=3), flush=True)
-    recipes(job, sources, pool, style, args)
+    table = recipes(job, sources, pool, style, args)
+    if args.into:
+        put(Path(args.into[0]), args.into[1], table)
 
 
 if __name__ == '__main__':

@@ -53,6 +53,7 @@ COLOUR_AND_RENDERS = {  # on the same 200 frames of CARLA
     'as they are': '200',
     'colour map': 'colour',
     'renders of `fast`': 'aan',
+    "renders of the paper's recipe": 'paper',
 }
 METHODS = {
     'source only': 'source_only',
