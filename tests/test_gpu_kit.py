@@ -88,8 +88,8 @@ def test_a_row_that_needs_more_memory_than_there_is_is_left_out_by_name_and_the_
 
 def test_the_tables_name_the_card_and_give_mean_and_spread_over_seeds(tmp_path):
     card = dict(device='Card X', gib=79.6, torch='2.11.0', cores=16)
-    first = dict(iteration=10, mIoU=42.0, flip=0.5, classes=dict(sky=80.0))
-    ends = [dict(iteration=20, mIoU=40.0 + i, flip=0.4, classes=dict(sky=90.0)) for i in range(3)]
+    first = dict(iteration=10, mIoU=42.0, infomax=0.5, classes=dict(sky=80.0))
+    ends = [dict(iteration=20, mIoU=40.0 + i, infomax=0.4, classes=dict(sky=90.0)) for i in range(3)]
     runs = [dict(config='real/a', name=f'r{i}', minutes=9.0, snapshots=[first, end]) for i, end in enumerate(ends)]
     memory = [dict(name='m', predicted_gib=6.0, allocated_gib=8.0)]
     tests = [dict(name='t1', outcome='passed', why=''), dict(name='t2', outcome='failed', why='AssertionError')]

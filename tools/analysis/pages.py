@@ -59,6 +59,7 @@ METHODS = {
     'source only': 'source_only',
     'flips, varied colours': 'aug_source_only',
     'the same, AdaptSegNet': 'aug_singlelevel',
+    'the same, DACS': 'aug_dacs',
 }
 
 
