@@ -271,6 +271,10 @@ def test_what_changed_what_vanished_and_whether_it_may_have_hurt_is_said_in_word
     (lost,) = of_classes(pools, range(1, 6), base.shares)
     assert 'the predictions of all 5 snapshots (' in lost
     assert not any('hurt' in sentence for sentence in said)
+    early = notes_of('base/iter_3', ROAD)
+    three = [score('base/iter_3', flip=0.9, infomax=0.1), score('base/iter_9', infomax=0.2), score('a/iter_9')]
+    said = words(pool_of(early, base, good), three, ['base', 'base', 'a'], baselines=[0, 1])
+    assert 'adaptation changed 0.0 % of the pixels (a/iter_9 compared with base/iter_9)' in said  # the rule's pick
     worse = pool_of(base, notes_of('c/iter_9', ROAD), bad)
     scores = [score('base/iter_9', 0.9), score('c/iter_9', 0.6), score('b/iter_9', 0.5)]
     said = words(worse, scores, runs, baselines=[0])

@@ -7,7 +7,7 @@ sample, and one byte per compared pixel and snapshot.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,8 +21,6 @@ from .samples import Sample
 from .scores import areas, infomax, points_of, soft_neighbourhood_density
 from .snapshots import Snapshot
 from .views import both_ways, labels_of, mixture, predict
-
-Told = Callable[[str], None]
 
 
 @dataclass

@@ -34,7 +34,7 @@ def words(
         baselines: the snapshots that were trained on the source only.
     """
     best = pick(scores, runs)
-    said = [of_pick(pool, scores, best_run(scores, runs)), *_of_adaptation(pool, scores, best, baselines)]
+    said = [of_pick(pool, scores, best_run(scores, runs)), *_of_adaptation(pool, scores, runs, best, baselines)]
     if len(lasts := last_of_each(runs)) > 1:
         said.insert(0, f'best run: {_first(pool, scores, lasts, "flip")}')
     if len(pool.notes) < 2:
@@ -90,12 +90,15 @@ def _some(names: list[str], most: int = 3) -> str:
     return shown if len(names) <= most else f'{shown} and {len(names) - most} more snapshots'
 
 
-def _of_adaptation(pool: Pool, scores: list[Scores], best: int, baselines: Sequence[int]) -> list[str]:
+def _of_adaptation(pool: Pool, scores: list[Scores], runs: list[str], best: int, baselines: Sequence[int]) -> list[str]:
     adapted = [i for i in range(len(scores)) if i not in baselines]
     if not baselines or not adapted:
         return []
-    baseline = max(baselines, key=lambda i: scores[i].flip)
-    compared = best if best in adapted else max(adapted, key=lambda i: scores[i].flip)
+
+    def pick_of(members: Sequence[int]) -> int:
+        return members[pick([scores[i] for i in members], [runs[i] for i in members])]
+
+    baseline, compared = pick_of(baselines), best if best in adapted else pick_of(adapted)
     said, theirs = of_change(pool, scores, compared, baseline), max(scores[i].agreement for i in adapted)
     if scores[baseline].agreement > theirs:
         said.append(

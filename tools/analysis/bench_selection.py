@@ -368,12 +368,16 @@ def main() -> None:
 
 def measured_table(args: Namespace) -> str:
     if args.stored:
-        rows = [json.loads(line) for line in args.stored.read_text().splitlines()]
+        rows = rows_in(args.stored)
     else:
         rows = measure_pools(args) if args.command == 'pools' else measure_harm(args)
     if args.json:
         args.json.write_text(''.join(json.dumps(rounded(row)) + '\n' for row in rows))
     return tables(rows) if args.command == 'pools' else alarms(rows, args.fit)
+
+
+def rows_in(file: Path) -> list[dict]:
+    return [json.loads(line) for line in file.read_text(encoding='utf-8').splitlines()]
 
 
 def rounded(row: dict) -> dict:

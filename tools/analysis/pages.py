@@ -1,23 +1,22 @@
 """Write the tables of measured mIoU into the README and the docs, from the runs that lie in docs/results.
 
-python tools/analysis/pages.py
+    python tools/analysis/pages.py
 
 Call it after every change in docs/results: no such number is typed by hand, and a test compares the pages with the
 files.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import bench_selection
+from bench_selection import rows_in
 from markdown_table import markdown, put
-from summarize import class_table, last, miou_table, over_runs, picked, stored
+from summarize import SNAPSHOTS, over_runs, stored, tables_of
 
 from mmseg_adapt.errors import UserError, one_sentence
 
 ROOT = Path(__file__).parents[2]
-SNAPSHOTS = {'last': last, 'picked': picked}
 
 IDD = {  # column → row of docs/results
     'source only': 'source_only',
@@ -73,12 +72,12 @@ def tables(results: Path) -> Iterator[tuple[str, str, object]]:
     files = sorted(results.glob('*.jsonl'))
     pairs = {file.stem: stored(file) for file in files}
     for file in files:
-        yield 'docs/results.md', file.name, whole(pairs[file.stem])
+        yield 'docs/results.md', file.name, '\n' + '\n\n'.join(tables_of(pairs[file.stem])) + '\n'
 
     yield 'docs/choosing.md', 'runs', bench_selection.run_table(files)
     for pool in ('pools', 'held_out'):
-        yield 'docs/choosing.md', pool, bench_selection.tables(lines(results / f'selection/{pool}.jsonl'))
-    yield 'docs/choosing.md', 'harm', bench_selection.alarms(lines(results / 'selection/harm.jsonl'), ['0', '1'])
+        yield 'docs/choosing.md', pool, bench_selection.tables(rows_in(results / f'selection/{pool}.jsonl'))
+    yield 'docs/choosing.md', 'harm', bench_selection.alarms(rows_in(results / 'selection/harm.jsonl'), ['0', '1'])
 
     def compared(pair: str, subjects: dict[str, dict[str, str | None]]):
         def cell(row: str | None, snapshot: Callable[[dict], dict]) -> str:
@@ -103,15 +102,6 @@ def tables(results: Path) -> Iterator[tuple[str, str, object]]:
         for source, prefix in COLOUR_AND_RENDERS.items()
     }
     yield 'docs/aan.md', 'downstream', compared('carla2camvid', renders)
-
-
-def whole(rows: dict[str, list[dict]]) -> str:
-    classes = (f'{name}:\n\n{class_table(rows, of)}' for name, of in SNAPSHOTS.items())
-    return '\n' + '\n\n'.join([str(miou_table(rows, 3)), *classes]) + '\n'
-
-
-def lines(file: Path) -> list[dict]:
-    return [json.loads(line) for line in file.read_text(encoding='utf-8').splitlines()]
 
 
 if __name__ == '__main__':

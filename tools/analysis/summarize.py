@@ -105,6 +105,9 @@ def best(run: dict) -> dict:
     return max(run['snapshots'], key=lambda s: s['mIoU'])
 
 
+SNAPSHOTS = {'last': last, 'picked': picked}  # that tables compare
+
+
 def over_runs(values: Iterable[float | None]) -> str:
     known = [value for value in values if value is not None]
     if not known:
@@ -144,6 +147,11 @@ def class_table(rows: dict[str, list[dict]], snapshot=last):
     return markdown(['config', *classes], [line(name, runs) for name, runs in rows.items()])
 
 
+def tables_of(rows: dict[str, list[dict]], tail: int = 3, classes: bool = True) -> list[str]:
+    by_class = [f'{name}:\n\n{class_table(rows, of)}' for name, of in SNAPSHOTS.items()] if classes else []
+    return [str(miou_table(rows, tail)), *by_class]
+
+
 def stored(file: Path) -> dict[str, list[dict]]:
     """The rows of a file that ``--json`` wrote.
 
@@ -178,10 +186,7 @@ def main() -> None:
         rows = stored(args.stored)
     else:
         rows = {name: [summary_of(run) for run in runs] for name, runs in rows_of(args.work_dirs).items()}
-    tables = [str(miou_table(rows, args.last))]
-    if args.classes:
-        tables += [f'{name}:\n\n{class_table(rows, of)}' for name, of in (('last', last), ('picked', picked))]
-    print('\n\n'.join([*tables, NOTE]))
+    print('\n\n'.join([*tables_of(rows, args.last, args.classes), NOTE]))
     if args.json:
         lines = [json.dumps(dict(row=name, **run), ensure_ascii=False) for name, runs in rows.items() for run in runs]
         args.json.write_text('\n'.join(lines) + '\n')
