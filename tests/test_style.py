@@ -142,6 +142,7 @@ def test_the_content_term_is_zero_at_the_source_and_the_style_term_for_a_pool_of
 def test_the_gram_matrix_is_the_sum_over_positions_of_products():
     features = torch.randn(2, 5, 3, 4)
     torch.testing.assert_close(gram_matrix(features), torch.einsum('nihw,njhw->nij', features, features))
+    assert torch.autograd.gradcheck(gram_matrix, features.double().requires_grad_())
     assert doctest.testmod(gram, extraglobs={'torch': torch}).attempted == 1
     big = torch.full((1, 2, 400, 400), 300.0, dtype=torch.float16)
     assert gram_matrix(big)[0, 0, 0] == pytest.approx(400 * 400 * 300.0**2, rel=1e-3)  # beyond float16's range
@@ -303,6 +304,22 @@ def test_resnet_features_are_torchvisions_with_its_key_names():
         torch.testing.assert_close(features['res2c'], y)
         torch.testing.assert_close(features['res3a'], reference.layer2[0](y))
         torch.testing.assert_close(features['res3d'], reference.layer2(y))
+
+
+def test_folding_batch_norm_changes_neither_the_features_nor_the_fingerprint():
+    encoder = ResNetStyleEncoder(['colour', 'conv1', 'res2c', 'res3d'], base_channels=8, stem_channels=8).double()
+    for module in encoder.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean, std=0.1)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
+    x = images(1).double()
+    before, fingerprint = encoder(x), encoder.fingerprint()
+    encoder.fold()
+    torch.testing.assert_close(encoder(x), before, rtol=1e-10, atol=1e-10)
+    assert encoder.fingerprint() == fingerprint
+    built = build_encoder(dict(type='ResNetStyleEncoder', layers=['res2c'], base_channels=8, stem_channels=8))
+    assert not any(isinstance(m, nn.BatchNorm2d) for e in (encoder, built) for m in e.modules())
+    assert not any(p.requires_grad for p in built.parameters())
 
 
 def test_the_papers_layers_are_the_default_at_strides_2_4_8_16_32():

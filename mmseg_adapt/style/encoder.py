@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 import torch
+from mmcv.cnn.utils import fuse_conv_bn
 from mmengine.logging import MMLogger
 from mmengine.model import BaseModule, Sequential
 from mmseg.models.backbones import ResNet
@@ -55,6 +56,7 @@ class StyleEncoder(BaseModule):
                 raise UserError(f'aan.encoder.{name} = {list(numbers)}: write three numbers, one per channel')
         self.layers = tuple(sorted(layers, key=known.index))
         self.bgr_to_rgb = bgr_to_rgb
+        self._fingerprint: str | None = None
         self.register_buffer('mean', torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer('std', torch.tensor(std).view(1, 3, 1, 1))
 
@@ -84,8 +86,13 @@ class StyleEncoder(BaseModule):
     def train(self, mode: bool = True) -> StyleEncoder:
         return super().train(False)
 
+    def fold(self) -> None:
+        """Make the loaded network cheaper. Features may change by rounding, :meth:`fingerprint` does not change."""
+
     def fingerprint(self) -> str:
         """Changes with the weights, the layers and the normalisation of the input."""
+        if self._fingerprint:
+            return self._fingerprint
         digest = hashlib.sha256(repr((type(self).__name__, self.layers, self.bgr_to_rgb)).encode())
         for name, tensor in self.state_dict().items():
             digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
@@ -130,6 +137,12 @@ class ResNetStyleEncoder(StyleEncoder):
             style=style,
             init_cfg=init_cfg,
         )
+        self.eval()
+
+    def fold(self) -> None:
+        """Fold batch normalisation into the convolutions."""
+        self._fingerprint = self.fingerprint()
+        fuse_conv_bn(self.backbone)
 
     @classmethod
     def known_layers(cls) -> Iterator[str]:
@@ -202,9 +215,15 @@ def build_encoder(cfg: dict) -> StyleEncoder:
         UserError: the file does not have all weights of the encoder (mmengine would warn and keep random ones).
     """
     with seeded(0):
-        encoder = MODELS.build(cfg).requires_grad_(False).eval()
-    if not cfg.get('init_cfg'):
-        return encoder
+        encoder = MODELS.build(cfg).eval()
+    if cfg.get('init_cfg'):
+        _load(encoder, cfg['init_cfg'].get('checkpoint'))
+    encoder.fold()
+    return encoder.requires_grad_(False)
+
+
+def _load(encoder: StyleEncoder, checkpoint: str | None) -> None:
+    """Load the weights of ``init_cfg``. Raises: UserError: some are missing."""
     weights = [(n, t) for n, t in encoder.state_dict().items() if t.is_floating_point() and n not in ('mean', 'std')]
     for _, tensor in weights:
         tensor.fill_(torch.nan)
@@ -217,7 +236,6 @@ def build_encoder(cfg: dict) -> StyleEncoder:
         logger.setLevel(level)
     if missing := [name for name, tensor in weights if tensor.isnan().any()]:
         raise UserError(
-            f'{cfg["init_cfg"].get("checkpoint")} has no {missing[0].split(".", 1)[1]} of the right shape (and '
+            f'{checkpoint} has no {missing[0].split(".", 1)[1]} of the right shape (and '
             f'{len(missing) - 1} more are missing): use weights of this encoder, or set aan.encoder.init_cfg.prefix'
         )
-    return encoder.requires_grad_(False)

@@ -24,9 +24,23 @@ def gram_matrix(features: Tensor) -> Tensor:
     >>> gram_matrix(torch.tensor([[[[1., 2.]], [[3., 4.]]]])).tolist()
     [[[5.0, 11.0], [11.0, 25.0]]]
     """
-    maps = at_least_single(features).flatten(2)
-    with torch.autocast(maps.device.type, enabled=False):
-        return maps @ maps.transpose(1, 2)
+    return _Gram.apply(at_least_single(features).flatten(2))
+
+
+class _Gram(torch.autograd.Function):
+    """M Mᵀ. Autograd's own gradient multiplies twice, as if the factors were independent: a sixth of AAN's time."""
+
+    @staticmethod
+    def forward(ctx, maps: Tensor) -> Tensor:
+        ctx.save_for_backward(maps)
+        with torch.autocast(maps.device.type, enabled=False):
+            return maps @ maps.transpose(1, 2)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> Tensor:
+        (maps,) = ctx.saved_tensors
+        with torch.autocast(maps.device.type, enabled=False):
+            return (gradient + gradient.transpose(1, 2)) @ maps
 
 
 @dataclass
