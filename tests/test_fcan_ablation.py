@@ -59,6 +59,13 @@ def test_the_chain_trains_each_stage_once_and_prints_the_papers_table_beside_our
     assert capsys.readouterr().out.split('paper, GTA5')[1] == table.split('paper, GTA5')[1]
 
 
+def test_rows_that_the_paper_does_not_have_show_no_published_figure():
+    chain = tool('fcan_ablation.py')
+    table = chain.table_of({'ran_colour': [40.0, 42.0], 'ran_aan': [43.0]}).get_string()
+    assert re.search(r'RAN \+ colour transfer \|\s+– \|\s+41.0 ± 1.4 \|\s+2 \|', table)
+    assert re.search(r'RAN \+ AAN .*\|\s+46.21 \|\s+43.0 \|\s+1 \|', table)
+
+
 def test_an_unknown_setting_fails_in_one_sentence(monkeypatch, capsys):
     message = failure('fcan_ablation.py', '--setting', 'configs/fcan/nothing', monkeypatch=monkeypatch, capsys=capsys)
     assert 'configs/fcan/nothing_fcn.py does not exist: pass a --setting' in message

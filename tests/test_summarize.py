@@ -61,15 +61,20 @@ def test_nothing_is_picked_where_a_snapshot_has_no_infomax(tmp_path, monkeypatch
 
 
 def test_runs_of_one_config_with_other_settings_have_a_row_of_their_own(tmp_path, monkeypatch, capsys):
-    text = 'randomness = dict(seed={})\nmodel = dict(prob={}, init_cfg=dict(checkpoint="fcn/seed{}.pth"))'
+    text = (
+        'randomness = dict(seed={seed})\nmodel = dict(init_cfg=dict(checkpoint="fcn/seed{seed}.pth"))\n'
+        'aan = dict(renders="data/aan/{store}", prob={prob})'
+    )
     for seed in (0, 1):
-        for folder, prob in (('rendered', 0.5), ('plain', 0.0)):
-            write_run(tmp_path / folder / f'seed{seed}', [(10, 50 + prob)], text=text.format(seed, prob, seed))
+        for folder, store, prob in (('fast', 'fast', 0.5), ('paper', 'paper', 0.6), ('plain', 'fast', 0.0)):
+            settings = text.format(seed=seed, store=store, prob=prob if folder == 'plain' else 0.5)
+            write_run(tmp_path / folder / f'seed{seed}', [(10, 50 + prob)], text=settings)
     run_tool('analysis/summarize.py', *sorted(tmp_path.glob('*/*')), monkeypatch=monkeypatch)
     rows = re.findall(r'^\| (method.*?) *\| +(\d) \| +([\d.]+)', capsys.readouterr().out, flags=re.M)
     assert rows == [
+        (f'method ({tmp_path}/fast/seed0)', '2', '50.5'),
+        (f'method ({tmp_path}/paper/seed0)', '2', '50.6'),
         (f'method ({tmp_path}/plain/seed0)', '2', '50.0'),
-        (f'method ({tmp_path}/rendered/seed0)', '2', '50.5'),
     ]
 
 

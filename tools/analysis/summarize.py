@@ -24,7 +24,7 @@ from mmseg_adapt.files.config import config_of
 from mmseg_adapt.log.scalars import scalars_of
 from mmseg_adapt.runs.work_dir import VOLATILE
 
-PLACES = {*VOLATILE, 'randomness', 'checkpoint', 'data_root', 'renders', 'experiment_name'}  # differ within a row
+PLACES = {*VOLATILE, 'randomness', 'checkpoint', 'data_root', 'experiment_name'}  # differ within a row
 SCORES = dict(infomax='infomax', flip='flip_consistency')  # stored → logged
 
 NOTE = 'mIoU in percent, ± over runs; picked: without labels; best*: by validation labels; minutes: of training'
