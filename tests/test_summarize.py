@@ -66,14 +66,14 @@ def test_runs_of_one_config_with_other_settings_have_a_row_of_their_own(tmp_path
         'aan = dict(renders="data/aan/{store}", prob={prob})'
     )
     for seed in (0, 1):
-        for folder, store, prob in (('fast', 'fast', 0.5), ('paper', 'paper', 0.6), ('plain', 'fast', 0.0)):
-            settings = text.format(seed=seed, store=store, prob=prob if folder == 'plain' else 0.5)
-            write_run(tmp_path / folder / f'seed{seed}', [(10, 50 + prob)], text=settings)
+        for folder, store, prob, miou in (('fast', 'a', 0.5, 51), ('paper', 'b', 0.5, 52), ('plain', 'a', 0.0, 50)):
+            settings = text.format(seed=seed, store=store, prob=prob)
+            write_run(tmp_path / folder / f'seed{seed}', [(10, miou)], text=settings)
     run_tool('analysis/summarize.py', *sorted(tmp_path.glob('*/*')), monkeypatch=monkeypatch)
     rows = re.findall(r'^\| (method.*?) *\| +(\d) \| +([\d.]+)', capsys.readouterr().out, flags=re.M)
     assert rows == [
-        (f'method ({tmp_path}/fast/seed0)', '2', '50.5'),
-        (f'method ({tmp_path}/paper/seed0)', '2', '50.6'),
+        (f'method ({tmp_path}/fast/seed0)', '2', '51.0'),
+        (f'method ({tmp_path}/paper/seed0)', '2', '52.0'),
         (f'method ({tmp_path}/plain/seed0)', '2', '50.0'),
     ]
 
