@@ -1,6 +1,6 @@
 """Run FCAN's ablation, stage by stage, and print the paper's table next to ours.
 
-``python tools/fcan_ablation.py [--setting configs/fcan/gta2cs] [--rows fcn abn ada conv ran ran_colour ran_aan] [--seeds 0 1 2]``
+``python tools/fcan_ablation.py [--setting configs/fcan/gta2cs] [--rows fcn abn ada conv …] [--seeds 0 1 2]``
 
 Stage 1 (``fcn``) is trained once per seed. ``abn`` adapts its BN statistics, and every other row is a stage 2 that
 starts from its last checkpoint. Finished runs are not repeated: after an interruption, repeat the same command.
