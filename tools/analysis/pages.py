@@ -23,6 +23,7 @@ IDD = {  # column → row of docs/results
     'rare classes': 'source_only_rcs',
     'rare classes, weights': 'weighted_source_only_rcs',
     "rare classes, weights, DAFormer's parts": 'weighted_daformer',
+    'the same, colour transfer': 'weighted_colour_daformer',
     'rare classes, weights, varied colours, AdaptSegNet': 'weighted_aug_singlelevel_rcs',
     "target's labels": 'oracle',
     "target's labels, weights": 'weighted_oracle',
@@ -38,6 +39,7 @@ CAMVID = {
     'source only': 'source_only',
     'flips, varied colours': 'aug_source_only',
     'the same, AdaptSegNet': 'aug_singlelevel',
+    'the same, colour transfer': None,
     'the same, AAN': None,
     'the same, AAN and AdaptSegNet': None,
 }
@@ -45,20 +47,32 @@ CAMVID_200 = dict.fromkeys(CAMVID) | {
     'source only': '200_source_only',
     'flips, varied colours': '200_aug_source_only',
     'the same, AdaptSegNet': '200_aug_singlelevel',
+    'the same, colour transfer': 'colour_aug_source_only',
     'the same, AAN': 'aan_aug_source_only',
     'the same, AAN and AdaptSegNet': 'aan_aug_singlelevel',
 }
-COLOUR_AND_RENDERS = {  # on the same 200 frames of CARLA
-    'as they are': '200',
-    'colour map': 'colour',
-    'renders of `fast`': 'aan',
-    "renders of the paper's recipe": 'paper',
+CARLA_RENDERS = {  # on the same 200 frames of CARLA
+    subject: {
+        'source only': f'{prefix}_source_only',
+        'flips, varied colours': f'{prefix}_aug_source_only',
+        'the same, AdaptSegNet': f'{prefix}_aug_singlelevel',
+        'the same, DACS': f'{prefix}_aug_dacs',
+    }
+    for subject, prefix in {
+        'as they are': '200',
+        'colour map': 'colour',
+        'renders of `fast`': 'aan',
+        "renders of the paper's recipe": 'paper',
+    }.items()
 }
-METHODS = {
-    'source only': 'source_only',
-    'flips, varied colours': 'aug_source_only',
-    'the same, AdaptSegNet': 'aug_singlelevel',
-    'the same, DACS': 'aug_dacs',
+CITYSCAPES_RENDERS = {  # on the same 200 images of Cityscapes
+    subject: {'source only': source_only, "rare classes, weights, DAFormer's parts": daformer}
+    for subject, source_only, daformer in (
+        ('as they are', '200_source_only', '200_weighted_daformer'),
+        ('colour map', '200_colour_source_only', '200_weighted_colour_daformer'),
+        ('renders of `fast`', 'aan_source_only', 'weighted_aan_daformer'),
+        ("renders of the paper's recipe", 'paper_source_only', 'paper_weighted_daformer'),
+    )
 }
 
 
@@ -97,11 +111,8 @@ def tables(results: Path) -> Iterator[tuple[str, str, object]]:
     yield 'README.md', 'camvid', compared('carla2camvid', {'1,984 frames': CAMVID, '200 of them': CAMVID_200})
     yield 'README.md', 'idd', compared('cs2idd', {'': IDD})
     yield 'README.md', 'cityscapes', compared('carla2cs', {'': CITYSCAPES})
-    renders = {
-        source: {method: f'{prefix}_{row}' for method, row in METHODS.items()}
-        for source, prefix in COLOUR_AND_RENDERS.items()
-    }
-    yield 'docs/aan.md', 'downstream', compared('carla2camvid', renders)
+    yield 'docs/aan.md', 'camvid', compared('carla2camvid', CARLA_RENDERS)
+    yield 'docs/aan.md', 'idd', compared('cs2idd', CITYSCAPES_RENDERS)
 
 
 if __name__ == '__main__':
