@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import random
 import runpy
+import shlex
 import shutil
 import socket
 import sys
@@ -20,10 +21,10 @@ from mmengine.config import Config
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from mmseg_adapt.cli.render import batches
+from mmseg_adapt.cli.render import batches, made_with, parse
 from mmseg_adapt.errors import UserError
 from mmseg_adapt.files.whole import _machine
-from mmseg_adapt.style import RenderStore, VGGStyleEncoder
+from mmseg_adapt.style import AANStyleTransfer, RenderStore, VGGStyleEncoder
 from mmseg_adapt.style.store import MANIFEST, STYLE
 
 from .tiny import REPO, run_tool, tool
@@ -373,6 +374,17 @@ def test_a_broken_target_image_leaves_no_store_and_can_be_removed(world, tmp_pat
     broken.unlink()
     run_tool('render_aan.py', *argv, '--count', 1, monkeypatch=monkeypatch)
     assert json.loads((tmp_path / 'store' / MANIFEST).read_text())['settings']['target_images'] == 2
+
+
+def test_the_command_in_a_message_has_every_option_that_decides_what_a_render_looks_like(world, tmp_path, monkeypatch):
+    option = 'aan.recipe.levels=[(1.0, 2)]'
+    argv = arguments(world, tmp_path / 'store', '--cfg-options', option)
+    run_tool('render_aan.py', *argv, '--count', 1, monkeypatch=monkeypatch)
+    _, _, *again = shlex.split(AANStyleTransfer(str(tmp_path / 'store')).command())
+    run_tool('render_aan.py', *again, monkeypatch=monkeypatch)  # the store takes it
+    assert len(list((tmp_path / 'store').rglob('*.png'))) == 40
+    paper = parse().parse_args([*map(str, arguments(world, tmp_path / 'store')), '--paper'])
+    assert made_with(paper)['options'] == '--paper'
 
 
 def test_a_store_may_be_the_current_folder_but_not_lie_among_the_images(world, tmp_path, monkeypatch, capsys):

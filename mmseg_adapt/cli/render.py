@@ -8,6 +8,7 @@ another config.
 """
 
 import os
+import shlex
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -155,7 +156,7 @@ def parse() -> ArgumentParser:
     parser.add_argument('--paper', action='store_true', help="the paper's recipe: white noise, 1000 iterations")
     parser.add_argument('--batch-size', type=int, default=1, help='render up to this many images of one size at once')
     parser.add_argument('--count', type=int, help='render only this many images, evenly spaced')
-    parser.add_argument('--shard', help='i/n renders only every n-th image, starting with the i-th')
+    parser.add_argument('--shard', help='i/n renders only every n-th image; i counts from 0, so 0/4 … 3/4')
     parser.add_argument('--device', help='default: the GPU of this process, or cpu')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='e.g. aan.objective.alpha=2')
     return parser
@@ -175,6 +176,14 @@ def check_out(args: Namespace) -> None:
         folder = getattr(args, option)
         if args.out.resolve().is_relative_to(folder.resolve()):
             raise UserError(f'--out {args.out} is inside --{option} {folder}: choose a folder outside of it')
+
+
+def made_with(args: Namespace) -> dict[str, str]:
+    """What a message needs to repeat the command."""
+    options = ['--paper'] if args.paper else []
+    if args.cfg_options:
+        options += ['--cfg-options', *(f'{key}={value}' for key, value in args.cfg_options.items())]
+    return dict(config=args.config, source=str(args.source), target=str(args.target), options=shlex.join(options))
 
 
 def main() -> None:
@@ -201,7 +210,7 @@ def main() -> None:
         if not store.has_style:  # before the manifest: an unreadable target image leaves no store
             with closing(tracked(targets, len(targets), 'style of the target')) as shown:  # an error ends the bar
                 style = job.style_of(targets, lambda _: shown)
-        store.create(settings, dict(config=args.config, source=str(args.source), target=str(args.target)))
+        store.create(settings, made_with(args))
         if not store.has_style:
             store.add_style(style)
     gathered([])  # the other ranks wait for the style

@@ -112,4 +112,5 @@ class AANStyleTransfer(BaseTransform):
         """The command that creates the store."""
         made_with = self.store.manifest()['made_with'] if self.store.exists else {}
         config, source, target = (made_with.get(key, key.upper()) for key in ('config', 'source', 'target'))
-        return f'python tools/render_aan.py {config} --source {source} --target {target} --out {self.store.folder}'
+        command = f'python tools/render_aan.py {config} --source {source} --target {target} --out {self.store.folder}'
+        return f'{command} {made_with.get("options", "")}'.rstrip()

@@ -43,7 +43,7 @@ class RenderStore:
 
         Args:
             settings: everything that determines what a render looks like. Compared.
-            made_with: config, source and target, for messages. Not compared.
+            made_with: config, source, target and options, for messages. Not compared.
 
         Raises: see :meth:`check`.
         """
