@@ -71,6 +71,7 @@ CITYSCAPES_RENDERS = {  # on the same 200 images of Cityscapes
         ('as they are', '200_source_only', '200_weighted_daformer'),
         ('colour map', '200_colour_source_only', '200_weighted_colour_daformer'),
         ('renders of `fast`', 'aan_source_only', 'weighted_aan_daformer'),
+        ("renders of the paper's recipe", 'paper_source_only', 'paper_weighted_daformer'),
     )
 }
 
