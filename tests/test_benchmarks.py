@@ -123,8 +123,9 @@ def shrink(cfg: Config, root: Path) -> None:
 
     def walk(node):
         if isinstance(node, dict):
-            if isinstance(node.get('data_root'), str):
-                node['data_root'] = node['data_root'].replace('data/', f'{root}/')
+            for key in ('data_root', 'target'):  # 'target': of ColourTransfer
+                if isinstance(node.get(key), str):
+                    node[key] = node[key].replace('data/', f'{root}/')
             node.update(small.get(node.get('type'), {}))
             node.update({key: 0 for key in ('num_workers', 'persistent_workers') if key in node})
             if 'indices' in node:
