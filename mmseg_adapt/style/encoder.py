@@ -87,7 +87,7 @@ class StyleEncoder(BaseModule):
         return super().train(False)
 
     def fold(self) -> None:
-        """Make the loaded network cheaper. Features may change by rounding, :meth:`fingerprint` does not change."""
+        """Make the loaded network cheaper. Features change by rounding only, the fingerprint does not change."""
 
     def fingerprint(self) -> str:
         """Changes with the weights, the layers and the normalisation of the input."""
