@@ -1,5 +1,5 @@
 # Colour transfer and RAN (stage 2, from the checkpoint of streets_fcan_fcn.py), on the two generated domains of the
-# demo. AAN's gain over it is what AAN adds beyond colour. Ours: not measured yet.
+# demo. AAN's gain over it is what AAN adds beyond colour. Ours: docs/results.md.
 #   python tools/train.py configs/demo/streets_fcan_ran_colour.py
 _base_ = './streets_fcan_ran.py'
 load, *others = _base_.source_pipeline

@@ -1,6 +1,6 @@
 # Colour transfer and RAN (stage 2, from the checkpoint of carla2camvid_fcan_fcn.py), CARLA → CamVid on the CPU: AAN's
 # 200 frames, half of the time with the mean and covariance of CamVid's colours. AAN's gain over it is what AAN adds
-# beyond colour. Ours: not measured yet.
+# beyond colour. Ours: docs/results.md.
 #   python tools/train.py configs/real/carla2camvid_fcan_ran_colour.py
 _base_ = './carla2camvid_fcan_ran.py'
 load, *others = _base_.train_dataloader.dataset.source.pipeline

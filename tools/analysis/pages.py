@@ -87,6 +87,8 @@ def tables(results: Path) -> Iterator[tuple[str, str, object]]:
     pairs = {file.stem: stored(file) for file in files}
     for file in files:
         yield 'docs/results.md', file.name, '\n' + '\n\n'.join(tables_of(pairs[file.stem])) + '\n'
+    for file in sorted(results.glob('fcan/*.jsonl')):
+        yield 'docs/results.md', file.name, tables_of(stored(file), classes=False)[0]
 
     yield 'docs/choosing.md', 'runs', bench_selection.run_table(files)
     for pool in ('pools', 'held_out'):
