@@ -204,9 +204,18 @@ def test_the_row_of_the_test_time_direction_differs_from_source_only_in_the_test
     assert row['train_dataloader'] == plain['train_dataloader']
 
 
-@pytest.mark.parametrize('method', ['source_only', 'dacs'])
-def test_colour_rows_differ_from_aans_in_the_transform_alone(method):
-    rows = [Config.fromfile(CONFIGS / f'real/carla2camvid_{name}_{method}.py').to_dict() for name in ('colour', 'aan')]
+@pytest.mark.parametrize(
+    'name',
+    [
+        'real/carla2camvid_{}_source_only.py',
+        'real/carla2camvid_{}_dacs.py',
+        'real/carla2camvid_fcan_ran_{}.py',
+        'demo/streets_fcan_ran_{}.py',
+        'fcan/gta2cs_ran_{}.py',
+    ],
+)
+def test_colour_rows_differ_from_aans_in_the_transform_alone(name):
+    rows = [Config.fromfile(CONFIGS / name.format(change)).to_dict() for change in ('colour', 'aan')]
     for row in rows:
         source = row['train_dataloader']['dataset']
         row['changed'] = source.get('source', source)['pipeline'].pop(1)
