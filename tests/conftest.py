@@ -10,6 +10,7 @@ if 'gpu' not in sys.argv:  # pytest -m gpu
 import pytest
 import torch
 from mmengine.registry import init_default_scope
+from mmseg.visualization import SegLocalVisualizer
 
 import mmseg_adapt  # noqa: F401  (registration)
 from mmseg_adapt.demo import streets
@@ -22,6 +23,12 @@ def _mmseg_scope():
     init_default_scope('mmseg')
     without_the_overhead_of_a_long_run()
     torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', 1)))
+
+
+@pytest.fixture(autouse=True)
+def _visualizer_of_its_own():
+    """mmengine keeps visualizers by name: one of an earlier test would write into that test's folder, which is gone."""
+    SegLocalVisualizer._instance_dict.clear()
 
 
 @pytest.fixture(scope='session')

@@ -210,7 +210,7 @@ def losses_of(cfg: Config, work_dir: Path, released: dict, iterations: int = 6) 
     for key in ('val_dataloader', 'val_evaluator', 'val_cfg', 'test_dataloader', 'test_evaluator', 'test_cfg'):
         cfg.pop(key)
     cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=iterations)
-    cfg.default_hooks.pop('checkpoint')
+    cfg.default_hooks.update(checkpoint=None)  # left out, it is the runner's own: a file of 830 MB
     cfg.default_hooks.pop('visualization')
     cfg.custom_hooks = [*cfg.custom_hooks, dict(type='SeedWeightsAndRecord')]
     cfg.work_dir = str(work_dir)
