@@ -18,38 +18,39 @@ from mmseg_adapt.errors import UserError, one_sentence
 
 ROOT = Path(__file__).parents[2]
 
-IDD = {  # column → row of docs/results
-    'source only': 'source_only',
-    'rare classes': 'source_only_rcs',
-    'rare classes, weights': 'weighted_source_only_rcs',
-    "rare classes, weights, DAFormer's parts": 'weighted_daformer',
-    'the same, colour transfer': 'weighted_colour_daformer',
-    'rare classes, weights, varied colours, AdaptSegNet': 'weighted_aug_singlelevel_rcs',
-    "target's labels": 'oracle',
-    "target's labels, weights": 'weighted_oracle',
-}
-CITYSCAPES = {
-    'source only': 'source_only',
-    'target BN': 'target_bn',
-    'colour transfer': 'colour_source_only',
-    'colour transfer, DACS, rare classes': 'colour_dacs_rcs',
-    "target's labels": 'oracle',
-}
-CAMVID = {
-    'source only': 'source_only',
-    'flips, varied colours': 'aug_source_only',
-    'the same, AdaptSegNet': 'aug_singlelevel',
-    'the same, colour transfer': None,
-    'the same, AAN': None,
-    'the same, AAN and AdaptSegNet': None,
-}
-CAMVID_200 = dict.fromkeys(CAMVID) | {
-    'source only': '200_source_only',
-    'flips, varied colours': '200_aug_source_only',
-    'the same, AdaptSegNet': '200_aug_singlelevel',
-    'the same, colour transfer': 'colour_aug_source_only',
-    'the same, AAN': 'aan_aug_source_only',
-    'the same, AAN and AdaptSegNet': 'aan_aug_singlelevel',
+MEASURED = {  # in the README: pair of domains → (title, training → row of docs/results)
+    'carla2camvid': (
+        'CARLA → CamVid: rendered to real, three classes, DeepLabV2 on a thin ResNet-50',
+        {
+            'source only': '200_source_only',
+            'flips, varied colours': '200_aug_source_only',
+            'the same, AdaptSegNet': '200_aug_singlelevel',
+            'the same, AdaptSegNet and colour transfer': 'colour_aug_singlelevel',
+            'the same, AdaptSegNet and AAN': 'aan_aug_singlelevel',
+            "target's labels": 'oracle',
+        },
+    ),
+    'carla2cs': (
+        'CARLA → Cityscapes: rendered to real, three classes, MobileNetV2',
+        {
+            'source only': 'source_only',
+            'flips, varied colours': 'aug_source_only',
+            'colour transfer': 'colour_source_only',
+            'colour transfer, DACS, rare classes': 'colour_dacs_rcs',
+            "target's labels": 'oracle',
+        },
+    ),
+    'cs2idd': (
+        'Cityscapes → IDD-Lite: Germany to India, seven classes, MobileNetV2',
+        {
+            'source only': 'source_only',
+            'rare classes, class weights': 'weighted_source_only_rcs',
+            "the same, DAFormer's parts": 'weighted_daformer',
+            "the same, DAFormer's parts and colour transfer": 'weighted_colour_daformer',
+            "target's labels": 'oracle',
+            "target's labels, class weights": 'weighted_oracle',
+        },
+    ),
 }
 CARLA_RENDERS = {  # on the same 200 frames of CARLA
     subject: {
@@ -95,26 +96,33 @@ def tables(results: Path) -> Iterator[tuple[str, str, object]]:
         yield 'docs/choosing.md', pool, bench_selection.tables(rows_in(results / f'selection/{pool}.jsonl'))
     yield 'docs/choosing.md', 'harm', bench_selection.alarms(rows_in(results / 'selection/harm.jsonl'), ['0', '1'])
 
-    def compared(pair: str, subjects: dict[str, dict[str, str | None]]):
-        def cell(row: str | None, snapshot: Callable[[dict], dict]) -> str:
-            if row and f'{pair}_{row}' not in pairs[pair]:
-                raise UserError(
-                    f'{results / pair}.jsonl has no run of {pair}_{row}: add it, or change {Path(__file__).name}'
-                )
-            return over_runs(snapshot(run)['mIoU'] for run in pairs[pair][f'{pair}_{row}']) if row else ''
+    def of(pair: str, row: str, snapshot: Callable[[dict], dict]) -> str:
+        runs = pairs[pair].get(f'{pair}_{row}')
+        if not runs:
+            raise UserError(
+                f'{results / pair}.jsonl has no run of {pair}_{row}: add it, or change {Path(__file__).name}'
+            )
+        return over_runs(snapshot(run)['mIoU'] for run in runs)
 
-        cells = [
-            [f'{subject}, {name}'.removeprefix(', '), *(cell(row, of) for row in rows.values())]
+    def line(name: str, pair: str, row: str) -> list[str]:
+        return [name, *(of(pair, row, snapshot) for snapshot in SNAPSHOTS.values())]
+
+    lines = [
+        cells
+        for pair, (title, rows) in MEASURED.items()
+        for cells in ([f'**{title}**', '', ''], *(line(name, pair, row) for name, row in rows.items()))
+    ]
+    yield 'README.md', 'measured', markdown(['mIoU', *SNAPSHOTS], lines)
+    for pair, mark, subjects in (
+        ('carla2camvid', 'camvid', CARLA_RENDERS),
+        ('cs2idd', 'idd', CITYSCAPES_RENDERS),
+    ):
+        lines = [
+            [f'{subject}, {name}', *(of(pair, row, snapshot) for row in rows.values())]
             for subject, rows in subjects.items()
-            for name, of in SNAPSHOTS.items()
+            for name, snapshot in SNAPSHOTS.items()
         ]
-        return markdown(['', *next(iter(subjects.values()))], cells)
-
-    yield 'README.md', 'camvid', compared('carla2camvid', {'1,984 frames': CAMVID, '200 of them': CAMVID_200})
-    yield 'README.md', 'idd', compared('cs2idd', {'': IDD})
-    yield 'README.md', 'cityscapes', compared('carla2cs', {'': CITYSCAPES})
-    yield 'docs/aan.md', 'camvid', compared('carla2camvid', CARLA_RENDERS)
-    yield 'docs/aan.md', 'idd', compared('cs2idd', CITYSCAPES_RENDERS)
+        yield 'docs/aan.md', mark, markdown(['', *next(iter(subjects.values()))], lines)
 
 
 if __name__ == '__main__':
