@@ -10,12 +10,11 @@ if 'gpu' not in sys.argv:  # pytest -m gpu
 import pytest
 import torch
 from mmengine.registry import init_default_scope
-from mmseg.visualization import SegLocalVisualizer
 
 import mmseg_adapt  # noqa: F401  (registration)
 from mmseg_adapt.demo import streets
 
-from .tiny import without_the_overhead_of_a_long_run
+from .tiny import forget_visualizers, without_the_overhead_of_a_long_run
 
 
 @pytest.fixture(autouse=True, scope='session')
@@ -27,8 +26,7 @@ def _mmseg_scope():
 
 @pytest.fixture(autouse=True)
 def _visualizer_of_its_own():
-    """mmengine keeps visualizers by name: one of an earlier test would write into that test's folder, which is gone."""
-    SegLocalVisualizer._instance_dict.clear()
+    forget_visualizers()
 
 
 @pytest.fixture(scope='session')

@@ -18,6 +18,7 @@ import yapf.yapflib.yapf_api
 from mmengine.config import Config
 from mmengine.runner import Runner
 from mmseg.registry import MODELS
+from mmseg.visualization import SegLocalVisualizer
 
 from mmseg_adapt.compat import allow_mmengine_checkpoints
 
@@ -57,6 +58,11 @@ def without_the_overhead_of_a_long_run() -> None:
     clock = SimpleNamespace(time=time.time, localtime=time.localtime)
     clock.strftime = lambda *args: f'{time.strftime(*args)}_{next(number):05d}'
     mmengine.runner.runner.time = clock
+
+
+def forget_visualizers() -> None:
+    """mmengine keeps visualizers by name: one of an earlier test would write into that test's folder, which is gone."""
+    SegLocalVisualizer._instance_dict.clear()
 
 
 def train(cfg: Config) -> Runner:
