@@ -49,6 +49,16 @@ def test_the_cpu_wrapper_computes_in_bfloat16_and_steps_in_float32():
     torch.testing.assert_close(before - layer.weight, torch.full((2, 4), 0.1))
 
 
+@pytest.mark.parametrize(('capability', 'warned'), [('AVX2', True), ('AVX512', False)])
+def test_a_processor_that_is_slow_in_half_precision_says_so(capability, warned, monkeypatch):
+    said = []
+    monkeypatch.setattr('mmseg_adapt.compat.cpu_amp.print_log', lambda message, *args, **kwargs: said.append(message))
+    monkeypatch.setattr(torch.backends.cpu, 'get_cpu_capability', lambda: capability)
+    optimizer = torch.optim.SGD(nn.Linear(4, 2).parameters(), lr=0.1)
+    OPTIM_WRAPPERS.build(dict(type='CPUAmpOptimWrapper', optimizer=optimizer))
+    assert ['bfloat16' in message and '--amp' in message for message in said] == [True] * warned
+
+
 @pytest.mark.parametrize(('precision', 'dtype'), [('bf16', torch.bfloat16), ('fp16', torch.float16)])
 def test_the_game_trains_in_mixed_precision_on_the_cpu_and_keeps_its_loss_scales(
     precision, dtype, street_data, tmp_path

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
 from mmseg.registry import OPTIM_WRAPPERS
 from torch import Tensor, nn
@@ -17,7 +19,8 @@ DTYPES = {'bfloat16': torch.bfloat16, 'float16': torch.float16}
 
 @OPTIM_WRAPPERS.register_module()
 class CPUAmpOptimWrapper(OptimWrapper):
-    """Autocast on the CPU; mmengine's ``AmpOptimWrapper`` requires a GPU.
+    """Autocast on the CPU; mmengine's ``AmpOptimWrapper`` requires a GPU. Warns of an x86 processor without AVX-512,
+    which computes in half precision by converting every number.
 
     Args:
         dtype: ``'bfloat16'``, which needs no loss scale, or ``'float16'``, whose loss is scaled dynamically.
@@ -30,6 +33,9 @@ class CPUAmpOptimWrapper(OptimWrapper):
         super().__init__(*args, **kwargs)
         if dtype not in DTYPES:
             raise UserError(f'optim_wrapper.dtype = {dtype!r} must be one of {sorted(DTYPES)}')
+        if torch.backends.cpu.get_cpu_capability() == 'AVX2':
+            said = f'{dtype} is about ten times as slow as float32 on this processor, which has no instructions for it'
+            print_log(f'{said}: leave out --amp, or optim_wrapper.type', 'current', level=logging.WARNING)
         self.dtype = DTYPES[dtype]
         self.loss_scaler = torch.amp.GradScaler('cpu', enabled=dtype == 'float16')
 
