@@ -520,3 +520,13 @@ def test_a_store_notes_the_start_that_was_chosen(world, monkeypatch):
     with Image.open(next((world / 'started').rglob('*.png'))) as file:
         assert file.info['start'] in ('content', 'colour')
     assert json.loads((world / 'started' / MANIFEST).read_text())['settings']['recipe']['start'] == 'best'
+
+
+def test_a_column_of_the_benchmark_that_was_not_measured_is_left_out():
+    nan = float('nan')
+    rows = {'fast': [[1.0, 2.0, 3, 4.0, nan, nan, nan]], 'paper': [[2.0, 8.0, 9, 5.0, 1.0, nan, nan]]}
+    table = tool('analysis/benchmark_aan.py').table_of(rows)
+    shares = ['objective of fast', 'seconds of fast']
+    assert table.field_names == ['', 'frames', 'objective', 'seconds', 'gradients', 'variation', 'shift', *shares]
+    assert table.rows[0] == ['fast', 1, '1.000', '2.00', '3', '4.00', '–', '1.00', '1.00']
+    assert table.rows[1] == ['paper', 1, '2.000', '8.00', '9', '5.00', '1.0', '2.00', '4.00']

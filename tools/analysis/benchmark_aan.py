@@ -90,13 +90,16 @@ def recipes(job: RenderJob, sources: list[Tensor], pool: list[Tensor], style: St
 
 
 def table_of(rows: dict[str, list[list[float]]]) -> PrettyTable:
-    """Means over a method's frames; objective and seconds also relative to those of ``fast`` on the same frames."""
+    """Means over a method's frames; objective and seconds also relative to those of ``fast`` on the same frames.
+    Columns that were not measured for any method are left out."""
+    means = {name: torch.tensor(values).nanmean(0) for name, values in rows.items()}
+    measured = [i for i, column in enumerate(torch.stack(list(means.values())).T) if not column.isnan().all()]
     lines = []
     for name, values in rows.items():
-        means, reference = (torch.tensor(v[: len(values)]).nanmean(0) for v in (values, rows['fast']))
-        cells = ['–' if m != m else f'{m:.{d}f}' for m, d in zip(means.tolist(), DIGITS)]
-        lines.append([name, len(values), *cells, *(f'{share:.2f}' for share in (means / reference)[:2].tolist())])
-    return markdown(['', 'frames', *COLUMNS, 'objective of fast', 'seconds of fast'], lines)
+        shares = means[name] / torch.tensor(rows['fast'][: len(values)]).nanmean(0)
+        cells = ['–' if means[name][i].isnan() else f'{means[name][i]:.{DIGITS[i]}f}' for i in measured]
+        lines.append([name, len(values), *cells, *(f'{share:.2f}' for share in shares[:2])])
+    return markdown(['', 'frames', *(COLUMNS[i] for i in measured), 'objective of fast', 'seconds of fast'], lines)
 
 
 def iterations(job: RenderJob, source: Tensor, pool: list[Tensor], style: Style, count: int) -> PrettyTable:
