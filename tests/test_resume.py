@@ -145,7 +145,7 @@ def check(case: str, folder: Path) -> None:
     assert 'Advance dataloader' not in log  # no replay
     expected, ours = (load(folder / name / 'iter_20.pth') for name in (uninterrupted(case), case))
     for part in STATE:
-        assert_equal(ours[part], expected[part], 0 if ranks == 1 else 1e-6, part)
+        assert_equal(ours[part], expected[part], 0 if ranks == 1 else 1e-5, part)  # two: up to float32's rounding
     assert (method == 'mic') == any(key.startswith('teacher.') for key in ours['state_dict'])
     if case.startswith('sigterm'):
         assert f'saved after iteration {iteration}; continue with --resume' in log
