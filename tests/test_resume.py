@@ -145,7 +145,7 @@ def check(case: str, folder: Path) -> None:
     assert 'Advance dataloader' not in log  # no replay
     expected, ours = (load(folder / name / 'iter_20.pth') for name in (uninterrupted(case), case))
     for part in STATE:
-        assert_equal(ours[part], expected[part], 0 if ranks == 1 else 1e-5, part)  # two: up to float32's rounding
+        assert_equal(ours[part], expected[part], 0 if ranks == 1 else 1e-5, part)  # 1.3e-6 was seen
     assert (method == 'mic') == any(key.startswith('teacher.') for key in ours['state_dict'])
     if case.startswith('sigterm'):
         assert f'saved after iteration {iteration}; continue with --resume' in log

@@ -19,8 +19,8 @@ DTYPES = {'bfloat16': torch.bfloat16, 'float16': torch.float16}
 
 @OPTIM_WRAPPERS.register_module()
 class CPUAmpOptimWrapper(OptimWrapper):
-    """Autocast on the CPU; mmengine's ``AmpOptimWrapper`` requires a GPU. Warns of an x86 processor without AVX-512,
-    which computes in half precision by converting every number.
+    """Autocast on the CPU; mmengine's ``AmpOptimWrapper`` requires a GPU. Warns about an x86 processor
+    without AVX-512, which converts every number to compute in half precision.
 
     Args:
         dtype: ``'bfloat16'``, which needs no loss scale, or ``'float16'``, whose loss is scaled dynamically.
@@ -34,7 +34,7 @@ class CPUAmpOptimWrapper(OptimWrapper):
         if dtype not in DTYPES:
             raise UserError(f'optim_wrapper.dtype = {dtype!r} must be one of {sorted(DTYPES)}')
         if torch.backends.cpu.get_cpu_capability() == 'AVX2':
-            said = f'{dtype} is about ten times as slow as float32 on this processor, which has no instructions for it'
+            said = f'{dtype} takes over ten times as long as float32 on this processor, which lacks instructions for it'
             print_log(f'{said}: leave out --amp, or optim_wrapper.type', 'current', level=logging.WARNING)
         self.dtype = DTYPES[dtype]
         self.loss_scaler = torch.amp.GradScaler('cpu', enabled=dtype == 'float16')
