@@ -132,6 +132,7 @@ def test_every_tool_finds_the_same_images_in_a_folder(images, tmp_path):
         Image.open(images[0]).save(name)
     (folder / 'sub').symlink_to(elsewhere)
     (folder / '._a.png').write_bytes(b"of a Mac's")
+    shutil.copytree(elsewhere, folder / '.ipynb_checkpoints')
     found, _ = collect([str(folder)])
     assert list(found) == ['a', 'c', 'd', 'sub/b']
     assert images_in(folder, '--source') == found

@@ -52,4 +52,4 @@ def test_a_failure_ends_all_tasks(tasks, answer):
     before = threading.active_count()
     with pytest.raises((RuntimeError, ZeroDivisionError)):
         Together(answer).run(tasks)
-    assert threading.active_count() == before
+    assert threading.active_count() <= before

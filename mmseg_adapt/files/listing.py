@@ -13,7 +13,9 @@ IMAGE_ENDINGS = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp', '.pp
 
 
 def files_below(folder: str) -> Iterator[str]:
-    """All files, relative to ``folder``, except hidden ones.
+    """All files, relative to ``folder``, except hidden ones and those in hidden folders.
+
+    Another process may be writing to ``folder``: the hidden folders in which :mod:`.whole` writes come and go.
 
     Raises:
         UserError: the folder cannot be listed.
@@ -23,7 +25,8 @@ def files_below(folder: str) -> Iterator[str]:
         raise UserError(f'{folder} cannot be listed ({error}): check the permissions of the folder') from error
 
     start = len(osp.join(folder, ''))
-    for path, _, names in os.walk(folder, onerror=stop, followlinks=True):
+    for path, folders, names in os.walk(folder, onerror=stop, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith('.')]
         within = osp.join(path, '')[start:]
         yield from (within + name for name in names if not name.startswith('.'))
 

@@ -59,7 +59,7 @@ def run_in(folder: str | Path) -> Run:
         raise UserError(f'{folder} does not exist: pass the work dir of a training run')
     config = config_in(folder)
     rows = [row for file in sorted(folder.glob('*/vis_data/scalars.json')) for row in scalars_of(file)]
-    logs = ''.join(file.read_text(errors='replace') for file in sorted(folder.glob('*/*.log')))
+    logs = ''.join(file.read_text(errors='replace') for file in sorted(folder.glob('[!.]*/*.log')))
     warnings = list(dict.fromkeys(WARNING.findall(logs)))
     seed = SEED.findall(logs)[-1:] or ['not known']
     return Run(folder, config, config_of(str(config)), [row for row in rows if 'step' in row], warnings, seed[0])
