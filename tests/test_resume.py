@@ -72,9 +72,19 @@ def parts_of(case: str) -> tuple[str, str, int, int, str]:
     return kind, iteration, int(workers), int(ranks), method[0] if method else 'game'
 
 
+def saving_of(case: str) -> int:
+    """How often all runs of a case save: 0 is only at the end.
+
+    Within an accumulation, saving takes the mean over the ranks early, which rounds differently. So on two ranks the
+    uninterrupted run saves where the interrupted one does.
+    """
+    kind, iteration, _, ranks, _ = parts_of(case)
+    return 0 if ranks == 1 else 1 if kind == 'kill9' else int(iteration)
+
+
 def uninterrupted(case: str) -> str:
     *_, ranks, method = parts_of(case)
-    return f'none-0-0-{ranks}-{method}'
+    return f'none-{saving_of(case)}-0-{ranks}-{method}'
 
 
 def jobs_of(case: str, folder: Path) -> list[dict]:
@@ -83,6 +93,7 @@ def jobs_of(case: str, folder: Path) -> list[dict]:
     k = int(iteration.removesuffix('v'))
     options = [f'train_dataloader.num_workers={workers}', f'train_dataloader.persistent_workers={workers > 0}']
     options.append('default_hooks.preemption.every=1')  # to stop at the very iteration
+    saving = [f'default_hooks.checkpoint.interval={saving_of(case)}'] if saving_of(case) else []
 
     def job(*more, resume: bool = False, **kwargs) -> dict:
         arguments = [config, '--work-dir', work_dir, *(['--resume'] if resume else [])]
@@ -90,14 +101,14 @@ def jobs_of(case: str, folder: Path) -> list[dict]:
         return dict(tool='train.py', arguments=list(map(str, arguments)), ranks=ranks, log=f'{work_dir}.log', **kwargs)
 
     if kind == 'none':
-        return [job()]
+        return [job(*saving)]
     if kind == 'kill9':  # while the next checkpoint is written
         killed = job('default_hooks.checkpoint.interval=1', kill=f'iter_{k + 1}.pth')
-        return [killed, job(resume=True)]
+        return [killed, job(*saving, resume=True)]
     hook = dict(kind=kind, iteration=k, rank=ranks - 1, during_validation=iteration.endswith('v'))
     interrupt = [f'custom_hooks.1.{key}={value}' for key, value in hook.items()]
-    saving = [f'default_hooks.checkpoint.interval={k}'] if kind == 'clean' else []
-    return [job(*interrupt, *saving), job(resume=True)]
+    clean = [f'default_hooks.checkpoint.interval={k}'] if kind == 'clean' else []
+    return [job(*interrupt, *clean), job(*saving, resume=True)]
 
 
 @pytest.fixture(scope='module')
@@ -137,7 +148,7 @@ def assert_equal(a, b, tolerance: float, path: str = '') -> None:
 
 def check(case: str, folder: Path) -> None:
     """The interrupted run stopped where it should, and ends with the checkpoint of the uninterrupted one."""
-    _, iteration, _, ranks, method = parts_of(case)
+    _, iteration, *_, method = parts_of(case)
     iteration = iteration.removesuffix('v')
     assert (folder / case / f'iter_{iteration}.pth').exists()
     log = (folder / f'{case}.log').read_text()
@@ -145,7 +156,7 @@ def check(case: str, folder: Path) -> None:
     assert 'Advance dataloader' not in log  # no replay
     expected, ours = (load(folder / name / 'iter_20.pth') for name in (uninterrupted(case), case))
     for part in STATE:
-        assert_equal(ours[part], expected[part], 0 if ranks == 1 else 1e-5, part)  # 1.3e-6 was seen
+        assert_equal(ours[part], expected[part], 0, part)
     assert (method == 'mic') == any(key.startswith('teacher.') for key in ours['state_dict'])
     if case.startswith('sigterm'):
         assert f'saved after iteration {iteration}; continue with --resume' in log

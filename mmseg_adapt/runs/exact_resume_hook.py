@@ -48,7 +48,8 @@ class ExactResumeHook(Hook):
 
     def _gather(self, runner: Runner) -> None:
         self.random = all_gather_object(random_state())
-        all_reduce_params(list(_gradients(runner).values()), op='mean')  # each rank's own until the step
+        # Until the step, each rank has its own, and a checkpoint stores one copy. This rounds as no step would.
+        all_reduce_params(list(_gradients(runner).values()), op='mean')
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         state = dict(
