@@ -2,11 +2,14 @@
 
 import json
 import re
+import shlex
 import shutil
+import time
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+import torch
 from mmengine.config import Config
 
 from mmseg_adapt.cli.report import main
@@ -16,6 +19,7 @@ from mmseg_adapt.report.report import _confidence
 from mmseg_adapt.report.run import folders_of, has_labels, run_in
 
 from .test_selection import runs  # noqa: F401 (a fixture)
+from .tiny import load, run_tool, tiny_config
 
 LOG = '2026/01/01 00:00:00 - mmengine - WARNING - iteration 4: the pseudo-labels have lost <car> (0 %): set it\n'
 
@@ -81,7 +85,7 @@ def test_a_page_has_its_parts_and_loads_nothing(work_dirs, capsys):
     assert text.count('lost &lt;car&gt;') == 1
     assert re.search(r'Pick: \w+/dacs/iter_[24] \(InfoMax ', text)
     assert 'Largest change compared with the baseline' in text
-    assert 'python tools/train.py config.py --work-dir' in text
+    assert re.search(r'python tools/train.py \S+/dacs/config.py --work-dir \S+/dacs_again', text)
     assert '(the run is not finished)' not in text
     assert '<th>InfoMax</th>' in text
     assert '<th>mIoU</th>' in text
@@ -176,3 +180,22 @@ def test_the_recipe_knows_the_drawn_seed_and_the_snapshots_between_two_lines_of_
     assert recipe['seed'] == '412900866'
     assert recipe['iterations'] == '42 of 42'
     assert recipe['training time'] == '2.0 minutes'
+
+
+def test_the_command_of_a_recipe_repeats_a_run_whose_seed_was_drawn_and_that_was_resumed(
+    street_data, tmp_path, monkeypatch
+):
+    cfg = tiny_config('demo/streets_singlelevel.py', street_data, tmp_path / 'a run')
+    cfg.default_hooks.checkpoint.interval = 1
+    cfg.val_dataloader.dataset.indices = 1
+    cfg.pop('randomness')
+    cfg.dump(tmp_path / 'tiny.py')
+    run_tool('train.py', tmp_path / 'tiny.py', monkeypatch=monkeypatch)
+    options = ('--cfg-options', f'experiment_name=resumed{time.time_ns()}')  # mmengine keeps runners by name
+    run_tool(
+        'train.py', tmp_path / 'tiny.py', '--resume', cfg.work_dir + '/iter_1.pth', *options, monkeypatch=monkeypatch
+    )
+    _, _, *arguments = shlex.split(run_in(cfg.work_dir).recipe()['command'])
+    run_tool('train.py', *arguments, f'experiment_name=repeated{time.time_ns()}', monkeypatch=monkeypatch)
+    whole, again = (load(tmp_path / name / 'iter_2.pth')['state_dict'] for name in ('a run', 'a run_again'))
+    assert all(torch.equal(whole[key], again[key]) for key in whole)

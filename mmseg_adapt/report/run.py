@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from ..log.scalars import scalars_of
 from ..selection.snapshots import config_in
 
 WARNING = re.compile(r' - WARNING - (iteration \d+: .+)')
-SEED = re.compile(r'^ +seed: (\d+)$', flags=re.M)  # in the runtime environment that mmengine logs
+# In the runtime environment that mmengine logs, and after it on the start screen, where a resumed run has its own again
+SEED = re.compile(r'^(?: +seed:|seed) +(\d+)$', flags=re.M)
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,20 @@ class Run:
         last = max([step for step, _ in steps] + saved, default=0)
         end = (self.cfg.get('train_cfg') or {}).get('max_iters')
         return {
-            'command': f'python tools/train.py {self.config.name} --work-dir {self.folder}',
+            'command': self._command(),
             'seed': self.seed,
             'iterations': f'{last} of {end}' + ('' if end is None or last >= end else ' (the run is not finished)'),
             'training time': f'{seconds / 60:.1f} minutes',
             'GPU memory': f'{max(memory)} MB' if memory else 'no GPU',
         }
+
+    def _command(self) -> str:
+        """Repeats the training: with the seed that was drawn, and from the start if the run was resumed."""
+        options = ['resume=False', 'load_from=None'] if self.cfg.get('resume') else []
+        if self.seed.isdigit() and (self.cfg.get('randomness') or {}).get('seed') is None:
+            options.append(f'randomness.seed={self.seed}')
+        words = ['python', 'tools/train.py', self.config, '--work-dir', f'{self.folder}_again']
+        return shlex.join(map(str, [*words, *(['--cfg-options', *options] if options else [])]))
 
 
 def run_in(folder: str | Path) -> Run:
