@@ -8,6 +8,7 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -18,6 +19,7 @@ from mmseg.registry import DATASETS, MODELS, OPTIM_WRAPPER_CONSTRUCTORS
 from PIL import Image
 
 from mmseg_adapt.cli.look import Wanted, look_at
+from mmseg_adapt.cli.own_config import scales_of
 from mmseg_adapt.datasets.transforms import LoadImage
 from mmseg_adapt.demo import streets
 from mmseg_adapt.errors import UserError
@@ -177,6 +179,42 @@ def test_a_config_for_dinov2_is_built_and_its_sizes_are_multiples_of_the_patch(m
     steps = [step for pipeline in [*pipelines, cfg.test_dataloader.dataset.pipeline] for step in pipeline]
     sides = [side for step in steps for side in step.get('crop_size', step.get('scale', ()))]
     assert len(sides) >= 6 and not [side for side in sides if side % 14]
+
+
+@pytest.mark.parametrize(
+    ('network', 'source', 'target', 'expected'),
+    [
+        ('small', (160, 80), (320, 240), ((160, 80), (160, 120))),
+        ('small', (333, 222), (333, 111), ((333, 222), (333, 111))),
+        ('small', (720, 1280), (1280, 720), ((720, 1280), (1280, 720))),
+        ('r101', (1914, 1052), (2048, 1024), ((1296, 712), (1296, 648))),  # above 1280×720
+        ('r101', (4000, 3000), (640, 480), ((640, 480), (640, 480))),
+        ('dinov2', (160, 80), (320, 240), ((154, 84), (154, 112))),
+    ],
+)
+def test_both_domains_get_the_same_longer_side_and_keep_their_shapes(network, source, target, expected):
+    looks = dict(source=SimpleNamespace(size=source), target=SimpleNamespace(size=target))
+    assert tuple(scales_of(looks, network, keep_sizes=False).values()) == expected
+
+
+def test_two_sizes_are_said_to_be_made_one_unless_a_pixel_is_the_same_distance_in_both(here, monkeypatch, capsys):
+    shutil.copytree('data/streets/target/train/images', 'smaller')
+    for path in Path('smaller').iterdir():
+        cv2.imwrite(str(path), cv2.resize(cv2.imread(str(path)), (160, 120)))
+    command = NEW.replace('data/streets/target/train/images', 'smaller') + '--classes street=0+1,other=2+3+4+5 '
+    scales = []
+    for flag, said in (
+        ('', 'resized to: source 160×80, target 160×120, so that things have about the same size in both. If a pixel'),
+        ('--keep-sizes', ''),
+    ):
+        Path('own.py').unlink(missing_ok=True)
+        run(command + flag, monkeypatch)
+        printed = capsys.readouterr().out
+        assert said in printed and ('resized' in printed) == bool(said)
+        dataset = Config.fromfile('own.py').train_dataloader.dataset
+        steps = [step for domain in ('source', 'target') for step in dataset[domain].pipeline]
+        scales.append([tuple(step.scale) for step in steps if step.type == 'Resize'])
+    assert scales == [[(160, 80), (160, 120)], [(192, 96), (160, 120)]]
 
 
 def test_a_config_is_never_overwritten(here, monkeypatch, capsys):

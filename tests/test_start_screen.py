@@ -31,6 +31,7 @@ def test_the_console_shows_one_screen_and_the_log_file_everything(street_data, t
     assert "type='MIC'" in text
     assert said['config'] in text
     assert str(log) in start
+    assert 'FileClient' in text and 'FileClient' not in start
 
 
 def test_warnings_of_the_frameworks_and_errors_are_not_silenced(caplog):

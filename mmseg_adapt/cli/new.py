@@ -14,7 +14,7 @@ from ..files.config import bases_from
 from ..files.whole import staged
 from .class_ids import ClassIds
 from .look import Look, Wanted, look_at
-from .own_config import NETWORKS, config_text, shares_of, sizes_of
+from .own_config import NETWORKS, config_text, scales_of, shares_of, sizes_of
 from .own_method import NAMES
 from .pairing import kinds, pair_option
 from .reading import numbers, readings_of
@@ -54,6 +54,18 @@ def report(domain: str, look: Look, ids: ClassIds | None = None, allow_absent: b
         print('  255 is ignored; to use it, give it to a class, as in foreground=255')
     check_ids(look, ids, allow_absent)
     print(f'  share of the pixels: {shares_of(look, ids)}')
+
+
+def report_scales(looks: dict[str, Look], scales: dict[str, tuple[int, int]], keep_sizes: bool) -> None:
+    """Print the sizes of the training images, unless no image is resized."""
+    if all(scales[domain] == look.size for domain, look in looks.items()):
+        return
+    sizes = ', '.join('{} {}×{}'.format(domain, *size) for domain, size in scales.items())
+    if keep_sizes or len(set(map(max, (look.size for look in looks.values())))) == 1:
+        print(f'resized to: {sizes}')
+    else:
+        print(f'resized to: {sizes}, so that things have about the same size in both. If a pixel covers the same')
+        print('  distance in both (aerial images), pass --keep-sizes')
 
 
 def paths(folder: str, suffix: str | tuple[str, ...]) -> str:
@@ -123,6 +135,11 @@ def add_folders(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         '--method', choices=list(NAMES), default='adaptsegnet', help='dacs, daformer and mic use a mean teacher'
+    )
+    parser.add_argument(
+        '--keep-sizes',
+        action='store_true',
+        help='a pixel covers the same distance in both domains (aerial images): do not give them the same longer side',
     )
     parser.add_argument('--look', type=int, default=200, help='number of images and labels to inspect')
 
@@ -197,7 +214,8 @@ def write_config(args: Namespace, path: Path) -> None:
     channels = {d: numbers(getattr(args, f'{d}_channels'), f'--{d}-channels', int) for d in looks}
     readings = readings_of(looks, ranges, channels)
     bases = bases_from(path.parent)
-    text = config_text(path, bases, args.network, looks, readings, ids, val, val_ids, args.method)
+    text = config_text(path, bases, args.network, looks, readings, ids, val, val_ids, args.method, args.keep_sizes)
+    report_scales(looks, scales_of(looks, args.network, args.keep_sizes), args.keep_sizes)
     path.parent.mkdir(parents=True, exist_ok=True)
     with staged(path) as file:
         file.write_text(text, encoding='utf-8')

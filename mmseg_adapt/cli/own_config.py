@@ -165,17 +165,19 @@ def config_text(
     val: Look | None,
     val_ids: ClassIds,
     method: str = 'adaptsegnet',
+    keep_sizes: bool = False,
 ) -> str:
     """The text of the config for ``out``. ``bases`` is configs/_base_ as seen from there; looks and readings have the
-    keys ``'source'`` and ``'target'``.
+    keys ``'source'`` and ``'target'``. ``keep_sizes``: see :func:`scales_of`.
     """
     source, target = looks['source'], looks['target']
     model, schedule, batch_size, multiple = NETWORKS[network]
-    scales = {domain: fit(look.size, multiple) for domain, look in looks.items()}
+    scales = scales_of(looks, network, keep_sizes)
     files = [f'models/{model}.py', f'schedules/{schedule}.py', 'default_runtime.py']
     width, height = scales['target']
     found = f'{source.looked_at} of {len(source.names)} source labels: {shares_of(source, ids)}'
-    sizes = f'Found: {sizes_of(source)} in the source, {sizes_of(target)} in the target.'
+    same = 'a pixel covers the same distance in both' if keep_sizes else 'both domains have about the same longer side'
+    sizes = f'{same}. Found: {sizes_of(source)} in the source, {sizes_of(target)} in the target.'
     head = HEAD.format(
         method=NAMES[method],
         out=out,
@@ -187,7 +189,7 @@ def config_text(
         colours=''.join(f'    {name!r}: {rgb},\n' for name, rgb in zip(ids.ids, palette_of(list(ids.ids)))),
         others='other ids are ignored' if ids.given else 'other ids are an error',
         source_ids=id_map_of(ids),
-        sizes=comment(f'Images are resized to (width, height). {sizes}'),
+        sizes=comment(f'Images are resized to (width, height); {sizes}'),
         source_scale=scales['source'],
         target_scale=(width, height),
         source_how=PILLOW if readings['source'].plain else AREA,
@@ -263,9 +265,24 @@ def shares_of(look: Look, ids: ClassIds) -> str:
     return ', '.join(f'{name} {100 * s:.1f} %' for name, s in share.items())
 
 
-def fit(size: tuple[int, int], multiple: int = 1) -> tuple[int, int]:
-    """(width, height) scaled down to LARGEST pixels and multiples of 8, or of ``multiple``. Keeps sizes that fit."""
-    scale = (LARGEST / (size[0] * size[1])) ** 0.5
+def scales_of(looks: dict[str, Look], network: str, keep_sizes: bool) -> dict[str, tuple[int, int]]:
+    """Domain → (width, height) of its training images.
+
+    Cameras see about the same angle along the longer side. So both domains get the same longer side, the smaller one:
+    a car then has about the same size in both. ``keep_sizes`` leaves that out, for images in which a pixel covers the
+    same distance.
+    """
+    multiple = NETWORKS[network][-1]
+    scales = {domain: fit(look.size, multiple) for domain, look in looks.items()}
+    longer = min(map(max, scales.values()))
+    return scales if keep_sizes else {domain: fit(look.size, multiple, longer) for domain, look in looks.items()}
+
+
+def fit(size: tuple[int, int], multiple: int = 1, longer: float = math.inf) -> tuple[int, int]:
+    """(width, height) scaled down to LARGEST pixels and a longer side of ``longer``, in multiples of 8 or of
+    ``multiple``. Keeps sizes that fit.
+    """
+    scale = min((LARGEST / (size[0] * size[1])) ** 0.5, longer / max(size))
     if scale >= 1 and not any(side % multiple for side in size):
         return size
     step, scale = max(multiple, 8 if multiple == 1 else 1), min(scale, 1)

@@ -15,7 +15,8 @@ from torch import nn
 from ..datasets.streams import batch_sizes_of, is_labelled, parts
 
 FRAMEWORKS = ('mmengine', 'mmseg', 'mmcv', 'torch')
-TALKATIVE = 'mmengine.optim'  # logs a line per parameter, some as warnings
+# a line per parameter, some as warnings; mmengine's warning that it uses its own deprecated class
+TALKATIVE = ('mmengine.optim', 'mmengine.fileio.file_client')
 
 
 class FrameworksAreSilent(logging.Filter):
