@@ -1,6 +1,7 @@
 """An exported model is the adapted one: same labels from MMSegmentation's own tools and from ONNX."""
 
 import json
+import re
 import runpy
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ from safetensors.torch import load_file
 
 from mmseg_adapt.errors import UserError
 from mmseg_adapt.export import export_segmentor, graph, plain
+from mmseg_adapt.export.card import _title
 from mmseg_adapt.weights.load import read_checkpoint
 from mmseg_adapt.weights.segmentor import build_segmentor
 
@@ -299,10 +301,18 @@ def test_the_card_says_what_the_model_is(deeplab, stock):
     assert 'RGB 0–255, minus [123.675, 116.28, 103.53]' in card
     assert "* `Resize` backend='pillow', interpolation='bicubic', keep_ratio=False, scale=(160, 80)" in card
     for domain in ('labelled source', 'unlabelled target', 'labelled target'):
-        assert f'* {domain}: IdMappedDataset' in card
+        assert re.search(rf'\* {domain}: IdMappedDataset, `/\S+/images`', card)
+    assert re.search(r'\* method: AdaptSegNet, λ_adv \w+: [\d.]+', card)
     assert '## Licence' in card
     assert 'output `probabilities` (N, classes, H, W)' in card
     assert 'Not measured.' in (stock / 'exported/README.md').read_text()
+
+
+@pytest.mark.parametrize(
+    ('file', 'title'), [('configs/own/cars.py', 'cars'), ('cars/config.py', 'cars'), (None, 'exported')]
+)
+def test_a_card_is_named_after_the_config_or_its_folder(file, title):
+    assert _title(SimpleNamespace(filename=file), Path('exported')) == title
 
 
 def wrong_checkpoint(kind: str, deeplab: Path, folder: Path) -> Path:

@@ -6,6 +6,7 @@ A stream is a data set that training walks separately: a labelled ``source``, an
 
 from __future__ import annotations
 
+import os.path as osp
 from collections.abc import Callable, Iterator
 from typing import Any
 from zlib import crc32
@@ -73,6 +74,11 @@ def parts(dataset: Any, key: str = '') -> Iterator[tuple[str, Any]]:
         yield from parts(wrapped, f'{key}.dataset')
     else:
         yield key, dataset
+
+
+def image_folder(part: dict) -> str:
+    """The folder of the images of a data set's config; empty if it names none."""
+    return osp.join(part.get('data_root') or '', (part.get('data_prefix') or {}).get('img_path') or '')
 
 
 def changed(dataset: dict, change: Callable[[dict], dict]) -> dict:

@@ -9,7 +9,7 @@ from mmengine.config import Config
 
 from .. import __version__
 from ..datasets.pipelines import LABEL_LOADERS
-from ..datasets.streams import domains_of, is_labelled, parts
+from ..datasets.streams import domains_of, image_folder, is_labelled, parts
 from ..log.scalars import scalars_of
 from ..weights.segmentor import dataset_meta, segmentor_config
 from .card_head import card_head
@@ -57,7 +57,7 @@ def model_card(
         if file.name in FILES
     )
     needs = 'mmsegmentation and mmseg_adapt' if plain.get('custom_imports') else 'mmsegmentation'
-    title = Path(cfg.filename or folder.name).stem
+    title = _title(cfg, folder)
     row = measured_row(path, checkpoint)
     data_sets = [part for _, part in _data_sets(cfg)]
     miou = round(row['mIoU'], 2) if row else None
@@ -115,6 +115,12 @@ were (without warranty):
 """
 
 
+def _title(cfg: Config, folder: Path) -> str:
+    """The name of the config; for ``config.py`` that of its folder."""
+    file = Path(cfg.filename or folder).resolve()
+    return file.parent.name if file.stem == 'config' else file.stem
+
+
 def _digest(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
@@ -158,10 +164,10 @@ def _data_sets(cfg: Config) -> list[tuple[str, dict]]:
 
 
 def _training(cfg: Config) -> str:
-    lines = [f'* {_role(name)}: {part["type"]}, `{part.get("data_root") or ""}`' for name, part in _data_sets(cfg)]
-    if 'lambda_adv' in cfg.model:
-        weights = ', '.join(f'{level}: {value}' for level, value in cfg.model.lambda_adv.items())
-        lines.append(f'* method: {cfg.model.type}, λ_adv {weights or "none"}')
+    lines = [f'* {_role(name)}: {part["type"]}, `{image_folder(part)}`' for name, part in _data_sets(cfg)]
+    if 'segmentor' in cfg.model:
+        weights = ', '.join(f'{level}: {value}' for level, value in cfg.model.get('lambda_adv', {}).items())
+        lines.append(f'* method: {cfg.model.type}{weights and f", λ_adv {weights}"}')
     return '\n'.join(lines) or 'not recorded'
 
 
@@ -195,7 +201,7 @@ def _measured(row: dict | None, checkpoint: dict) -> str:
 def _licences(cfg: Config) -> str:
     lines = []
     for _, part in _data_sets(cfg):
-        line = LICENCES.get(part['type'], f'{part["type"]} ({part.get("data_root") or "no folder"}): see its own terms')
+        line = LICENCES.get(part['type'], f'{part["type"]} ({image_folder(part) or "no folder"}): see its own terms')
         lines.append(f'* {line}')
     lines.append('* the initial weights of the training: see their own terms')
     return '\n'.join(dict.fromkeys(lines))

@@ -10,7 +10,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from ..datasets.pipelines import LABEL_LOADERS, steps_of
-from ..datasets.streams import SOURCE, domains_of, is_labelled, parts
+from ..datasets.streams import SOURCE, domains_of, image_folder, is_labelled, parts
 from ..errors import UserError
 from ..files.config import config_of
 from ..log.scalars import scalars_of
@@ -88,8 +88,8 @@ def folders_of(cfg: Config) -> dict[str, str]:
     found = {}
     for name, stream in domains_of(cfg.train_dataloader.dataset).items():
         _, part = next(parts(stream))
-        folder = Path(part.get('data_root') or '', (part.get('data_prefix') or {}).get('img_path') or '')
+        folder = image_folder(part)
         key = 'source' if name == SOURCE else 'labelled' if is_labelled(name) else 'target'
-        if folder.is_dir():
-            found.setdefault(key, str(folder))
+        if folder and Path(folder).is_dir():
+            found.setdefault(key, folder)
     return found
