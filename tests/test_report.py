@@ -19,7 +19,7 @@ from mmseg_adapt.report.report import _confidence
 from mmseg_adapt.report.run import folders_of, has_labels, run_in
 
 from .test_selection import runs  # noqa: F401 (a fixture)
-from .tiny import load, run_tool, tiny_config
+from .tiny import load, random_checkpoint, run_tool, tiny_config
 
 LOG = '2026/01/01 00:00:00 - mmengine - WARNING - iteration 4: the pseudo-labels have lost <car> (0 %): set it\n'
 
@@ -185,10 +185,12 @@ def test_the_recipe_knows_the_drawn_seed_and_the_snapshots_between_two_lines_of_
 def test_the_command_of_a_recipe_repeats_a_run_whose_seed_was_drawn_and_that_was_resumed(
     street_data, tmp_path, monkeypatch
 ):
+    """Resumed, it has lost which weights it began with."""
     cfg = tiny_config('demo/streets_singlelevel.py', street_data, tmp_path / 'a run')
     cfg.default_hooks.checkpoint.interval = 1
     cfg.val_dataloader.dataset.indices = 1
     cfg.pop('randomness')
+    cfg.load_from = str(random_checkpoint(cfg, tmp_path / 'begin.pth'))
     cfg.dump(tmp_path / 'tiny.py')
     run_tool('train.py', tmp_path / 'tiny.py', monkeypatch=monkeypatch)
     options = ('--cfg-options', f'experiment_name=resumed{time.time_ns()}')  # mmengine keeps runners by name

@@ -54,12 +54,17 @@ class Run:
         }
 
     def _command(self) -> str:
-        """Repeats the training: with the seed that was drawn, and from the start if the run was resumed."""
-        options = ['resume=False', 'load_from=None'] if self.cfg.get('resume') else []
+        """Repeats the training, with the seed that was drawn.
+
+        A resumed run has overwritten its config: mmengine also keeps one for each start, of which the run's own is the
+        last that resumed nothing.
+        """
+        starts = sorted(self.folder.glob('*/vis_data/config.py'), reverse=True)
+        config = next((file for file in starts if not config_of(str(file)).get('resume')), self.config)
+        words = ['python', 'tools/train.py', config, '--work-dir', f'{self.folder}_again']
         if self.seed.isdigit() and (self.cfg.get('randomness') or {}).get('seed') is None:
-            options.append(f'randomness.seed={self.seed}')
-        words = ['python', 'tools/train.py', self.config, '--work-dir', f'{self.folder}_again']
-        return shlex.join(map(str, [*words, *(['--cfg-options', *options] if options else [])]))
+            words += ['--cfg-options', f'randomness.seed={self.seed}']
+        return shlex.join(map(str, words))
 
 
 def run_in(folder: str | Path) -> Run:
